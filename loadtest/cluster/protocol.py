@@ -1,0 +1,46 @@
+"""What an experiment may ask of a cluster, whoever supervises it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+Tier = Literal["loadbalancer", "app", "auth", "redis", "database", "loadgen"]
+
+
+class ClusterError(Exception):
+    """The cluster cannot do what was asked; the message says why and what to do next."""
+
+
+@dataclass(frozen=True)
+class CpuReading:
+    """CPU seconds that each tier has used since its start, read at one moment (`time`: seconds, monotonic clock)."""
+
+    time: float
+    seconds: Mapping[Tier, float]
+
+
+class Cluster(Protocol):
+    """One running deployment of all tiers. Names of replicas are those of `X-Replica`: `app-1`, `app-2`, ..."""
+
+    @property
+    def url(self) -> str:
+        """Where the load balancer listens as in production: with affinity where a strategy needs it."""
+
+    @property
+    def url_no_affinity(self) -> str:
+        """Where the same load balancer listens without any affinity."""
+
+    def replicas(self) -> list[str]:
+        """Names of the replicas that should be running."""
+
+    def kill(self, replica: str) -> None:
+        """End *replica* with SIGKILL. Its supervisor will start it again."""
+
+    def wait_ready(self, seconds: float = 30) -> None:
+        """Return when every service says it is ready; raise `ClusterError` with the last log lines if one does not."""
+
+    def cpu(self) -> CpuReading:
+        """Read the operating system's accounting of every process of the cluster, by tier."""
+
+    def binaries(self) -> dict[str, str]:
+        """Versions and paths of what runs: nginx, redis, python, and the packages that matter."""

@@ -1,0 +1,1 @@
+"""The two services of the cluster: `auth` issues tokens and checks passwords, `app` serves my page."""

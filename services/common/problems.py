@@ -1,0 +1,107 @@
+"""Errors as answers: one tree of exceptions, one middleware that turns them into problem details (RFC 9457)."""
+
+import json
+import logging
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import ClassVar
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+log = logging.getLogger(__name__)
+
+
+class Problem(Exception):
+    """An answer that is not the one asked for. *detail* is for the client: it names no internals and no secret.
+
+    Problem
+    ├── BadRequest          400  a body or parameter is not what the call takes
+    ├── Unauthenticated     401  no valid credential came with the request
+    ├── Forbidden           403  a valid credential, but not one for this
+    ├── Conflict            409  it clashes with what is there already
+    ├── TooManyRequests     429  wait `Retry-After` seconds
+    └── Unavailable         503  something that we depend on did not answer; wait `Retry-After` seconds
+    """
+
+    status: ClassVar[HTTPStatus] = HTTPStatus.INTERNAL_SERVER_ERROR
+    type: ClassVar[str] = "internal"
+
+    def __init__(self, detail: str, *, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.headers = dict(headers or {})
+
+
+class BadRequest(Problem):
+    """The request is malformed; sending it again will not help."""
+
+    status, type = HTTPStatus.BAD_REQUEST, "bad-request"
+
+
+class Unauthenticated(Problem):
+    """No credential, or one that is not (or no longer) valid. *challenge* is the `WWW-Authenticate` (RFC 9110 §11.6.1)."""
+
+    status, type = HTTPStatus.UNAUTHORIZED, "unauthenticated"
+
+    def __init__(self, detail: str, *, challenge: str) -> None:
+        super().__init__(detail, headers={"WWW-Authenticate": challenge})
+
+
+class Forbidden(Problem):
+    """We know who asks, and the answer is no."""
+
+    status, type = HTTPStatus.FORBIDDEN, "forbidden"
+
+
+class Conflict(Problem):
+    """The request clashes with what is already there."""
+
+    status, type = HTTPStatus.CONFLICT, "conflict"
+
+
+class TooManyRequests(Problem):
+    """Over a limit. *retry_after* in seconds."""
+
+    status, type = HTTPStatus.TOO_MANY_REQUESTS, "too-many-requests"
+
+    def __init__(self, detail: str, *, retry_after: int) -> None:
+        super().__init__(detail, headers={"Retry-After": str(retry_after)})
+
+
+class Unavailable(Problem):
+    """We cannot know right now: never to be confused with a no. *retry_after* in seconds."""
+
+    status, type = HTTPStatus.SERVICE_UNAVAILABLE, "unavailable"
+
+    def __init__(self, detail: str, *, retry_after: int = 1) -> None:
+        super().__init__(detail, headers={"Retry-After": str(retry_after)})
+
+
+def problem_response(
+    status: HTTPStatus, kind: str, detail: str, headers: Mapping[str, str] | None = None
+) -> web.Response:
+    """Return problem details (RFC 9457 §3) with a stable `type`, never cached."""
+    body = {"type": f"urn:authscale:problem:{kind}", "title": status.phrase, "status": status.value, "detail": detail}
+    response = web.Response(
+        status=status.value, text=json.dumps(body), content_type="application/problem+json", headers=headers
+    )
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+@web.middleware
+async def problem_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Turn whatever a handler raises into problem details; the unforeseen is logged in full and told as a bare 500."""
+    try:
+        return await handler(request)
+    except Problem as problem:
+        return problem_response(problem.status, problem.type, problem.detail, problem.headers)
+    except web.HTTPException as raised:
+        status = HTTPStatus(raised.status)
+        kept = {name: value for name, value in raised.headers.items() if name.lower() in ("allow", "location")}
+        return problem_response(status, status.phrase.lower().replace(" ", "-"), status.description, kept)
+    except Exception:
+        log.exception("unforeseen error in %s %s", request.method, request.match_info.route.resource)
+        internal = HTTPStatus.INTERNAL_SERVER_ERROR
+        return problem_response(internal, "internal", "An unforeseen error; the server's log has the details.")

@@ -1,0 +1,44 @@
+"""Settings that both services read, and how any of them is read: from the environment, secrets from files."""
+
+import os
+import sys
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class CommonSettings(BaseSettings):
+    """What auth and app share. Secrets are files in `SECRETS_DIR`, named as their alias; none has a default."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+    host: str = Field("127.0.0.1", validation_alias="HOST")
+    port: int = Field(validation_alias="PORT", ge=0, le=65535)
+    replica: str = Field(validation_alias="REPLICA", description="this process' name: the X-Replica of every answer")
+    drain_seconds: float = Field(
+        8, validation_alias="DRAIN_SECONDS", description="longest wait for open connections; above nginx's keepalive"
+    )
+    issuer: str = Field(validation_alias="AUTH_ISSUER", description="`iss` of all tokens: public URL plus /auth")
+    audience: str = Field("authscale", validation_alias="AUTH_AUDIENCE", description="`aud` of access tokens")
+    redis_url: str = Field(validation_alias="REDIS_URL", description="redis://HOST:PORT/DB, without the password")
+    redis_password: SecretStr = Field(validation_alias="redis-password")
+    app_client_secret: SecretStr = Field(
+        validation_alias="app-client-secret", description="what the app proves itself with to the auth service"
+    )
+
+
+S = TypeVar("S", bound=CommonSettings)
+
+
+def read_settings(kind: type[S]) -> S:
+    """Build *kind* from the environment and the files in `SECRETS_DIR`, or stop the process with one clear line each."""
+    directory = os.environ.get("SECRETS_DIR")
+    if not directory or not Path(directory).is_dir():
+        sys.exit(f"SECRETS_DIR is {directory or 'not set'}: run `python -m deploy.make_secrets DIR` and point it there")
+    try:
+        return kind(_secrets_dir=directory)  # type: ignore[call-arg]  # pydantic-settings takes its own options so
+    except ValidationError as error:
+        lines = (f"setting {'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
+        sys.exit("\n".join(lines) + f"\n(settings are environment variables; secrets are files in {directory})")
