@@ -1,6 +1,7 @@
 """Settings that both services read, and how any of them is read: from the environment, secrets from files."""
 
 import os
+import socket
 import sys
 from pathlib import Path
 from typing import TypeVar
@@ -15,8 +16,13 @@ class CommonSettings(BaseSettings):
     model_config = SettingsConfigDict(frozen=True, extra="ignore", populate_by_name=True)
 
     host: str = Field("127.0.0.1", validation_alias="HOST")
-    port: int = Field(validation_alias="PORT", ge=0, le=65535)
-    replica: str = Field(validation_alias="REPLICA", description="this process' name: the X-Replica of every answer")
+    port_base: int = Field(validation_alias="PORT", ge=0, le=65535)
+    port_offset: int = Field(0, validation_alias="PORT_OFFSET", ge=0, description="added to PORT: a supervisor's number")
+    replica: str = Field(
+        default_factory=socket.gethostname,
+        validation_alias="REPLICA",
+        description="this process' name, the X-Replica of every answer; a container's host name is one",
+    )
     drain_seconds: float = Field(
         8, validation_alias="DRAIN_SECONDS", description="longest wait for open connections; above nginx's keepalive"
     )
@@ -27,6 +33,11 @@ class CommonSettings(BaseSettings):
     app_client_secret: SecretStr = Field(
         validation_alias="app-client-secret", description="what the app proves itself with to the auth service"
     )
+
+    @property
+    def port(self) -> int:
+        """Where this process listens."""
+        return self.port_base + self.port_offset
 
 
 S = TypeVar("S", bound=CommonSettings)

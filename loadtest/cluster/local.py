@@ -1,0 +1,219 @@
+"""The cluster as plain processes under supervisord: no root, no Docker."""
+
+import fcntl
+import os
+import subprocess
+import sys
+import urllib.request
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http import HTTPStatus
+from pathlib import Path
+from time import monotonic
+from typing import Self
+from urllib.error import URLError
+
+import tenacity
+
+from deploy.make_secrets import make_secrets
+from loadtest.cluster import processes
+from loadtest.cluster.binaries import find_binaries, versions
+from loadtest.cluster.protocol import ClusterError, CpuReading, Tier
+from loadtest.cluster.supervisor import ProcessInfo, Supervisor
+from loadtest.cluster.topology import REPOSITORY, Topology, is_free
+
+RUN_ROOT = REPOSITORY / ".run"
+PATIENCE_SECONDS = 25  # to stop: above every stopwaitsecs in supervisord.conf
+HALTED = ("FATAL", "EXITED", "STOPPED")
+
+
+class LocalCluster:
+    """The `Cluster` of this machine whose state is in *directory*. As a context manager it runs for the block."""
+
+    def __init__(self, topology: Topology, directory: Path) -> None:
+        self.topology = topology
+        self.directory = directory
+        self.secrets = directory / "secrets"
+        self._supervisor = Supervisor(directory / "supervisor.sock")
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    @property
+    def url(self) -> str:
+        """Where nginx listens as in production."""
+        return f"http://127.0.0.1:{self.topology.lb_port}"
+
+    @property
+    def url_no_affinity(self) -> str:
+        """Where nginx listens without affinity."""
+        return f"http://127.0.0.1:{self.topology.lb_port_no_affinity}"
+
+    def running(self) -> bool:
+        """Return whether a supervisord of this cluster answers."""
+        return self._supervisor.alive()
+
+    def processes(self) -> list[ProcessInfo]:
+        """Return supervisord's view of every process."""
+        return self._supervisor.processes()
+
+    def replicas(self) -> list[str]:
+        """Return the names of the replicas."""
+        return [info["name"] for info in self.processes() if info["group"] == "app"]
+
+    def start(self) -> None:
+        """Start everything and return when all of it is ready. Raises `ClusterError`; then nothing is left running."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        with self._lock():
+            if self.running():
+                raise ClusterError(f"a cluster is running in {self.directory} already: `make down` stops it")
+            processes.end(processes.leftovers(self.directory), PATIENCE_SECONDS)
+            self._check_ports()
+            try:
+                self._launch(find_binaries())
+                self.wait_ready()
+            except BaseException:
+                self.stop()
+                raise
+
+    def stop(self) -> None:
+        """Stop everything, in the reverse order of its start; also what an earlier supervisord left behind."""
+        everything = processes.leftovers(self.directory)
+        supervisors = [process for process in everything if "supervisord" in " ".join(process.cmdline()[:3])]
+        processes.end(supervisors, PATIENCE_SECONDS)
+        processes.end([process for process in everything if process.is_running()], PATIENCE_SECONDS)
+
+    def kill(self, replica: str) -> None:
+        """End *replica* with SIGKILL; supervisord starts it again."""
+        for info in self.processes():
+            if info["name"] == replica:
+                return self._supervisor.signal(info, "KILL")
+        raise ClusterError(f"there is no replica {replica!r}, only {', '.join(self.replicas())}")
+
+    def wait_ready(self, seconds: float = 30) -> None:
+        """Return when every service answers `/readyz`; raise `ClusterError` with the last log lines if one does not."""
+        for port, name in self._probes().items():
+            self._wait_for(port, name, monotonic() + seconds)
+
+    def cpu(self) -> CpuReading:
+        """Read the CPU seconds of every tier. A killed process takes its seconds with it: read between faults only."""
+        by_tier: dict[Tier, float] = defaultdict(float)
+        reading_at = monotonic()
+        for info in self.processes():
+            by_tier[info["group"]] += processes.cpu_seconds([info["pid"]])  # type: ignore[index]  # groups are tiers
+        return CpuReading(reading_at, by_tier)
+
+    def binaries(self) -> dict[str, str]:
+        """Return versions and paths of what runs."""
+        return versions(find_binaries())
+
+    def _probes(self) -> dict[int, str]:
+        """Return which port to ask for `/readyz`, and whose log to show when it is silent."""
+        auth = {port: f"auth-{number}" for number, port in enumerate(self.topology.auth_ports(), 1)}
+        app = {port: f"app-{number}" for number, port in enumerate(self.topology.app_ports(), 1)}
+        return auth | app | {self.topology.lb_port: "loadbalancer"}
+
+    def _wait_for(self, port: int, name: str, deadline: float) -> None:
+        polling = tenacity.Retrying(
+            wait=tenacity.wait_fixed(0.05),
+            stop=lambda _: monotonic() > deadline or self._halted(name),
+            retry=tenacity.retry_if_result(lambda reason: reason is not None),
+            retry_error_callback=lambda state: state.outcome.result() if state.outcome else None,
+        )
+        if reason := polling(_not_ready, port):
+            raise ClusterError(f"{name} is not ready on port {port}: {reason}\n{self._last_lines(name)}")
+
+    def _halted(self, name: str) -> bool:
+        """Return whether supervisord has given up on *name*, or is gone itself."""
+        try:
+            return any(info["name"] == name and info["statename"] in HALTED for info in self.processes())
+        except OSError:
+            return self._launched.poll() is not None
+
+    def _last_lines(self, name: str, count: int = 15) -> str:
+        log = self.directory / "logs" / f"{name}.log"
+        lines = log.read_text(errors="replace").splitlines()[-count:] if log.exists() else ["(it has no log yet)"]
+        return "\n".join([f"The last lines of {log}:", *lines])
+
+    def _check_ports(self) -> None:
+        for port, setting in self.topology.ports().items():
+            if not is_free(port):
+                raise ClusterError(
+                    f"port {port} ({setting}) is taken by {processes.listener(port)}: stop that, "
+                    f"or choose another port in .env, or for once: {setting}={port + 1000} make up"
+                )
+
+    def _launch(self, binaries: dict[str, str]) -> None:
+        for name in ("logs", "redis", "nginx/cluster"):
+            (self.directory / name).mkdir(parents=True, exist_ok=True)
+        make_secrets(self.secrets)
+        self._write_server_lists()
+        with (self.directory / "logs" / "supervisord.out").open("wb") as output:
+            self._launched = subprocess.Popen(  # noqa: S603  # our own arguments
+                [sys.executable, "-m", "supervisor.supervisord", "-c", REPOSITORY / "deploy/local/supervisord.conf"],
+                env=self._environment(binaries),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # Ctrl-C at the terminal is ours to handle, not its
+            )
+
+    def _environment(self, binaries: dict[str, str]) -> dict[str, str]:
+        topology = self.topology
+        return (
+            os.environ
+            | topology.environment()
+            | binaries
+            | {
+                "RUN_DIR": str(self.directory),
+                "SECRETS_DIR": str(self.secrets),
+                "REPOSITORY": str(REPOSITORY),
+                "PYTHON": sys.executable,
+                "AUTH_ISSUER": f"{self.url}/auth",
+                "AUTH_URL": f"http://127.0.0.1:{topology.auth_ports()[0]}",
+                "AUTH_DATABASE_URL": f"sqlite+aiosqlite:///{self.directory}/auth.sqlite",
+                "REDIS_URL": f"redis://127.0.0.1:{topology.redis_port}/0",
+                "SECURE_COOKIES": "false",  # plain HTTP on the loopback address
+            }
+        )
+
+    def _write_server_lists(self) -> None:
+        """Write what loadbalancer/nginx.conf includes: who listens where."""
+        nginx = self.directory / "nginx"
+        for name in ("nginx.conf", "routes.conf"):
+            (nginx / name).unlink(missing_ok=True)
+            (nginx / name).symlink_to(REPOSITORY / "loadbalancer" / name)
+        topology = self.topology
+        (nginx / "cluster/listen").write_text(f"listen 127.0.0.1:{topology.lb_port};\n")
+        (nginx / "cluster/listen_no_affinity").write_text(f"listen 127.0.0.1:{topology.lb_port_no_affinity};\n")
+        (nginx / "cluster/app.servers").write_text(_servers(topology.app_ports()))
+        (nginx / "cluster/auth.servers").write_text(_servers(topology.auth_ports()))
+
+    @contextmanager
+    def _lock(self) -> Iterator[None]:
+        """Let one process at a time start this cluster."""
+        with (self.directory / "lock").open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise ClusterError(f"somebody else is starting the cluster in {self.directory} right now") from None
+            yield
+
+
+def _servers(ports: range) -> str:
+    """Return nginx `server` lines: a server that fails once is left out for two seconds."""
+    return "".join(f"server 127.0.0.1:{port} max_fails=1 fail_timeout=2s;\n" for port in ports)
+
+
+def _not_ready(port: int) -> str | None:
+    """Return why the service on *port* is not ready, or None."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=2) as answer:
+            return None if answer.status == HTTPStatus.OK else f"status {answer.status}"
+    except (URLError, OSError) as error:
+        return str(error)

@@ -1,0 +1,73 @@
+"""What the operating system says about our processes: CPU used, and which are still there."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import psutil
+
+RUN_DIR_VARIABLE = "RUN_DIR"  # every process of a local cluster carries it in its environment
+
+
+def cpu_seconds(pids: Iterable[int]) -> float:
+    """Return the CPU seconds that *pids* and their descendants have used since they started."""
+    return sum(_own_cpu_seconds(process) for pid in pids for process in _family(pid))
+
+
+def _family(pid: int) -> list[psutil.Process]:
+    try:
+        parent = psutil.Process(pid)
+        return [parent, *parent.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
+
+
+def _own_cpu_seconds(process: psutil.Process) -> float:
+    """Return one process' CPU seconds: in nanoseconds' resolution on Linux (psutil's is 10 ms), else psutil's."""
+    tasks = Path(f"/proc/{process.pid}/task")
+    try:
+        nanoseconds = sum(int((task / "schedstat").read_text().split()[0]) for task in tasks.iterdir())
+    except OSError:
+        times = process.cpu_times()
+        return float(times.user + times.system)
+    return nanoseconds / 1e9
+
+
+def leftovers(run_root: Path) -> list[psutil.Process]:
+    """Return all processes whose cluster keeps its state below *run_root*, whoever their parent is by now."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            directory = process.environ().get(RUN_DIR_VARIABLE)
+        except (psutil.Error, OSError):  # not ours to look at, or gone meanwhile
+            continue
+        if directory and Path(directory).is_relative_to(run_root):
+            found.append(process)
+    return found
+
+
+def end(processes: list[psutil.Process], patience: float) -> None:
+    """Ask *processes* to end; kill those that are still there after *patience* seconds."""
+    for process in processes:
+        _signal(process, kill=False)
+    _, stubborn = psutil.wait_procs(processes, timeout=patience)
+    for process in stubborn:
+        _signal(process, kill=True)
+    psutil.wait_procs(stubborn, timeout=5)
+
+
+def _signal(process: psutil.Process, *, kill: bool) -> None:
+    try:
+        process.kill() if kill else process.terminate()
+    except psutil.NoSuchProcess:
+        return
+
+
+def listener(port: int) -> str:
+    """Return who listens on *port*, as far as we may know."""
+    try:
+        for connection in psutil.net_connections("tcp"):
+            if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port and connection.pid:
+                return f"{psutil.Process(connection.pid).name()} (pid {connection.pid})"
+    except psutil.Error:
+        pass
+    return "another program"

@@ -1,0 +1,46 @@
+"""A running supervisord, asked over its UNIX socket."""
+
+from pathlib import Path
+from typing import Any, Literal, TypedDict, cast
+from xmlrpc.client import Fault, ServerProxy
+
+from supervisor.xmlrpc import SupervisorTransport
+
+
+class ProcessInfo(TypedDict):
+    """The part of supervisord's process information that we use."""
+
+    name: str
+    group: str
+    pid: int
+    statename: Literal["STOPPED", "STARTING", "RUNNING", "BACKOFF", "STOPPING", "EXITED", "FATAL", "UNKNOWN"]
+    description: str
+    stdout_logfile: str
+
+
+class Supervisor:
+    """XML-RPC client for the supervisord that listens on *socket*. Raises `OSError` when nobody does."""
+
+    def __init__(self, socket: Path) -> None:
+        self._socket = socket
+
+    def _call(self, method: str, *arguments: object) -> Any:  # noqa: ANN401  # XML-RPC is untyped
+        transport = SupervisorTransport(None, None, f"unix://{self._socket}")
+        with ServerProxy("http://localhost", transport=transport) as proxy:
+            return getattr(proxy.supervisor, method)(*arguments)
+
+    def processes(self) -> list[ProcessInfo]:
+        """Return every process, running or not."""
+        return cast(list[ProcessInfo], self._call("getAllProcessInfo"))
+
+    def signal(self, process: ProcessInfo, name: str) -> None:
+        """Send signal *name* (`KILL`, `STOP`, ...). Its end is answered with a restart, as configured."""
+        self._call("signalProcess", f"{process['group']}:{process['name']}", name)
+
+    def alive(self) -> bool:
+        """Return whether there is a supervisord at the socket."""
+        try:
+            self._call("getState")
+        except (OSError, Fault):
+            return False
+        return True

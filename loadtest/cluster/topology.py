@@ -1,0 +1,102 @@
+"""How large a cluster is and where it listens: from `.env`, or on free ports for clusters that live for one run."""
+
+import os
+import socket
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Self
+
+from dotenv import dotenv_values
+
+from loadtest.cluster.protocol import ClusterError
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+LIFETIMES = (
+    "ACCESS_TOKEN_SECONDS",
+    "REFRESH_IDLE_SECONDS",
+    "REFRESH_ABSOLUTE_SECONDS",
+    "SESSION_IDLE_SECONDS",
+    "SESSION_ABSOLUTE_SECONDS",
+)
+
+
+@dataclass(frozen=True)
+class Topology:
+    """Process counts and TCP ports on the loopback address. Process N (from 1) of a service listens on its port + N."""
+
+    app_replicas: int
+    auth_replicas: int
+    lb_port: int
+    lb_port_no_affinity: int
+    auth_port: int
+    app_port: int
+    redis_port: int
+    lifetimes: tuple[tuple[str, str], ...] = ()
+
+    @classmethod
+    def from_environment(cls) -> Self:
+        """Read `.env`; the environment wins over it (`LB_PORT=9080 make up`). Raises `ClusterError`."""
+        values = dotenv_values(REPOSITORY / ".env") | os.environ
+        names = [name for name in cls.__dataclass_fields__ if name != "lifetimes"]
+        try:
+            numbers = {name: _positive(name.upper(), values.get(name.upper())) for name in names}
+        except ValueError as error:
+            raise ClusterError(f"{error}: see the comments in .env") from None
+        return cls(**numbers, lifetimes=tuple((name, str(values[name])) for name in LIFETIMES))
+
+    def on_free_ports(self) -> Self:
+        """Return this topology on ports that are free now."""
+        first = _free_block(4 + self.auth_replicas + self.app_replicas)
+        return replace(
+            self,
+            lb_port=first,
+            lb_port_no_affinity=first + 1,
+            redis_port=first + 2,
+            auth_port=first + 2,
+            app_port=first + 2 + self.auth_replicas,
+        )
+
+    def ports(self) -> dict[int, str]:
+        """Return every port that the cluster will listen on, with the setting that decides it."""
+        single = {name: getattr(self, name) for name in ("lb_port", "lb_port_no_affinity", "redis_port")}
+        named = {port: name.upper() for name, port in single.items()}
+        named |= {port: "AUTH_PORT" for port in self.auth_ports()}
+        return named | {port: "APP_PORT" for port in self.app_ports()}
+
+    def auth_ports(self) -> range:
+        """Return the ports of the auth service's processes."""
+        return range(self.auth_port + 1, self.auth_port + self.auth_replicas + 1)
+
+    def app_ports(self) -> range:
+        """Return the ports of the replicas."""
+        return range(self.app_port + 1, self.app_port + self.app_replicas + 1)
+
+    def environment(self) -> dict[str, str]:
+        """Return what supervisord.conf and the services read."""
+        names = (name for name in self.__dataclass_fields__ if name != "lifetimes")
+        return {name.upper(): str(getattr(self, name)) for name in names} | dict(self.lifetimes)
+
+
+def is_free(port: int) -> bool:
+    """Return whether a server could listen on *port* of the loopback address now."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def _positive(name: str, text: str | None) -> int:
+    if not (text or "").isdecimal() or int(text or "") == 0:
+        raise ValueError(f"{name} is {text!r}, not a whole number above 0")
+    return int(text or "")
+
+
+def _free_block(size: int) -> int:
+    """Return the first of *size* consecutive free ports, above the privileged and below the ephemeral ones."""
+    for first in range(20000 + os.getpid() % 500 * 20, 32000, size):
+        if all(is_free(port) for port in range(first, first + size)):
+            return first
+    raise ClusterError(f"no {size} consecutive free ports between 20000 and 32000")

@@ -1,0 +1,173 @@
+"""Locust plug-in: users log in once and then wait for their turn; a parent process opens blocks and gets the counts.
+
+    locust -f loadtest/locustfile.py,loadtest/measure.py --headless --host URL -u 16 -r 16 RedisUser
+
+JSON lines, one object each. The parent is told `{"event": "ready", "users"}` when every user has read one good page, or
+`{"event": "error", "text"}`; it asks `{"run": {"warmup", "seconds", "rate"}}` (seconds; rate null: closed loop) and is
+told `{"event": "window"}` when counting starts and `{"event": "done", ...}` (see `Block.report`) when it ends. The end
+of stdin ends this process: it does not outlive its parent.
+"""
+
+import functools
+import json
+import os
+import sys
+import time
+from array import array
+from collections.abc import Callable
+from typing import Any
+
+import gevent
+from gevent.event import Event
+from gevent.fileobject import FileObject
+from hdrh.histogram import HdrHistogram
+from locust import User, events
+from locust.env import Environment
+
+from loadtest.schedule import OpenSchedule
+
+# Only the protocol may reach the real stdout; whatever else is printed goes to stderr.
+_protocol = os.fdopen(os.dup(1), "w", buffering=1)
+os.dup2(2, 1)
+
+HIGHEST_US = 3_600_000_000
+DRAIN_SECONDS = 20.0
+
+
+def tell(**message: Any) -> None:
+    """Send one line to the parent."""
+    _protocol.write(json.dumps(message) + "\n")
+
+
+class Block:
+    """The counts of one block. A closed loop counts what ends within the window, an open one what should start in it."""
+
+    def __init__(self, warmup: float, seconds: float, rate: float | None) -> None:
+        now = time.perf_counter()
+        self.start = now + warmup
+        self.end = self.start + seconds
+        self.schedule = OpenSchedule(now, rate, self.end) if rate else None
+        self.latencies = array("d")
+        self.failed = 0
+        self.examples: set[str] = set()
+        self.others = 0
+        self.cpu = 0.0
+
+    def count(self, intended: float | None, seconds: float, exception: BaseException | None) -> None:
+        """Count one answer, if it belongs to the window. A failure is no latency."""
+        now = time.perf_counter()
+        if not self.start <= (now if intended is None else intended) < self.end:
+            return
+        if exception is None:
+            self.latencies.append(seconds if intended is None else now - intended)
+        else:
+            self.failed += 1
+            if len(self.examples) < 5:
+                self.examples.add(str(exception)[:200])
+
+    def report(self, seconds: float, cpu_seconds: float) -> dict[str, Any]:
+        """Return what the parent is told; latencies are microseconds in an encoded HdrHistogram."""
+        histogram = HdrHistogram(1, HIGHEST_US, 3)
+        for latency in self.latencies:
+            histogram.record_value(max(1, round(latency * 1e6)))
+        return {
+            "requests": len(self.latencies) + self.failed,
+            "failed": self.failed,
+            "failures": sorted(self.examples),
+            "others": self.others,
+            "seconds": seconds,
+            "cpu_seconds": cpu_seconds,
+            "latency": histogram.encode().decode(),
+        }
+
+
+class Meter:
+    """Holds the users at a gate, lets them through for one block at a time, and counts their answers."""
+
+    def __init__(self, environment: Environment, users: int) -> None:
+        self.environment = environment
+        self.expected = users
+        self.waiting: set[User] = set()
+        self.intended: dict[Any, float] = {}
+        self.gate = Event()
+        self.block: Block | None = None
+
+    def wait_time(self, user: User) -> float:
+        """Wait for this user's turn; return the seconds until it should send (Locust sleeps them)."""
+        while True:
+            self.arrive(user)
+            self.gate.wait()
+            if self.block is None or self.block.schedule is None:
+                return 0.0
+            arrival = self.block.schedule.take()
+            if arrival is not None:
+                self.waiting.discard(user)
+                self.intended[gevent.getcurrent()] = arrival
+                return max(0.0, arrival - time.perf_counter())
+            self.gate.clear()
+
+    def arrive(self, user: User) -> None:
+        """Say that we are ready when the last user stands at the gate for the first time."""
+        self.waiting.add(user)
+        if self.expected and len(self.waiting) == self.expected:
+            tell(event="ready", users=self.expected)
+            self.expected = 0
+
+    def on_request(self, name: str, response_time: float, exception: BaseException | None, **_: Any) -> None:
+        """Count my pages; anything else that users send meanwhile (a refresh) is counted beside them."""
+        if self.block is None:
+            if exception is not None:
+                self.on_error(exception=RuntimeError(f"{name}: {exception}"))
+        elif name.endswith("/mypage"):
+            self.block.count(self.intended.pop(gevent.getcurrent(), None), response_time / 1000, exception)
+        else:
+            self.block.others += 1
+
+    def on_error(self, exception: BaseException, **_: Any) -> None:
+        """Tell the parent: a user that raises is a bug, or has no login."""
+        tell(event="error", text=str(exception)[:300])
+
+    def run(self, warmup: float, seconds: float, rate: float | None) -> None:
+        """Run one block. The parent reads the cluster's CPU on `window` and `done`: load must be on at both."""
+        self.block = block = Block(warmup, seconds, rate)
+        self.gate.set()
+        gevent.sleep(block.start - time.perf_counter())
+        began, cpu = time.perf_counter(), time.process_time()
+        tell(event="window")
+        gevent.sleep(block.end - time.perf_counter())
+        cpu, took = time.process_time() - cpu, time.perf_counter() - began
+        tell(event="end")
+        self.gate.clear()
+        self.drain()
+        tell(event="done", **block.report(took, cpu))
+        self.block = None
+
+    def drain(self) -> None:
+        """Wait until the last answer that an open schedule asked for has come; the parent would notice if none does."""
+        with gevent.Timeout(DRAIN_SECONDS, False):
+            while self.intended:
+                gevent.sleep(0.005)
+
+    def serve(self) -> None:
+        """Do what the parent asks until it closes our stdin, then end."""
+        for line in FileObject(0, "r"):
+            self.run(**json.loads(line)["run"])
+        self.environment.process_exit_code = 0
+        if self.environment.runner:
+            self.environment.runner.quit()
+
+
+def _gate(meter: Meter) -> Callable[[User], float]:
+    return lambda user: meter.wait_time(user)
+
+
+@events.init.add_listener
+def install(environment: Environment, **_: Any) -> None:
+    """Put the gate in front of every user that this process was started for."""
+    options = environment.parsed_options
+    meter = Meter(environment, options.num_users if options else 1)
+    for user_class in environment.user_classes:
+        user_class.wait_time = _gate(meter)
+    environment.events.request.add_listener(meter.on_request)
+    environment.events.user_error.add_listener(meter.on_error)
+    gevent.spawn(meter.serve).link_exception(functools.partial(print, "measure:", file=sys.stderr))
