@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from loadtest.cluster import processes
-from loadtest.cluster.local import PATIENCE_SECONDS, RUN_ROOT, LocalCluster
+from loadtest.cluster.local import PATIENCE_SECONDS, STATE, LocalCluster
 from loadtest.cluster.protocol import ClusterError
 from loadtest.cluster.topology import Topology
 
@@ -55,7 +55,7 @@ def down() -> None:
     """Stop that cluster, and whatever else of this checkout's clusters is still running."""
     with console.status("stopping"):
         _standing_cluster().stop()
-        processes.end(processes.leftovers(RUN_ROOT), PATIENCE_SECONDS)
+        processes.end(processes.leftovers(STATE), PATIENCE_SECONDS)
     console.print("down: nothing of ours is running")
 
 
@@ -72,4 +72,4 @@ def status() -> None:
 
 
 def _standing_cluster() -> LocalCluster:
-    return LocalCluster(Topology.from_environment(), RUN_ROOT / "local")
+    return LocalCluster(Topology.from_environment(), STATE / "local")

@@ -14,6 +14,7 @@ from time import monotonic
 from typing import Self
 from urllib.error import URLError
 
+import psutil
 import tenacity
 
 from deploy.make_secrets import make_secrets
@@ -23,9 +24,9 @@ from loadtest.cluster.protocol import ClusterError, CpuReading, Tier
 from loadtest.cluster.supervisor import ProcessInfo, Supervisor
 from loadtest.cluster.topology import REPOSITORY, Topology, is_free
 
-RUN_ROOT = REPOSITORY / ".run"
+STATE = Path(os.environ.get("STATE_DIR", REPOSITORY / ".run")).absolute()  # one directory below it per cluster
 PATIENCE_SECONDS = 25  # to stop: above every stopwaitsecs in supervisord.conf
-HALTED = ("FATAL", "EXITED", "STOPPED")
+MAX_SOCKET_PATH = 90  # 104 bytes on macOS, 108 on Linux; supervisord adds its pid while it starts
 
 
 class LocalCluster:
@@ -70,6 +71,7 @@ class LocalCluster:
         """Start everything and return when all of it is ready. Raises `ClusterError`; then nothing is left running."""
         self.directory.mkdir(parents=True, exist_ok=True)
         with self._lock():
+            self._check_path()
             if self.running():
                 raise ClusterError(f"a cluster is running in {self.directory} already: `make down` stops it")
             processes.end(processes.leftovers(self.directory), PATIENCE_SECONDS)
@@ -89,11 +91,25 @@ class LocalCluster:
         processes.end([process for process in everything if process.is_running()], PATIENCE_SECONDS)
 
     def kill(self, replica: str) -> None:
-        """End *replica* with SIGKILL; supervisord starts it again."""
+        """End *replica* with SIGKILL and return when it is gone; supervisord starts it again."""
+        victim = psutil.Process(self._process(replica)["pid"])
+        self.signal(replica, "KILL")
+        psutil.wait_procs([victim], timeout=5)
+
+    def signal(self, process: str, name: str) -> None:
+        """Send signal *name* to *process* (`app-1`, `redis`, ...)."""
+        self._supervisor.signal(self._process(process), name)
+
+    def restart(self, process: str) -> None:
+        """Stop *process* with SIGTERM, start it again and return when it is ready."""
+        self._supervisor.restart(self._process(process))
+        self.wait_ready()
+
+    def _process(self, name: str) -> ProcessInfo:
         for info in self.processes():
-            if info["name"] == replica:
-                return self._supervisor.signal(info, "KILL")
-        raise ClusterError(f"there is no replica {replica!r}, only {', '.join(self.replicas())}")
+            if info["name"] == name:
+                return info
+        raise ClusterError(f"there is no process {name!r}: `python -m loadtest status` lists them")
 
     def wait_ready(self, seconds: float = 30) -> None:
         """Return when every service answers `/readyz`; raise `ClusterError` with the last log lines if one does not."""
@@ -131,7 +147,7 @@ class LocalCluster:
     def _halted(self, name: str) -> bool:
         """Return whether supervisord has given up on *name*, or is gone itself."""
         try:
-            return any(info["name"] == name and info["statename"] in HALTED for info in self.processes())
+            return any(info["name"] == name and info["statename"] == "FATAL" for info in self.processes())
         except OSError:
             return self._launched.poll() is not None
 
@@ -139,6 +155,11 @@ class LocalCluster:
         log = self.directory / "logs" / f"{name}.log"
         lines = log.read_text(errors="replace").splitlines()[-count:] if log.exists() else ["(it has no log yet)"]
         return "\n".join([f"The last lines of {log}:", *lines])
+
+    def _check_path(self) -> None:
+        socket = str(self.directory / "supervisor.sock")
+        if len(socket) > MAX_SOCKET_PATH:
+            raise ClusterError(f"{socket} is too long for a UNIX socket: set STATE_DIR to a shorter path")
 
     def _check_ports(self) -> None:
         for port, setting in self.topology.ports().items():

@@ -32,15 +32,15 @@ def _own_cpu_seconds(process: psutil.Process) -> float:
     return nanoseconds / 1e9
 
 
-def leftovers(run_root: Path) -> list[psutil.Process]:
-    """Return all processes whose cluster keeps its state below *run_root*, whoever their parent is by now."""
+def leftovers(state: Path) -> list[psutil.Process]:
+    """Return all processes whose cluster keeps its state below *state*, whoever their parent is by now."""
     found = []
     for process in psutil.process_iter():
         try:
             directory = process.environ().get(RUN_DIR_VARIABLE)
         except (psutil.Error, OSError):  # not ours to look at, or gone meanwhile
             continue
-        if directory and Path(directory).is_relative_to(run_root):
+        if directory and Path(directory).is_relative_to(state):
             found.append(process)
     return found
 

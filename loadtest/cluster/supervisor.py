@@ -37,6 +37,12 @@ class Supervisor:
         """Send signal *name* (`KILL`, `STOP`, ...). Its end is answered with a restart, as configured."""
         self._call("signalProcess", f"{process['group']}:{process['name']}", name)
 
+    def restart(self, process: ProcessInfo) -> None:
+        """Stop *process* with the signal configured for it, wait for its end, and start it again."""
+        name = f"{process['group']}:{process['name']}"
+        self._call("stopProcess", name)
+        self._call("startProcess", name, False)
+
     def alive(self) -> bool:
         """Return whether there is a supervisord at the socket."""
         try:

@@ -1,0 +1,112 @@
+"""`up`, `down` and what happens when they are not used as intended. Each test has state and ports of its own."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from loadtest.cluster.processes import leftovers
+from loadtest.cluster.topology import REPOSITORY, Topology
+
+pytestmark = pytest.mark.e2e
+
+
+class Shell:
+    """Runs `python -m loadtest …` on a cluster of its own."""
+
+    def __init__(self, state: Path) -> None:
+        self.state = state
+        self.topology = Topology.from_environment().on_free_ports()
+        self.environment = os.environ | self.topology.environment() | {"STATE_DIR": str(state)}
+
+    def start(self, *arguments: str, **extra: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "loadtest", *arguments],
+            cwd=REPOSITORY,
+            env=self.environment | extra,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def run(self, *arguments: str, **extra: str) -> tuple[int, str]:
+        process = self.start(*arguments, **extra)
+        output, _ = process.communicate(timeout=90)
+        return process.returncode, output
+
+    def running(self) -> list[psutil.Process]:
+        return leftovers(self.state / "local")
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Iterator[Shell]:
+    opened = Shell(tmp_path / "state")
+    yield opened
+    opened.run("down")
+
+
+def test_up_twice_status_down(shell: Shell) -> None:
+    assert shell.run("up")[0] == 0
+    code, output = shell.run("up")
+    assert (code, "already up" in output) == (0, True)
+    code, output = shell.run("status")
+    assert code == 0
+    assert output.count("RUNNING") == 3 + shell.topology.app_replicas
+    secrets = list((shell.state / "local/secrets").iterdir())
+    assert secrets
+    assert {path.stat().st_mode & 0o777 for path in secrets} == {0o600}
+    assert shell.run("down")[0] == 0
+    assert shell.running() == []
+    assert shell.run("down")[0] == 0
+
+
+def test_a_taken_port_is_named_with_its_setting(shell: Shell) -> None:
+    with socket.create_server(("127.0.0.1", shell.topology.lb_port)):
+        code, output = shell.run("up")
+    assert code == 1
+    assert f"port {shell.topology.lb_port} (LB_PORT) is taken by" in output
+    assert "Traceback" not in output
+    assert shell.running() == []
+
+
+@pytest.mark.parametrize("variable", ["NGINX_BIN", "REDIS_BIN"])
+def test_a_missing_binary_is_named(shell: Shell, variable: str) -> None:
+    code, output = shell.run("up", **{variable: "/nowhere/at-all"})
+    assert code == 1
+    assert f"{variable} is /nowhere/at-all" in output
+    assert shell.running() == []
+
+
+def test_a_service_that_cannot_start_shows_its_last_lines(shell: Shell) -> None:
+    code, output = shell.run("up", ACCESS_TOKEN_SECONDS="soon")
+    assert code == 1
+    assert "auth-1 is not ready" in output
+    assert "ACCESS_TOKEN_SECONDS" in output
+    assert shell.running() == []
+
+
+def test_ctrl_c_while_starting_leaves_nothing(shell: Shell) -> None:
+    starting = shell.start("up")
+    while not shell.running() and starting.poll() is None:
+        pass  # until the first process of the cluster is there
+    starting.send_signal(signal.SIGINT)
+    output, _ = starting.communicate(timeout=60)
+    assert starting.returncode == 130, output
+    assert "Traceback" not in output
+    assert shell.running() == []
+
+
+def test_down_cleans_up_after_a_killed_supervisor(shell: Shell) -> None:
+    assert shell.run("up")[0] == 0
+    supervisor = psutil.Process(int((shell.state / "local/supervisord.pid").read_text()))
+    supervisor.kill()
+    psutil.wait_procs([supervisor], 10)
+    assert shell.running(), "its children outlive it"
+    assert shell.run("down")[0] == 0
+    assert shell.running() == []
