@@ -46,7 +46,9 @@ def up() -> None:
         return
     with console.status("starting redis, auth, replicas and nginx"):
         cluster.start()
-    console.print(f"ready: {cluster.url} (without affinity: {cluster.url_no_affinity}); logs in {cluster.directory}/logs")
+    console.print(
+        f"ready: {cluster.url} (without affinity: {cluster.url_no_affinity}); logs in {cluster.directory}/logs"
+    )
     console.print(f"try: curl {cluster.url}/strategies        stop: make down")
 
 
@@ -67,7 +69,9 @@ def status() -> None:
         raise ClusterError("no cluster is up: `make up` starts one")
     table = Table("process", "state", "pid", "since")
     for info in cluster.processes():
-        table.add_row(info["name"], info["statename"], str(info["pid"] or ""), info["description"].partition("uptime ")[2])
+        table.add_row(
+            info["name"], info["statename"], str(info["pid"] or ""), info["description"].partition("uptime ")[2]
+        )
     console.print(table)
 
 

@@ -75,7 +75,8 @@ def percentile_intervals(rounds: Sequence[HdrHistogram], percentiles: Sequence[f
     values, counts = _table(rounds)
     weights = rng.multinomial(len(rounds), [1 / len(rounds)] * len(rounds), size=999)
     merged = np.cumsum(np.vstack([counts.sum(axis=0), weights @ counts]), axis=1)
-    return [_percentile(values, merged, percentile) for percentile in percentiles]
+    found = [_percentile(values, merged, percentile) for percentile in percentiles]
+    return found if len(rounds) > 1 else [Interval(one.value, None, None, one.n) for one in found]
 
 
 def _table(rounds: Sequence[HdrHistogram]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
@@ -91,5 +92,4 @@ def _percentile(values: NDArray[np.float64], merged: NDArray[np.int64], percenti
     reached = merged >= np.ceil(totals * percentile / 100)
     found = values[reached.argmax(axis=1)]
     low, high = np.percentile(found[1:], [2.5, 97.5])
-    bounds = (None, None) if len(np.unique(found)) == 1 and len(values) > 1 else (float(low), float(high))
-    return Interval(float(found[0]), *bounds, n=int(totals[0, 0]))
+    return Interval(float(found[0]), float(low), float(high), int(totals[0, 0]))

@@ -2,8 +2,8 @@
 
     locust -f loadtest/locustfile.py --host http://127.0.0.1:8080 [RedisUser JwtUser ...]
 
-A class is a client's behaviour: a browser with a cookie, an app with tokens, a visitor without a login. What one strategy
-is called stands at the end of the file: **add a line there for a new one** (`two_words` is looked for as `TwoWordsUser`).
+A class is a client's behaviour: a browser with a cookie, an app with tokens, a visitor without a login. The strategies
+stand at the end of the file: **add a class there for a new one** (`two_words` is looked for as `TwoWordsUser`).
 """
 
 import secrets
@@ -43,12 +43,16 @@ class MyPageUser(FastHttpUser):
         with self.client.post(path, name=f"POST {path}", catch_response=True, **how) as response:
             if response.status_code != expected:
                 response.failure(f"status {response.status_code}, not {expected}")
-                raise RuntimeError(f"POST {path}: status {response.status_code or response.error}, not {expected}")
+                raise RuntimeError(f"POST {path}: status {response.status_code or 'none'}, not {expected}")
             answer: dict[str, Any] = response.json()
             return answer
 
     @task
     def mypage(self) -> None:
+        """Get my page as this client does. Locust collects the tasks of all bases, so behaviours override `visit`."""
+        self.visit()
+
+    def visit(self) -> None:
         """Get my page and check the answer."""
         self.get_mypage({})
 
@@ -63,8 +67,8 @@ class MyPageUser(FastHttpUser):
     def what_is_wrong(self, response: ResponseContextManager) -> str:
         """Return what the answer should not say, or an empty string. Whose page it is instead, stays untold."""
         if response.status_code != 200:
-            return f"status {response.status_code or response.error}"
-        if not str((response.headers or {}).get("content-type", "")).startswith("application/json"):
+            return f"status {response.status_code or 'none: no answer'}"
+        if not response.headers or not str(response.headers.get("content-type")).startswith("application/json"):
             return "the answer is not JSON"
         page = response.json()
         if page.get("strategy") != self.strategy:
@@ -117,8 +121,7 @@ class TokenUser(MyPageUser):
         form = {"grant_type": "refresh_token", "refresh_token": self.refresh_token}
         self.keep(self.post("/auth/token", form, expected=200, form=True))
 
-    @task
-    def mypage(self) -> None:
+    def visit(self) -> None:
         """Get my page; renew the tokens first if they are old, and once more if the page refuses them."""
         if time.monotonic() >= self.renew_at:
             self.refresh()

@@ -4,8 +4,8 @@
 
 JSON lines, one object each. The parent is told `{"event": "ready", "users"}` when every user has read one good page, or
 `{"event": "error", "text"}`; it asks `{"run": {"warmup", "seconds", "rate"}}` (seconds; rate null: closed loop) and is
-told `{"event": "window"}` when counting starts and `{"event": "done", ...}` (see `Block.report`) when it ends. The end
-of stdin ends this process: it does not outlive its parent.
+told `{"event": "window"}` when counting starts, `{"event": "end"}` when it ends, and `{"event": "done", ...}` (see
+`Block.report`) when the last answer is in. The end of stdin ends this process: it does not outlive its parent.
 """
 
 import functools
@@ -17,12 +17,13 @@ from array import array
 from collections.abc import Callable
 from typing import Any
 
-import gevent
-from gevent.event import Event
-from gevent.fileobject import FileObject
+import gevent  # type: ignore[import-untyped] # it ships no types
+from gevent.event import Event  # type: ignore[import-untyped]
+from gevent.fileobject import FileObject  # type: ignore[import-untyped]
 from hdrh.histogram import HdrHistogram
 from locust import User, events
 from locust.env import Environment
+from locust.event import EventHook
 
 from loadtest.schedule import OpenSchedule
 
@@ -40,7 +41,7 @@ def tell(**message: Any) -> None:
 
 
 class Block:
-    """The counts of one block. A closed loop counts what ends within the window, an open one what should start in it."""
+    """The counts of one block. A closed loop counts what ends in the window, an open one what should start in it."""
 
     def __init__(self, warmup: float, seconds: float, rate: float | None) -> None:
         now = time.perf_counter()
@@ -101,22 +102,23 @@ class Meter:
                 return 0.0
             arrival = self.block.schedule.take()
             if arrival is not None:
-                self.waiting.discard(user)
                 self.intended[gevent.getcurrent()] = arrival
                 return max(0.0, arrival - time.perf_counter())
             self.gate.clear()
 
     def arrive(self, user: User) -> None:
         """Say that we are ready when the last user stands at the gate for the first time."""
+        if not self.expected:
+            return
         self.waiting.add(user)
-        if self.expected and len(self.waiting) == self.expected:
+        if len(self.waiting) == self.expected:
             tell(event="ready", users=self.expected)
             self.expected = 0
 
     def on_request(self, name: str, response_time: float, exception: BaseException | None, **_: Any) -> None:
         """Count my pages; anything else that users send meanwhile (a refresh) is counted beside them."""
         if self.block is None:
-            if exception is not None:
+            if exception is not None and self.expected:
                 self.on_error(exception=RuntimeError(f"{name}: {exception}"))
         elif name.endswith("/mypage"):
             self.block.count(self.intended.pop(gevent.getcurrent(), None), response_time / 1000, exception)
@@ -128,7 +130,7 @@ class Meter:
         tell(event="error", text=str(exception)[:300])
 
     def run(self, warmup: float, seconds: float, rate: float | None) -> None:
-        """Run one block. The parent reads the cluster's CPU on `window` and `done`: load must be on at both."""
+        """Run one block. The parent reads the cluster's CPU on `window` and `end`: load is on at both."""
         self.block = block = Block(warmup, seconds, rate)
         self.gate.set()
         gevent.sleep(block.start - time.perf_counter())
@@ -157,17 +159,23 @@ class Meter:
             self.environment.runner.quit()
 
 
+def _listen(event: EventHook, listener: Callable[..., None]) -> None:
+    event.add_listener(listener)  # type: ignore[no-untyped-call] # Locust's is not annotated
+
+
 def _gate(meter: Meter) -> Callable[[User], float]:
     return lambda user: meter.wait_time(user)
 
 
-@events.init.add_listener
 def install(environment: Environment, **_: Any) -> None:
     """Put the gate in front of every user that this process was started for."""
     options = environment.parsed_options
     meter = Meter(environment, options.num_users if options else 1)
     for user_class in environment.user_classes:
         user_class.wait_time = _gate(meter)
-    environment.events.request.add_listener(meter.on_request)
-    environment.events.user_error.add_listener(meter.on_error)
+    _listen(environment.events.request, meter.on_request)
+    _listen(environment.events.user_error, meter.on_error)
     gevent.spawn(meter.serve).link_exception(functools.partial(print, "measure:", file=sys.stderr))
+
+
+_listen(events.init, install)

@@ -37,6 +37,7 @@ class LocalCluster:
         self.directory = directory
         self.secrets = directory / "secrets"
         self._supervisor = Supervisor(directory / "supervisor.sock")
+        self._launched: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
         self.start()
@@ -89,6 +90,8 @@ class LocalCluster:
         supervisors = [process for process in everything if "supervisord" in " ".join(process.cmdline()[:3])]
         processes.end(supervisors, PATIENCE_SECONDS)
         processes.end([process for process in everything if process.is_running()], PATIENCE_SECONDS)
+        if self._launched is not None:
+            self._launched.wait()
 
     def kill(self, replica: str) -> None:
         """End *replica* with SIGKILL and return when it is gone; supervisord starts it again."""
@@ -149,7 +152,7 @@ class LocalCluster:
         try:
             return any(info["name"] == name and info["statename"] == "FATAL" for info in self.processes())
         except OSError:
-            return self._launched.poll() is not None
+            return self._launched is None or self._launched.poll() is not None
 
     def _last_lines(self, name: str, count: int = 15) -> str:
         log = self.directory / "logs" / f"{name}.log"
@@ -227,8 +230,9 @@ class LocalCluster:
 
 
 def _servers(ports: range) -> str:
-    """Return nginx `server` lines: a server that fails once is left out for two seconds."""
-    return "".join(f"server 127.0.0.1:{port} max_fails=1 fail_timeout=2s;\n" for port in ports)
+    """Return nginx `server` lines: left out for two seconds after a failure, but still asked when all have failed."""
+    options = ("max_fails=1 fail_timeout=2s", "max_fails=0 backup")
+    return "".join(f"server 127.0.0.1:{port} {option};\n" for option in options for port in ports)
 
 
 def _not_ready(port: int) -> str | None:

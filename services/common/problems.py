@@ -97,6 +97,8 @@ async def problem_middleware(request: web.Request, handler: Handler) -> web.Stre
         return await handler(request)
     except Problem as problem:
         return problem_response(problem.status, problem.type, problem.detail, problem.headers)
+    except web.RequestPayloadError:  # the body is not what its Content-Encoding or its framing says
+        return problem_response(BadRequest.status, BadRequest.type, "The body cannot be read.")
     except web.HTTPException as raised:
         status = HTTPStatus(raised.status)
         kept = {name: value for name, value in raised.headers.items() if name.lower() in ("allow", "location")}

@@ -158,7 +158,7 @@ BAD = {
     "body over the limit": (request("POST /redis/login", JSON, body=b"x" * 20000), 413),
     "unknown strategy": (request("GET /telepathy/mypage"), 404),
     "wrong method": (request("DELETE /redis/mypage"), 405),
-    "header over the limit": (request("GET /jwt/mypage", b"Authorization: Bearer " + b"x" * 70000), 400),
+    "header over the limit": (request("GET /jwt/mypage", b"Authorization: Bearer " + b"x" * 70000), 431),
     "no HTTP at all": (b"\x16\x03\x01 hello\r\n\r\n", 400),
 }
 

@@ -1,0 +1,94 @@
+"""The self-audit: rules that mark figures one should not trust. Pure: results in, warnings out (DESIGN §6.6)."""
+
+from collections.abc import Callable, Iterator
+
+from loadtest.results import Figure, Results
+
+BUSY_GENERATOR_PERCENT = 90.0
+OTHER_CPU_PERCENT = 5.0
+WIDEST_HALF = 0.10
+SMALLEST_SHARE = 0.05
+
+Rule = Callable[[Results], Iterator[str]]
+
+
+def audit(results: Results) -> list[dict[str, str]]:
+    """Return a warning `{"rule", "message"}` for everything that weakens *results*."""
+    return [{"rule": name, "message": message} for name, rule in RULES.items() for message in rule(results)]
+
+
+def figures(results: Results, metric: str, **labels: str) -> list[Figure]:
+    """Return the figures of *metric* that carry all *labels*."""
+    return [f for f in results.figures if f.metric == metric and labels.items() <= f.labels.items()]
+
+
+def failed_answers(results: Results) -> Iterator[str]:
+    """Wrong answers: the strategy's timings are refused."""
+    for figure in figures(results, "failed_answers"):
+        if figure.value:
+            example = figure.labels.get("example", "")
+            yield (
+                f"{figure.strategy}: {figure.value:.0f} of {figure.n} answers failed ({example}); "
+                "its timings and all ratios are refused"
+            )
+        elif not figure.n:
+            yield f"{figure.strategy}: no answer came in time; its timings and all ratios are refused"
+
+
+def generator_busy(results: Results) -> Iterator[str]:
+    """A generator at its limit measures itself."""
+    for figure in figures(results, "generator_cpu"):
+        if figure.value > BUSY_GENERATOR_PERCENT:
+            loop = figure.labels.get("loop", "")
+            yield (
+                f"{figure.strategy}, {loop} loop: the load generator used {figure.value:.0f} % of a core, so "
+                f"{'requests/s is a lower bound' if loop == 'closed' else 'latency is too high'}; CPU per request holds"
+            )
+
+
+def wide_interval(results: Results) -> Iterator[str]:
+    """CPU per request that is not known to ±10 %, where the tier has a share that matters."""
+    totals = {f.strategy: f.value for f in figures(results, "cpu_per_request", tier="total")}
+    for figure in figures(results, "cpu_per_request"):
+        low, high, total = figure.ci_low, figure.ci_high, totals.get(figure.strategy, 0.0)
+        if low is None or high is None or figure.value < SMALLEST_SHARE * total or figure.labels["tier"] == "loadgen":
+            continue
+        half = (high - low) / 2 / figure.value if figure.value else 0.0
+        if half > WIDEST_HALF:
+            yield f"{figure.strategy}, {figure.labels['tier']}: CPU per request is only known to ±{100 * half:.0f} %"
+
+
+def null_test(results: Results) -> Iterator[str]:
+    """A strategy that differs from itself: then so may others."""
+    for figure in figures(results, "null_ratio"):
+        if figure.ci_low is None or figure.ci_high is None or not figure.ci_low <= 1 <= figure.ci_high:
+            yield (
+                f"{figure.strategy} compared with itself gives {figure.value:.3f}, and 1 is not within its interval: "
+                f"differences of {max(1.0, 100 * abs(figure.value - 1)):.0f} % or less mean nothing here"
+            )
+
+
+def busy_machine(results: Results) -> Iterator[str]:
+    """Something else was running."""
+    for figure in figures(results, "other_cpu"):
+        if figure.value > OTHER_CPU_PERCENT:
+            yield (
+                f"the machine spent {figure.value:.0f} % of a core on neither the cluster nor the generator: "
+                "requests/s and latency suffer from it, CPU per request hardly does"
+            )
+
+
+def order_not_random(results: Results) -> Iterator[str]:
+    """Strategies in a fixed order are compared with the drift of the machine."""
+    if results.config.get("order") != "random":
+        yield "strategies did not take turns in random order: drift of the machine looks like a difference"
+
+
+RULES: dict[str, Rule] = {
+    "failed_answers": failed_answers,
+    "generator_busy": generator_busy,
+    "wide_interval": wide_interval,
+    "null_test": null_test,
+    "busy_machine": busy_machine,
+    "order_not_random": order_not_random,
+}

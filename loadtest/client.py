@@ -1,0 +1,123 @@
+"""One user's client for the experiments that count users, not requests: a browser with cookies, or an app with tokens."""
+
+import secrets
+from dataclasses import dataclass
+from typing import Any, Literal, Self
+
+import aiohttp
+from yarl import URL
+
+TIMEOUT = aiohttp.ClientTimeout(total=15)
+
+
+@dataclass(frozen=True)
+class Strategy:
+    """One row of `GET /strategies`."""
+
+    name: str
+    kind: Literal["control", "session", "token"]
+    login: str | None
+    capabilities: frozenset[str]
+
+    @property
+    def is_control(self) -> bool:
+        """Return whether there is nothing to log in to."""
+        return self.kind == "control"
+
+
+@dataclass(frozen=True)
+class Account:
+    """Who logs in. Never print one: `password` is left out of its repr so that no traceback does."""
+
+    username: str
+    password: str
+
+    def __repr__(self) -> str:
+        return f"Account({self.username!r})"
+
+    def credentials(self) -> dict[str, str]:
+        """Return the body of a registration or a login."""
+        return {"username": self.username, "password": self.password}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back; status 0 means that no answer came at all."""
+
+    status: int
+    body: Any = None
+    replica: str | None = None
+
+
+class Client:
+    """One device of one user. Close it, or use it as an async context manager; *connector* is shared, cookies are not."""
+
+    def __init__(self, base: str, strategy: Strategy, connector: aiohttp.BaseConnector) -> None:
+        self.strategy = strategy
+        self._base = URL(base)
+        self._headers: dict[str, str] = {}
+        jar = aiohttp.CookieJar(unsafe=True)  # "unsafe": cookies of an IP address, which a local cluster has
+        self._http = aiohttp.ClientSession(
+            connector=connector, connector_owner=False, cookie_jar=jar, timeout=TIMEOUT, trust_env=False
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Forget cookies and tokens."""
+        await self._http.close()
+
+    async def call(self, method: str, path: str, json: object = None) -> Answer:
+        """Send one request with what this device holds; never raises for what the cluster does."""
+        url = self._base.join(URL(path))
+        try:
+            async with self._http.request(method, url, json=json, headers=self._headers) as response:
+                body = await response.json() if "json" in response.content_type else await response.text()
+                return Answer(response.status, body, response.headers.get("X-Replica"))
+        except (aiohttp.ClientError, TimeoutError, ValueError):
+            return Answer(0)
+
+    async def login(self, account: Account) -> Answer:
+        """Log in as *account* in the way of the strategy's kind."""
+        if self.strategy.login is None:
+            raise ValueError(f"{self.strategy.name} has no login")
+        answer = await self.call("POST", self.strategy.login, account.credentials())
+        if answer.status == 200 and self.strategy.kind == "token":
+            self._headers = {"Authorization": f"Bearer {answer.body['access_token']}"}
+        return answer
+
+    async def mypage(self) -> Answer:
+        """Get my page."""
+        return await self.call("GET", f"/{self.strategy.name}/mypage")
+
+    async def visits(self) -> Answer:
+        """Count one more visit."""
+        return await self.call("POST", f"/{self.strategy.name}/visits")
+
+    async def logout(self) -> Answer:
+        """Log out; the credential stays with this client, so that one can see whether it is dead."""
+        kept = [(cookie.key, cookie.value) for cookie in self._http.cookie_jar]
+        answer = await self.call("POST", f"/{self.strategy.name}/logout")
+        self._http.cookie_jar.update_cookies(kept, self._base)
+        return answer
+
+
+async def register(client: Client) -> Account:
+    """Open an account with a random name and password, and return it."""
+    account = Account(f"user-{secrets.token_hex(8)}", secrets.token_urlsafe(24))
+    answer = await client.call("POST", "/auth/users", account.credentials())
+    if answer.status != 201:
+        raise RuntimeError(f"POST /auth/users: status {answer.status}, not 201")
+    return account
+
+
+async def strategies_of(base: str) -> list[Strategy]:
+    """Ask the cluster at *base* what it serves."""
+    async with aiohttp.ClientSession(timeout=TIMEOUT) as http, http.get(URL(base).join(URL("/strategies"))) as response:
+        response.raise_for_status()
+        rows = await response.json()
+    return [Strategy(row["name"], row["kind"], row.get("login"), frozenset(row["capabilities"])) for row in rows]

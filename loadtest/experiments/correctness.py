@@ -1,0 +1,69 @@
+"""Right before fast: does every strategy answer as it must? Raises `WrongAnswer`; then nothing is measured."""
+
+import aiohttp
+
+from loadtest.client import Account, Answer, Client, Strategy, register
+from loadtest.experiments.experiment import Context, WrongAnswer
+from loadtest.intervals import Interval
+
+EXPERIMENT = "correctness"
+
+
+async def run(context: Context) -> None:
+    """Check every strategy, a new account for each."""
+    context.progress.start("checking every strategy's answers", len(context.strategies))
+    async with aiohttp.TCPConnector() as connector:
+        for strategy in context.strategies:
+            checked = await (_control if strategy.is_control else _login)(context, strategy, connector)
+            context.add(EXPERIMENT, strategy.name, "answers_checked", "count", Interval(checked, None, None, checked))
+            context.progress.advance()
+
+
+async def _control(context: Context, strategy: Strategy, connector: aiohttp.BaseConnector) -> int:
+    async with context.client(strategy, connector) as client:
+        _is_page(strategy, await client.mypage(), None)
+    return 1
+
+
+async def _login(context: Context, strategy: Strategy, connector: aiohttp.BaseConnector) -> int:
+    async with context.client(strategy, connector) as client:
+        account = await register(client)
+        _expect(strategy, "my page without a login", await client.mypage(), 401)
+        wrong = await client.login(Account(account.username, account.password + "x"))
+        _expect(strategy, "login with a wrong password", wrong, 401)
+        _expect(strategy, "login", await client.login(account), 200)
+        for _ in range(2 * len(context.cluster.replicas())):
+            _is_page(strategy, await client.mypage(), account)
+        await _visits(strategy, client)
+        await _logout(strategy, client)
+    return 5 + 2 * len(context.cluster.replicas())
+
+
+async def _visits(strategy: Strategy, client: Client) -> None:
+    if "visits" in strategy.capabilities:
+        for expected in (1, 2, 3):
+            answer = await client.visits()
+            _expect(strategy, "visits", answer, 200)
+            if answer.body != {"visits": expected}:
+                raise WrongAnswer(f"{strategy.name}: visit {expected} was counted as {answer.body!r}")
+
+
+async def _logout(strategy: Strategy, client: Client) -> None:
+    if "logout" in strategy.capabilities:
+        _expect(strategy, "logout", await client.logout(), 204)
+        _expect(strategy, "my page with the credential of before the logout", await client.mypage(), 401)
+
+
+def _expect(strategy: Strategy, what: str, answer: Answer, status: int) -> None:
+    if answer.status != status:
+        raise WrongAnswer(f"{strategy.name}: {what}: status {answer.status or 'none'}, must be {status}")
+
+
+def _is_page(strategy: Strategy, answer: Answer, account: Account | None) -> None:
+    _expect(strategy, "my page", answer, 200)
+    if answer.body.get("strategy") != strategy.name:
+        raise WrongAnswer(f"{strategy.name}: my page is answered by strategy {answer.body.get('strategy')!r}")
+    if account and answer.body["user"]["name"] != account.username:
+        raise WrongAnswer(f"{strategy.name}: my page is another user's")
+    if not answer.replica:
+        raise WrongAnswer(f"{strategy.name}: my page says nothing of the replica (X-Replica)")

@@ -1,0 +1,175 @@
+"""The parent's side of `measure.py`: one Locust process per strategy that waits, logged in, until it is asked for a block."""
+
+import asyncio
+import contextlib
+import json
+import os
+import sys
+from collections import deque
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from hdrh.histogram import HdrHistogram
+
+from loadtest.cluster.protocol import Cluster, CpuReading
+from loadtest.machine import busy_seconds
+
+ROOT = Path(__file__).parent.parent
+PLUGINS = "loadtest/locustfile.py,loadtest/measure.py"
+READY_SECONDS = 90.0
+MARGIN_SECONDS = 40.0
+LONGEST_LINE = 1 << 22
+
+
+class GeneratorError(Exception):
+    """The load generator did not do what it was asked; the message ends with its last log lines."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """What one block of load measured, within its window."""
+
+    strategy: str
+    rate: float | None
+    seconds: float
+    requests: int
+    failed: int
+    failures: tuple[str, ...]
+    others: int
+    latency: HdrHistogram
+    tiers: dict[str, float]
+    """CPU seconds of each server tier."""
+    generator_cpu: float
+    """CPU seconds of Locust."""
+    machine_busy: float
+    """CPU seconds of everything on this machine, ourselves included."""
+
+    @property
+    def generator_share(self) -> float:
+        """Return how much of one core Locust used."""
+        return self.generator_cpu / self.seconds
+
+    @property
+    def other_share(self) -> float:
+        """Return how much of one core went to neither the cluster nor Locust."""
+        return max(0.0, self.machine_busy - sum(self.tiers.values()) - self.generator_cpu) / self.seconds
+
+
+class Generator:
+    """An async context manager around one Locust process: entered, its *users* are logged in and wait."""
+
+    def __init__(self, strategy: str, url: str, users: int, log: Path) -> None:
+        self.strategy = strategy
+        self._command = [
+            *(sys.executable, "-m", "locust", "-f", PLUGINS, "--headless", "--only-summary", "--host", url),
+            *("--users", str(users), "--spawn-rate", str(users), "--logfile", str(log)),
+            user_class(strategy),
+        ]
+        self._log = log
+        self._process: asyncio.subprocess.Process | None = None
+
+    async def __aenter__(self) -> Self:
+        self._log.parent.mkdir(parents=True, exist_ok=True)
+        with self._log.open("ab") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                *self._command, **_pipes(), stderr=log, env=_environment(), cwd=ROOT, limit=LONGEST_LINE
+            )
+        try:
+            await self._expect("ready", READY_SECONDS)
+        except BaseException:
+            await self.close()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def run_block(self, cluster: Cluster, warmup: float, seconds: float, rate: float | None = None) -> Block:
+        """Run one block and return what it measured; *rate* in requests/s opens the loop (DESIGN §6.5)."""
+        self._ask(run={"warmup": warmup, "seconds": seconds, "rate": rate})
+        await self._expect("window", warmup + MARGIN_SECONDS)
+        before, busy = cluster.cpu(), busy_seconds()
+        await self._expect("end", seconds + MARGIN_SECONDS)
+        after, busy = cluster.cpu(), busy_seconds() - busy
+        return self._block(await self._expect("done", MARGIN_SECONDS), rate, cpu_between(before, after), busy)
+
+    def _block(self, done: dict[str, Any], rate: float | None, tiers: dict[str, float], busy: float) -> Block:
+        return Block(
+            strategy=self.strategy,
+            rate=rate,
+            seconds=done["seconds"],
+            requests=done["requests"],
+            failed=done["failed"],
+            failures=tuple(done["failures"]),
+            others=done["others"],
+            latency=HdrHistogram.decode(done["latency"]),
+            tiers=tiers,
+            generator_cpu=done["cpu_seconds"],
+            machine_busy=busy,
+        )
+
+    async def close(self) -> None:
+        """End the process: politely by closing its stdin, then not."""
+        process = self._process
+        if process is None or process.stdin is None:
+            return
+        process.stdin.close()
+        try:
+            await asyncio.wait_for(process.wait(), 5)
+        except TimeoutError:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+
+    def _ask(self, **message: Any) -> None:
+        if self._process is None or self._process.stdin is None:
+            raise GeneratorError("the load generator has not been started")
+        self._process.stdin.write(json.dumps(message).encode() + b"\n")
+
+    async def _expect(self, event: str, seconds: float) -> dict[str, Any]:
+        if self._process is None or self._process.stdout is None:
+            raise GeneratorError("the load generator has not been started")
+        try:
+            line = await asyncio.wait_for(self._process.stdout.readline(), seconds)
+        except TimeoutError:
+            raise self._failure(f"said nothing for {seconds:g} s, {event!r} was due") from None
+        if not line:
+            raise self._failure(f"ended, {event!r} was due")
+        message: dict[str, Any] = json.loads(line)
+        if message["event"] != event:
+            raise self._failure(str(message.get("text", f"said {message['event']!r}, {event!r} was due")))
+        return message
+
+    def _failure(self, what: str) -> GeneratorError:
+        with self._log.open(errors="replace") as file:
+            last = "".join(deque(file, 12))
+        return GeneratorError(f"load generator for {self.strategy}: {what}\n{self._log}:\n{last}")
+
+
+def user_class(strategy: str) -> str:
+    """Return the name of the class in `locustfile.py` whose users speak *strategy*."""
+    return "".join(word.title() for word in strategy.replace("-", "_").split("_")) + "User"
+
+
+def cpu_between(before: CpuReading, after: CpuReading) -> dict[str, float]:
+    """Return the CPU seconds that each server tier used between two readings."""
+    return {
+        str(tier): max(0.0, seconds - before.seconds.get(tier, 0.0))
+        for tier, seconds in after.seconds.items()
+        if tier != "loadgen"
+    }
+
+
+def _pipes() -> dict[str, Any]:
+    return {"stdin": asyncio.subprocess.PIPE, "stdout": asyncio.subprocess.PIPE}
+
+
+def _environment() -> dict[str, str]:
+    # Locust reads LOCUST_* as options: the caller's must not change what is measured. select() times out in
+    # microseconds, epoll in milliseconds: an open schedule needs the former.
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("LOCUST_")}
+    return kept | {"GEVENT_BACKEND": "select", "PYTHONUNBUFFERED": "1"}

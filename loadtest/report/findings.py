@@ -1,0 +1,94 @@
+"""The headline findings, computed from the figures: no figure, no sentence."""
+
+from collections.abc import Iterator
+
+from loadtest.report.numbers import amount, interval, listed, number, with_interval
+from loadtest.report.view import View
+from loadtest.results import Figure
+
+
+def findings(view: View) -> list[str]:
+    """Return one sentence per finding, most important first."""
+    return [
+        sentence for find in (cost, logged_out, forgotten_affinity, errors, login, latency) for sentence in find(view)
+    ]
+
+
+def cost(view: View) -> Iterator[str]:
+    """CPU per request: what each login strategy adds to a page without a login."""
+    totals = sorted((f for f in view.figures("cpu_per_request", tier="total")), key=lambda f: f.value)
+    if totals:
+        parts = listed([f"{f.strategy} {with_interval(f)}" for f in totals])
+        yield f"Server CPU per request, all tiers together: {parts}."
+    ratios = sorted(view.figures("cpu_ratio", tier="app"), key=lambda f: f.value)
+    if ratios:
+        over = ratios[0].labels.get("over", "the control")
+        parts = listed([f"{f.strategy} {_times(f)}" for f in ratios])
+        yield f"In the app tier alone, compared with {over} within each round: {parts}."
+
+
+def _times(ratio: Figure) -> str:
+    if ratio.ci_low is not None and ratio.ci_high is not None and ratio.ci_low <= 1 <= ratio.ci_high:
+        return f"no measurable difference ({number(ratio.ci_low)} to {number(ratio.ci_high)} times)"
+    return f"{number(ratio.value)} times the CPU ({interval(ratio)})"
+
+
+def logged_out(view: View) -> Iterator[str]:
+    """Who is logged out when one replica is killed, behind a load balancer with affinity."""
+    figures = view.figures("logged_out", fault="kill -9", affinity="true")
+    expected = view.one("expected_logged_out")
+    lost = [f for f in figures if f.value > 0]
+    kept = [f for f in figures if f.value == 0]
+    if lost:
+        due = (
+            f"; {number(expected.value)} % is what state in one of {view.replicas} replicas predicts"
+            if expected
+            else ""
+        )
+        yield (
+            f"After kill -9 of one of {view.replicas} replicas, users lost their login under "
+            + listed([f"{f.strategy}: {with_interval(f)} of {f.n}" for f in lost])
+            + due
+            + "."
+        )
+    if kept:
+        parts = listed([f"{f.strategy} (0 of {f.n}; at most {number(f.ci_high or 0)} %)" for f in kept])
+        yield f"The same kills logged nobody out under {parts}."
+
+
+def forgotten_affinity(view: View) -> Iterator[str]:
+    """What happens without affinity, with no fault at all."""
+    for figure in view.figures("logged_out", fault="none", affinity="false"):
+        if figure.value > 0:
+            yield (
+                f"Without affinity at the load balancer, {number(figure.value)} % of {figure.n} users of "
+                f"{figure.strategy} met a replica that did not know them within a few requests, with no fault at all."
+            )
+
+
+def errors(view: View) -> Iterator[str]:
+    """Errors that users saw while replicas died."""
+    figures = view.figures("http_5xx")
+    if figures:
+        total, gets = sum(f.value for f in figures), sum(f.n for f in figures)
+        count = "No" if not total else number(total)
+        yield f"{count} of {number(gets)} GETs got a 5xx or no answer while replicas were killed and started again."
+
+
+def login(view: View) -> Iterator[str]:
+    """What a login costs, and where."""
+    parts = []
+    for total in view.figures("cpu_per_login", tier="total"):
+        auth = view.one("cpu_per_login", total.strategy, tier="auth")
+        share = f" ({100 * auth.value / total.value:.0f} % of it in auth)" if auth and total.value else ""
+        parts.append(f"{total.strategy} {amount(total.value, total.unit)}{share}")
+    if parts:
+        yield f"A login costs, in CPU of all tiers: {listed(parts)}."
+
+
+def latency(view: View) -> Iterator[str]:
+    """Latency at one rate for all."""
+    figures = sorted(view.figures("latency", percentile="p99"), key=lambda f: f.value)
+    if figures:
+        parts = listed([f"{f.strategy} {amount(f.value, f.unit)}" for f in figures])
+        yield f"99 % of requests at {figures[0].labels.get('rate', '?')} requests/s were answered within: {parts}."

@@ -1,0 +1,43 @@
+"""Numbers as people read them: three significant digits, units that fit, intervals beside them."""
+
+import math
+
+from loadtest.results import Figure
+
+UNITS = {"us": "µs", "ratio": "times", "count": ""}
+
+
+def number(value: float) -> str:
+    """Return *value* with three significant digits, thousands separated; whole numbers below 100,000 stay exact."""
+    if not math.isfinite(value):
+        return "-"
+    if value == round(value) and abs(value) < 100_000:
+        return f"{value:,.0f}"
+    digits = max(0, 2 - math.floor(math.log10(abs(value))))
+    return f"{round(value, 2 - math.floor(math.log10(abs(value)))):,.{digits}f}"
+
+
+def amount(value: float, unit: str) -> str:
+    """Return *value* with its unit; microseconds from a thousand on are milliseconds."""
+    if unit == "us" and abs(value) >= 1000:
+        return f"{number(value / 1000)} ms"
+    sign = UNITS.get(unit, unit)
+    return f"{number(value)} {sign}".strip()
+
+
+def interval(figure: Figure) -> str:
+    """Return the figure's confidence interval, or an empty string when there is none."""
+    if figure.ci_low is None or figure.ci_high is None:
+        return ""
+    return f"{amount(figure.ci_low, figure.unit)} to {amount(figure.ci_high, figure.unit)}"
+
+
+def with_interval(figure: Figure) -> str:
+    """Return `12.3 µs (11.9 µs to 12.8 µs)`."""
+    known = interval(figure)
+    return amount(figure.value, figure.unit) + (f" ({known})" if known else "")
+
+
+def listed(words: list[str]) -> str:
+    """Return `a`, `a and b`, or `a, b and c`."""
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)

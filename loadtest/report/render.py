@@ -1,0 +1,85 @@
+"""Results in, pages out."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from loadtest.report import numbers
+from loadtest.report.claims import verdicts
+from loadtest.report.findings import findings
+from loadtest.report.pictures import pictures, write_summary
+from loadtest.report.view import View
+from loadtest.results import Figure, Results
+
+
+@dataclass(frozen=True)
+class Table:
+    """All figures of one metric."""
+
+    experiment: str
+    metric: str
+    rows: tuple[Figure, ...]
+
+
+def write_report(directory: Path) -> Path:
+    """Read `results.json` in *directory*, write the report beside it, and return the path of `report.html`.
+
+    Raises `ValueError` or `OSError` when there are no results that this version can read.
+    """
+    view = View(Results.read(directory / "results.json"))
+    page = directory / "report.html"
+    page.write_text(render(view, "report.html"), encoding="utf-8")
+    (directory / "report.md").write_text(render(view, "report.md"), encoding="utf-8")
+    write_summary(view, directory / "summary.png")
+    return page
+
+
+def render(view: View, template: str) -> str:
+    """Return the page that *template* makes of *view*."""
+    return (
+        _environment(template)
+        .get_template(f"{template}.j2")
+        .render(
+            results=view.results,
+            findings=findings(view),
+            verdicts=verdicts(view),
+            pictures=pictures(view) if template.endswith(".html") else [],
+            tables=tables(view.results.figures),
+        )
+    )
+
+
+def tables(figures: Iterable[Figure]) -> list[Table]:
+    """Group figures by experiment and metric, in their own order."""
+    order: dict[tuple[str, str], list[Figure]] = {}
+    for figure in figures:
+        order.setdefault((figure.experiment, figure.metric), []).append(figure)
+    return [Table(experiment, metric, tuple(rows)) for (experiment, metric), rows in order.items()]
+
+
+def _environment(template: str) -> Environment:
+    html = template.endswith(".html")
+    environment = Environment(
+        loader=PackageLoader("loadtest.report"),
+        autoescape=html,  # noqa: S701 - Markdown has an escape of its own
+        finalize=None if html else markdown_text,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {"amount": lambda f: numbers.amount(f.value, f.unit), "interval": numbers.interval}
+    environment.filters["labels"] = lambda f: ", ".join(f"{k} {v}" for k, v in sorted(f.labels.items()))
+    return environment
+
+
+def markdown_text(value: object) -> object:
+    """Return *value* so that Markdown shows it as it is: no markup, no HTML, no new row."""
+    if not isinstance(value, str):
+        return value
+    text = " ".join(value.split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    for sign in "\\`*[]|":
+        text = text.replace(sign, "\\" + sign)
+    return text

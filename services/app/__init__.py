@@ -1,0 +1,1 @@
+"""The app replicas: one page, served under several strategies of keeping login state."""

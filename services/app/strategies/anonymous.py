@@ -1,0 +1,33 @@
+"""The control: no login at all. What any other strategy costs is its distance from this one."""
+
+from aiohttp import web
+
+from services.app.parts import Parts
+from services.app.strategy import Capability, Info, Kind, User
+
+ANYBODY = User("anonymous", "anonymous")
+
+
+class Anonymous:
+    """Takes everybody for the same user."""
+
+    def __init__(self, name: str) -> None:
+        self.info = Info(
+            name,
+            Kind.CONTROL,
+            None,
+            "No login: the control that others are compared with",
+            frozenset({Capability.ANY_REPLICA}),
+        )
+
+    async def user(self, request: web.Request) -> User:  # noqa: ARG002  # the protocol's
+        """Return the one user there is."""
+        return ANYBODY
+
+    async def logout(self, request: web.Request) -> None:
+        """Do nothing: nobody is logged in."""
+
+
+def create(name: str, parts: Parts, area: web.Application) -> Anonymous:  # noqa: ARG001  # a Factory
+    """Return the strategy."""
+    return Anonymous(name)

@@ -1,0 +1,1 @@
+"""The auth service: accounts, passwords, signing keys, access tokens and refresh tokens."""

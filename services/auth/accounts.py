@@ -1,0 +1,63 @@
+"""Accounts, kept in the SQL database."""
+
+import re
+import uuid
+from dataclasses import dataclass, field
+
+from sqlalchemy import ColumnElement, insert, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from services.auth.database import transaction
+from services.auth.schema import users
+from services.common.problems import Conflict
+
+NAME_PATTERN = r"^[a-zA-Z0-9._-]{1,64}$"
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One user, as stored."""
+
+    id: str
+    name: str
+    password_hash: str = field(repr=False)
+    roles: tuple[str, ...] = ()
+    disabled: bool = False
+
+
+class Accounts:
+    """The table of users. Every call raises `Unavailable` when the database does not answer."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    async def add(self, name: str, password_hash: str, roles: tuple[str, ...] = ()) -> Account:
+        """Store a new account and return it. `Conflict` if the name is taken."""
+        account = Account(uuid.uuid4().hex, name, password_hash, roles)
+        row = {"id": account.id, "name": name, "password_hash": password_hash, "roles": list(roles), "disabled": False}
+        try:
+            async with transaction(self._engine) as connection:
+                await connection.execute(insert(users).values(row))
+        except IntegrityError:
+            raise Conflict("This user name is taken.") from None
+        return account
+
+    async def by_name(self, name: str) -> Account | None:
+        """Return the account of that name. A text that cannot be a name is not shown to the database."""
+        return await self._one(users.c.name == name) if re.fullmatch(NAME_PATTERN, name) else None
+
+    async def by_id(self, user_id: str) -> Account | None:
+        """Return the account of that id."""
+        return await self._one(users.c.id == user_id)
+
+    async def replace_password_hash(self, account: Account, password_hash: str) -> None:
+        """Store *password_hash* unless the password was changed since *account* was read."""
+        unchanged = (users.c.id == account.id) & (users.c.password_hash == account.password_hash)
+        async with transaction(self._engine) as connection:
+            await connection.execute(update(users).where(unchanged).values(password_hash=password_hash))
+
+    async def _one(self, condition: ColumnElement[bool]) -> Account | None:
+        async with transaction(self._engine) as connection:
+            row = (await connection.execute(select(users).where(condition))).one_or_none()
+        return Account(row.id, row.name, row.password_hash, tuple(row.roles), row.disabled) if row else None

@@ -1,0 +1,134 @@
+"""Logins as token pairs: begun with a password, continued with a refresh token, ended by revocation."""
+
+import logging
+import secrets
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from services.auth.access_tokens import AccessTokens
+from services.auth.accounts import Account, Accounts
+from services.auth.clock import Clock
+from services.auth.family_store import FamilyStore, Stored
+from services.auth.refresh_rotation import (
+    Family,
+    Issued,
+    Lifetimes,
+    Outcome,
+    Terms,
+    decide,
+    extend,
+    first_terms,
+    next_terms,
+)
+from services.auth.refresh_tokens import InvalidRefreshTokenError, Presented, RefreshTokens, digest
+from services.auth.signing_keys import KeyRing
+from services.common.problems import Unavailable
+
+log = logging.getLogger(__name__)
+
+ATTEMPTS = 5  # at a rotation; one that loses a race finds it decided at the next attempt
+
+
+@dataclass(frozen=True, slots=True)
+class TokenPair:
+    """What a client gets (RFC 6749 §5.1, and `refresh_expires_in`). Durations in seconds."""
+
+    access_token: str = field(repr=False)
+    expires_in: int
+    refresh_token: str = field(repr=False)
+    refresh_expires_in: int
+    token_type: str = "Bearer"  # noqa: S105  # a type's name
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the JSON object to answer with."""
+        return asdict(self)
+
+
+class Logins:
+    """Begins, continues and ends logins. Every call may raise `Unavailable`, and then nothing is lost."""
+
+    def __init__(
+        self,
+        *,
+        accounts: Accounts,
+        families: FamilyStore,
+        keys: KeyRing,
+        access_tokens: AccessTokens,
+        refresh_tokens: RefreshTokens,
+        lifetimes: Lifetimes,
+        clock: Clock,
+    ) -> None:
+        self._accounts = accounts
+        self._families = families
+        self._keys = keys
+        self._access_tokens = access_tokens
+        self._refresh_tokens = refresh_tokens
+        self._lifetimes = lifetimes
+        self._clock = clock
+
+    async def begin(self, account: Account, client_id: str) -> TokenPair:
+        """Begin a login of *account* at *client_id*: a new family."""
+        now, family_id = self._clock(), secrets.token_urlsafe(24)
+        terms = first_terms(now, self._lifetimes)
+        text = self._refresh_tokens.text(family_id, account.id, client_id, terms)
+        ends_at = int(now + self._lifetimes.absolute)
+        family = Family(family_id, account.id, client_id, ends_at, (Issued(terms, digest(text)),))
+        await self._families.create(family, now)
+        return self._pair(account, family, terms, now)
+
+    async def refresh(self, text: str, client_id: str | None = None) -> TokenPair:
+        """Exchange a refresh token for a new pair. `InvalidRefreshTokenError` if it is not, or no longer, good.
+
+        The exchange is the last step that can fail: whatever did not answer before, the token still is good after.
+        """
+        presented = self._refresh_tokens.read(text)
+        if client_id not in (None, presented.client_id):
+            raise InvalidRefreshTokenError("This refresh token was issued to another client.")
+        account = await self._accounts.by_id(presented.user_id)
+        if account is None or account.disabled:
+            await self._families.end(presented.family_id)
+            raise InvalidRefreshTokenError("This account cannot be used.")
+        now = self._clock()
+        family, terms = await self._rotate(presented, now)
+        return self._pair(account, family, terms, now)
+
+    async def revoke(self, text: str) -> None:
+        """End the family that *text* is of, whichever of its tokens it is. Anything else is ignored (RFC 7009 §2.2)."""
+        try:
+            presented = self._refresh_tokens.read(text)
+        except InvalidRefreshTokenError:
+            return
+        await self._families.end(presented.family_id)
+
+    async def _rotate(self, presented: Presented, now: float) -> tuple[Family, Terms]:
+        """Apply the decision on *presented* and return its successor's terms."""
+        for _ in range(ATTEMPTS):
+            stored = await self._families.load(presented.family_id)
+            decision = decide(stored.family if stored else None, presented.digest, now, self._lifetimes.grace)
+            match stored, decision.outcome, decision.successor:
+                case Stored(family=family), Outcome.REPEAT, Issued(terms=terms):
+                    return family, terms
+                case Stored(family=family), Outcome.ROTATE, _:
+                    terms = next_terms(family, now, self._lifetimes)
+                    if await self._apply(stored, terms, now):
+                        return family, terms
+                case _, Outcome.REUSED, _:
+                    log.warning("family %s of user %s: reuse detected", presented.family_id, presented.user_id)
+                    await self._families.end(presented.family_id)
+                    raise InvalidRefreshTokenError("This refresh token was used before; the login has ended.")
+                case _:
+                    raise InvalidRefreshTokenError("This refresh token has expired or was revoked.")
+        raise Unavailable("Too many refreshes of this login at once.")
+
+    async def _apply(self, stored: Stored, terms: Terms, now: float) -> bool:
+        text = self._refresh_tokens.text_in(stored.family, terms)
+        extended = extend(stored.family, Issued(terms, digest(text)), self._lifetimes.grace)
+        return await self._families.replace(stored, extended, now)
+
+    def _pair(self, account: Account, family: Family, terms: Terms, now: float) -> TokenPair:
+        return TokenPair(
+            access_token=self._access_tokens.mint(account, family.client_id, self._keys.signer, now),
+            expires_in=self._access_tokens.seconds,
+            refresh_token=self._refresh_tokens.text_in(family, terms),
+            refresh_expires_in=max(0, terms.expires_at - int(now)),
+        )

@@ -1,0 +1,66 @@
+"""Password hashing with Argon2id, off the event loop, in a pool that says no when it is full."""
+
+import asyncio
+import secrets
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from threading import BoundedSemaphore
+from typing import ParamSpec, TypeVar
+
+from argon2 import PasswordHasher
+from argon2.exceptions import VerifyMismatchError
+
+from services.common.problems import Unavailable
+
+MIN_LENGTH, MAX_LENGTH = 8, 128  # characters; none is cut off, whatever the length
+
+
+def owasp_hasher() -> PasswordHasher:
+    """Return Argon2id with the least cost that OWASP recommends: 19 MiB, 2 passes, 1 lane."""
+    return PasswordHasher(memory_cost=19 * 1024, time_cost=2, parallelism=1)
+
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Passwords:
+    """Hashes and checks passwords in *threads* threads; at most *queue* calls wait, the next gets `Unavailable`.
+
+    The threads run in parallel: Argon2 releases the interpreter lock.
+    """
+
+    def __init__(self, hasher: PasswordHasher, *, threads: int, queue: int) -> None:
+        self._hasher = hasher
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="argon2")
+        self._places = BoundedSemaphore(threads + queue)
+        self._nobodys_hash = hasher.hash(secrets.token_urlsafe())
+
+    def close(self) -> None:
+        """Drop the calls that wait, and let those that run come to their end."""
+        self._threads.shutdown(cancel_futures=True)
+
+    async def hash(self, password: str) -> str:
+        """Return the hash to store, salt and parameters included."""
+        return await self._run(self._hasher.hash, password)
+
+    async def matches(self, password_hash: str | None, password: str) -> bool:
+        """Return whether *password* is right. None (nobody of that name) costs as much as a wrong password."""
+        return await self._run(self._verify, password_hash or self._nobodys_hash, password)
+
+    def is_outdated(self, password_hash: str) -> bool:
+        """Return whether *password_hash* was made with other parameters than today's."""
+        return self._hasher.check_needs_rehash(password_hash)
+
+    def _verify(self, password_hash: str, password: str) -> bool:
+        try:
+            return self._hasher.verify(password_hash, password)
+        except VerifyMismatchError:
+            return False
+
+    async def _run(self, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        if not self._places.acquire(blocking=False):
+            raise Unavailable("Too many password checks are waiting.")
+        future = self._threads.submit(call, *args, **kwargs)
+        future.add_done_callback(lambda _: self._places.release())  # even if the caller has gone by then
+        return await asyncio.wrap_future(future)

@@ -1,0 +1,26 @@
+"""The tables. They are created on start; SQLite and PostgreSQL alike."""
+
+from sqlalchemy import JSON, Boolean, Column, Float, Integer, LargeBinary, MetaData, String, Table
+
+metadata = MetaData()
+
+users = Table(
+    "users",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("name", String(64), nullable=False, unique=True),
+    Column("password_hash", String(255), nullable=False),
+    Column("roles", JSON, nullable=False),
+    Column("disabled", Boolean, nullable=False),
+)
+
+# `serial` settles races: of two processes that both make the first key, the second one's insert fails.
+signing_keys = Table(
+    "signing_keys",
+    metadata,
+    Column("serial", Integer, primary_key=True, autoincrement=False),
+    Column("kid", String(43), nullable=False, unique=True),
+    Column("algorithm", String(16), nullable=False),
+    Column("private_key", LargeBinary, nullable=False),  # encrypted, see `key_store`
+    Column("created_at", Float, nullable=False),
+)

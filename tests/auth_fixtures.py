@@ -1,0 +1,40 @@
+"""Fixtures that start the auth service; a test module asks for them with `pytest_plugins`."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pytest_aiohttp.plugin import AiohttpClient
+
+from services.auth.application import create_app
+from tests.auth_service import Client, ManualClock, StartAuth, Valkey, auth_settings, cheap_hasher, run_valkey
+
+
+@pytest.fixture(scope="session")
+def auth_valkey() -> Iterator[Valkey]:
+    with run_valkey() as valkey:
+        yield valkey
+
+
+@pytest.fixture
+def frail_valkey() -> Iterator[Valkey]:
+    """A server of this test's own, to stop and kill."""
+    with run_valkey() as valkey:
+        yield valkey
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def start_auth(aiohttp_client: AiohttpClient, tmp_path: Path, auth_valkey: Valkey, clock: ManualClock) -> StartAuth:
+    """Start an auth process in this event loop; call it again for another one that shares its database and Redis."""
+
+    async def start(valkey: Valkey = auth_valkey, **overrides: Any) -> Client:
+        app = create_app(auth_settings(tmp_path, valkey, **overrides), clock=clock, hasher=cheap_hasher())
+        return await aiohttp_client(app)
+
+    return start

