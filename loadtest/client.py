@@ -1,4 +1,4 @@
-"""One user's client for the experiments that count users, not requests: a browser with cookies, or an app with tokens."""
+"""One user's client, for experiments that count users, not requests: a browser with cookies or an app with tokens."""
 
 import secrets
 from dataclasses import dataclass
@@ -50,7 +50,7 @@ class Answer:
 
 
 class Client:
-    """One device of one user. Close it, or use it as an async context manager; *connector* is shared, cookies are not."""
+    """One device of one user, an async context manager. *connector* is shared with others, cookies are not."""
 
     def __init__(self, base: str, strategy: Strategy, connector: aiohttp.BaseConnector) -> None:
         self.strategy = strategy

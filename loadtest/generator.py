@@ -1,4 +1,4 @@
-"""The parent's side of `measure.py`: one Locust process per strategy that waits, logged in, until it is asked for a block."""
+"""The parent's side of `measure.py`: one Locust process per strategy waits, logged in, to be asked for a block."""
 
 import asyncio
 import contextlib

@@ -54,7 +54,7 @@ def _bootstrap(data: NDArray[np.float64], rng: Rng) -> tuple[float, float]:
 
 
 def ratio_interval(numerators: Sequence[float], denominators: Sequence[float], rng: Rng) -> Interval:
-    """Return the geometric mean of the ratios within each round; *numerators[i]* and *denominators[i]* are one round."""
+    """Return the geometric mean of the ratios within rounds: *numerators[i]* and *denominators[i]* are one round."""
     ratios = np.asarray(numerators, dtype=float) / np.asarray(denominators, dtype=float)
     logs = mean_interval(list(np.log(ratios)), rng)
     low, high = (None if bound is None else float(np.exp(bound)) for bound in (logs.low, logs.high))

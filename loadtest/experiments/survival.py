@@ -96,17 +96,21 @@ async def run(context: Context) -> None:
 async def _logged_in(
     context: Context, cases: Sequence[Case], connector: aiohttp.BaseConnector, accounts: Sequence[Account]
 ) -> AsyncIterator[list[User]]:
-    users = []
+    users: list[User] = []
     try:
         for case in cases:
-            number = context.plan.survival_users // (1 if case.affinity else 2)
-            for _ in range(number):
-                users.append(User(case, context.client(case.strategy, connector, affinity=case.affinity)))
+            users += _users(context, case, connector)
         limit = asyncio.Semaphore(LOGINS_AT_ONCE)
         await asyncio.gather(*(_login(limit, user, accounts[i % len(accounts)]) for i, user in enumerate(users)))
         yield users
     finally:
         await asyncio.gather(*(user.client.close() for user in users))
+
+
+def _users(context: Context, case: Case, connector: aiohttp.BaseConnector) -> list[User]:
+    """Return new users of *case*, not yet logged in; half as many without affinity."""
+    number = context.plan.survival_users // (1 if case.affinity else 2)
+    return [User(case, context.client(case.strategy, connector, affinity=case.affinity)) for _ in range(number)]
 
 
 async def _login(limit: asyncio.Semaphore, user: User, account: Account) -> None:

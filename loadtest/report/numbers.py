@@ -13,8 +13,8 @@ def number(value: float) -> str:
         return "-"
     if value == round(value) and abs(value) < 100_000:
         return f"{value:,.0f}"
-    digits = max(0, 2 - math.floor(math.log10(abs(value))))
-    return f"{round(value, 2 - math.floor(math.log10(abs(value)))):,.{digits}f}"
+    rounded = float(f"{value:.3g}")
+    return f"{rounded:,.{max(0, 2 - math.floor(math.log10(abs(rounded))))}f}"
 
 
 def amount(value: float, unit: str) -> str:

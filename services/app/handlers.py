@@ -8,13 +8,12 @@ from aiohttp import web
 from pydantic import Field, SecretStr
 
 from services.app.auth_client import AuthClient
-from services.app.strategy import Info, KeepsState, LogsIn, Strategy
+from services.app.strategy import COOKIE_CHALLENGE, Info, KeepsState, LogsIn, Strategy
 from services.common.bodies import Body, read_json
 from services.common.problems import Unauthenticated
 
 CATALOGUE: web.AppKey[Sequence[Info]] = web.AppKey("catalogue", Sequence)
 HEADERS = {"Content-Type": "application/json", "Cache-Control": "no-store"}
-LOGIN_CHALLENGE = 'Cookie realm="authscale"'
 
 
 class Credentials(Body):
@@ -58,17 +57,19 @@ class Pages:
 
     async def logout(self, request: web.Request) -> web.Response:
         """`POST logout`: 204, whether somebody was logged in or not."""
-        await self._strategy.logout(request)
-        return web.Response(status=204, headers={"Cache-Control": "no-store"})
+        response = web.Response(status=204, headers={"Cache-Control": "no-store"})
+        await self._strategy.logout(request, response)
+        return response
 
     def _login(self, strategy: LogsIn) -> Any:
         async def login(request: web.Request) -> web.Response:
             credentials = await read_json(request, Credentials)
             user = await self._auth.check_password(credentials.username, credentials.password.get_secret_value())
             if user is None:
-                raise Unauthenticated("Wrong username or password.", challenge=LOGIN_CHALLENGE)
-            await strategy.login(request, user)
-            return answer({"user": {"id": user.id, "name": user.name}})
+                raise Unauthenticated("Wrong username or password.", challenge=COOKIE_CHALLENGE)
+            response = answer({"user": {"id": user.id, "name": user.name}})
+            await strategy.login(request, response, user)
+            return response
 
         return login
 

@@ -1,16 +1,16 @@
-"""What session strategies share; they differ in the store."""
+"""What session strategies share; they differ in the store.
+
+aiohttp-session's middleware is left out: it is paid by every request, and only login and logout set a cookie.
+"""
 
 from typing import Any
 
 from aiohttp import web
-from aiohttp_session import get_session, new_session, session_middleware
 
 from services.app.parts import Parts
 from services.app.session_storage import Lifetimes, SessionStorage, Store
-from services.app.strategy import Info, User
+from services.app.strategy import COOKIE_CHALLENGE, Info, User
 from services.common.problems import Unauthenticated
-
-CHALLENGE = 'Cookie realm="authscale"'
 
 
 class SessionStrategy:
@@ -22,27 +22,30 @@ class SessionStrategy:
 
     async def user(self, request: web.Request) -> User:
         """Return the session's user."""
-        session = await get_session(request)
+        session = await self._storage.load_session(request)
         if session.new:
-            raise Unauthenticated("Not logged in.", challenge=CHALLENGE)
+            raise Unauthenticated("Not logged in.", challenge=COOKIE_CHALLENGE)
         user: User = session["user"]
         return user
 
-    async def login(self, request: web.Request, user: User) -> None:
+    async def login(self, request: web.Request, response: web.Response, user: User) -> None:
         """Begin a session with a new id."""
-        session = await new_session(request)
+        session = await self._storage.new_session()
         session["user"] = user
+        await self._storage.save_session(request, response, session)
 
-    async def logout(self, request: web.Request) -> None:
+    async def logout(self, request: web.Request, response: web.Response) -> None:
         """Delete the session and its cookie."""
-        (await new_session(request)).invalidate()
+        session = await self._storage.new_session()
+        session.invalidate()
+        await self._storage.save_session(request, response, session)
 
     async def visits(self, request: web.Request) -> int:
         """Count in the session."""
         identity = self._storage.identity(request)
         values = await self._storage.change(identity, _count_visit) if identity else None
         if values is None:
-            raise Unauthenticated("Not logged in.", challenge=CHALLENGE)
+            raise Unauthenticated("Not logged in.", challenge=COOKIE_CHALLENGE)
         visits: int = values["visits"]
         return visits
 
@@ -51,8 +54,8 @@ def _count_visit(values: dict[str, Any]) -> dict[str, Any]:
     return values | {"visits": values.get("visits", 0) + 1}
 
 
-def session_strategy(info: Info, store: Store, parts: Parts, area: web.Application) -> SessionStrategy:
-    """Return the strategy *info* that keeps its sessions in *store*, with its middleware in *area*."""
+def session_strategy(info: Info, store: Store, parts: Parts) -> SessionStrategy:
+    """Return the strategy *info* that keeps its sessions in *store*."""
     settings = parts.settings
     storage = SessionStorage(
         store,
@@ -61,5 +64,4 @@ def session_strategy(info: Info, store: Store, parts: Parts, area: web.Applicati
         secure=settings.secure_cookies,
         clock=parts.clock,
     )
-    area.middlewares.append(session_middleware(storage))
     return SessionStrategy(info, storage)

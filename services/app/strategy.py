@@ -5,6 +5,8 @@ from typing import NamedTuple, Protocol, runtime_checkable
 
 from aiohttp import web
 
+COOKIE_CHALLENGE = 'Cookie realm="authscale"'  # RFC 9110 §11.6.1 asks for a challenge; cookies have no registered one
+
 
 class User(NamedTuple):
     """Who asks. *id* is stable and unique, *name* is for people, *roles* decide what is allowed."""
@@ -50,16 +52,16 @@ class Strategy(Protocol):
     async def user(self, request: web.Request) -> User:
         """Return who asks. Raises `Unauthenticated` if nobody is logged in, `Unavailable` if it cannot know."""
 
-    async def logout(self, request: web.Request) -> None:
-        """End the request's login wherever that is possible. Nobody being logged in is no error."""
+    async def logout(self, request: web.Request, response: web.Response) -> None:
+        """End the request's login wherever that is possible; *response* tells the client. No login is no error."""
 
 
 @runtime_checkable
 class LogsIn(Strategy, Protocol):
     """A strategy that starts logins itself; it gets `POST login`."""
 
-    async def login(self, request: web.Request, user: User) -> None:
-        """Give the client of *request*, whose password was right, a new login; the one it had is dead."""
+    async def login(self, request: web.Request, response: web.Response, user: User) -> None:
+        """Put a new login for *user*, whose password was right, into *response*; the one in *request* is dead."""
 
 
 @runtime_checkable

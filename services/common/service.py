@@ -120,8 +120,8 @@ async def _serve(app: web.Application, host: str, port: int, drain_seconds: floa
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     runner = web.AppRunner(app, access_log=None, keepalive_timeout=KEEPALIVE_SECONDS, shutdown_timeout=1)
-    await runner.setup()
     try:
+        await runner.setup()
         await web.TCPSite(runner, host, port, backlog=1024).start()
         log.info("serving on %s:%d", host, port)
         await stop.wait()

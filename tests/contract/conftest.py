@@ -160,11 +160,10 @@ class World:
         }
         return AppSettings(**(values | changes))
 
-    async def keys_in_redis(self) -> list[bytes]:
+    async def keys_in_redis(self) -> list[bytes | str]:
         client = redis.asyncio.Redis.from_url(self.valkey.url, password=REDIS_PASSWORD, protocol=2)
         async with client:
-            keys: list[bytes] = await client.keys("*")
-            return keys
+            return list(await client.keys("*"))
 
     async def login(self, client: Client, info: Info, username: str = "alice") -> dict[str, str]:
         """Log in as *info* says and return the headers that carry the login."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import jwt
 import pytest
-from aiohttp import ClientResponse
+from aiohttp import ClientResponse, web
 from redis.asyncio import Redis
 
 from services.auth.application import create_app
@@ -184,9 +184,10 @@ async def test_processes_that_start_together_on_nothing_all_come_up(start_auth: 
 async def test_another_encryption_secret_stops_the_start(auth: Client, tmp_path: Path, auth_valkey: Valkey) -> None:
     other = {"key-encryption-secret": "another secret of thirty-two bytes"}
     app = create_app(auth_settings(tmp_path, auth_valkey, **other), hasher=cheap_hasher())
+    runner = web.AppRunner(app)
     with pytest.raises(SystemExit, match="key-encryption-secret"):
-        await app.startup()
-    await app.cleanup()
+        await runner.setup()
+    await runner.cleanup()
 
 
 # Refresh tokens

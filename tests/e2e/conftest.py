@@ -1,6 +1,8 @@
 """One real cluster for all end-to-end tests: nginx, Redis, auth and three replicas, on ports of its own."""
 
+import json
 import secrets
+import urllib.request
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 
@@ -11,10 +13,29 @@ from loadtest.cluster.local import STATE, LocalCluster
 from loadtest.cluster.topology import Topology
 
 
+@dataclass
+class RunningCluster:
+    """A cluster that somebody else started on the ports of .env, such as `docker compose up`."""
+
+    url: str
+    url_no_affinity: str
+
+    def replicas(self) -> list[str]:
+        """Round robin shows every replica within a few requests."""
+        pages = (urllib.request.urlopen(f"{self.url}/anonymous/mypage") for _ in range(40))
+        return sorted({json.loads(page.read())["replica"] for page in pages})
+
+
 @pytest.fixture(scope="session")
-def cluster() -> Iterator[LocalCluster]:
-    with LocalCluster(Topology.from_environment().on_free_ports(), STATE / "test") as running:
-        yield running
+def cluster(request: pytest.FixtureRequest) -> Iterator[LocalCluster | RunningCluster]:
+    topology = Topology.from_environment()
+    if request.config.getoption("--running"):
+        yield RunningCluster(
+            f"http://127.0.0.1:{topology.lb_port}", f"http://127.0.0.1:{topology.lb_port_no_affinity}"
+        )
+        return
+    with LocalCluster(topology.on_free_ports(), STATE / "test") as started:
+        yield started
 
 
 @dataclass

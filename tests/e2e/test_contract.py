@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
@@ -126,7 +127,7 @@ async def test_what_is_internal_is_not_reachable(cluster: LocalCluster, path: st
 
 async def raw(cluster: LocalCluster, request: bytes) -> bytes:
     """Send bytes that no client library would send, and return the whole answer."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", cluster.topology.lb_port)
+    reader, writer = await asyncio.open_connection("127.0.0.1", urlsplit(cluster.url).port)
     writer.write(request)
     async with asyncio.timeout(5):
         answer = await reader.read()

@@ -24,7 +24,7 @@ class Anonymous:
         """Return the one user there is."""
         return ANYBODY
 
-    async def logout(self, request: web.Request) -> None:
+    async def logout(self, request: web.Request, response: web.Response) -> None:
         """Do nothing: nobody is logged in."""
 
 

@@ -34,7 +34,7 @@ class Jwt:
             challenge = f'{REALM}, error="invalid_token"'
             raise Unauthenticated("The access token is not valid (any more).", challenge=challenge) from error
 
-    async def logout(self, request: web.Request) -> None:
+    async def logout(self, request: web.Request, response: web.Response) -> None:
         """Do nothing: the access token lives until it expires. The client revokes its refresh token."""
 
 

@@ -91,4 +91,4 @@ def create(name: str, parts: Parts, area: web.Application) -> SessionStrategy:
         "Sessions in each replica's memory; the load balancer keeps a user on one replica",
         frozenset({Capability.VISITS, Capability.LOGOUT}),
     )
-    return session_strategy(info, store, parts, area)
+    return session_strategy(info, store, parts)

@@ -8,7 +8,7 @@ from services.app.sessions import SessionStrategy, session_strategy
 from services.app.strategy import Capability, Info, Kind
 
 
-def create(name: str, parts: Parts, area: web.Application) -> SessionStrategy:
+def create(name: str, parts: Parts, area: web.Application) -> SessionStrategy:  # noqa: ARG001  # a Factory
     """Return the strategy."""
     info = Info(
         name,
@@ -17,4 +17,4 @@ def create(name: str, parts: Parts, area: web.Application) -> SessionStrategy:
         "Sessions in a Redis that all replicas share",
         frozenset({Capability.VISITS, Capability.LOGOUT, Capability.ANY_REPLICA}),
     )
-    return session_strategy(info, RedisSessions(parts.redis, "session:"), parts, area)
+    return session_strategy(info, RedisSessions(parts.redis, "session:"), parts)

@@ -1,0 +1,157 @@
+"""A small app that speaks the contract as a load test sees it, and can be told to misbehave."""
+
+import asyncio
+import secrets
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from aiohttp import web
+
+from loadtest.cluster.protocol import CpuReading
+
+
+class FakeApp:
+    """Strategies `anonymous` (control), `memory` (session) and `jwt` (token) over one dict of logins."""
+
+    def __init__(self) -> None:
+        self.accounts: dict[str, str] = {}
+        self.logins: dict[str, str] = {}
+        self.visits: dict[str, int] = {}
+        self.refreshes = 0
+        self.pages = 0
+        self.stall_after: int | None = None
+        self.stalled = asyncio.Event()
+        self.page_of_another = False
+        self.logout_forgets = True
+        self.refuse_access_tokens = 0
+
+    def app(self) -> web.Application:
+        """Return the application to serve."""
+        app = web.Application()
+        app.router.add_get("/strategies", self.get_strategies)
+        app.router.add_post("/auth/users", self.register)
+        app.router.add_post("/auth/login", self.token_login)
+        app.router.add_post("/auth/token", self.refresh)
+        app.router.add_post("/{s}/login", self.session_login)
+        app.router.add_get("/{s}/mypage", self.mypage)
+        app.router.add_post("/{s}/visits", self.visit)
+        app.router.add_post("/{s}/logout", self.logout)
+        return app
+
+    async def get_strategies(self, request: web.Request) -> web.Response:
+        def row(name: str, kind: str, login: str | None, *capabilities: str) -> dict[str, Any]:
+            return {
+                "name": name, "kind": kind, "login": login, "description": "", "capabilities": list(capabilities)
+            }  # fmt: skip
+
+        return web.json_response(
+            [
+                row("anonymous", "control", None),
+                row("memory", "session", "/memory/login", "visits", "logout"),
+                row("jwt", "token", "/auth/login"),
+            ]
+        )
+
+    async def register(self, request: web.Request) -> web.Response:
+        body = await request.json()
+        self.accounts[body["username"]] = body["password"]
+        return web.json_response({"id": body["username"], "name": body["username"]}, status=201)
+
+    async def checked(self, request: web.Request) -> str | None:
+        body = await request.json()
+        return body["username"] if self.accounts.get(body["username"]) == body["password"] else None
+
+    def credential(self, name: str) -> str:
+        key = secrets.token_hex(8)
+        self.logins[key] = name
+        return key
+
+    async def session_login(self, request: web.Request) -> web.Response:
+        name = await self.checked(request)
+        if not name:
+            return web.Response(status=401)
+        response = web.json_response({"user": {"id": name, "name": name}})
+        response.set_cookie("session", self.credential(name))
+        return response
+
+    async def token_login(self, request: web.Request) -> web.Response:
+        name = await self.checked(request)
+        return self.tokens(name) if name else web.Response(status=401)
+
+    async def refresh(self, request: web.Request) -> web.Response:
+        form = await request.post()
+        assert form["grant_type"] == "refresh_token"
+        self.refreshes += 1
+        return self.tokens(self.logins.pop(str(form["refresh_token"])))
+
+    def tokens(self, name: str) -> web.Response:
+        access, refresh = self.credential(name), self.credential(name)
+        return web.json_response({"access_token": access, "refresh_token": refresh, "expires_in": 300})
+
+    def key(self, request: web.Request) -> str:
+        return request.headers.get("Authorization", "").removeprefix("Bearer ") or request.cookies.get("session", "")
+
+    async def mypage(self, request: web.Request) -> web.Response:
+        self.pages += 1
+        if self.stall_after is not None and self.pages > self.stall_after:
+            self.stalled.set()
+            self.stall_after = None
+            time.sleep(0.6)  # noqa: ASYNC251 - the whole server stands still, which is the point
+        strategy = request.match_info["s"]
+        name = "nobody" if strategy == "anonymous" else self.logins.get(self.key(request))
+        if strategy == "jwt" and self.refuse_access_tokens:
+            self.refuse_access_tokens -= 1
+            name = None
+        headers = {"X-Replica": "app-1"}
+        if name is None:
+            return web.json_response({"status": 401}, status=401, headers=headers)
+        user = "somebody else" if self.page_of_another else name
+        page = {"user": {"id": user, "name": user}, "strategy": strategy, "replica": "app-1"}
+        return web.json_response(page, headers=headers)
+
+    async def visit(self, request: web.Request) -> web.Response:
+        key = self.key(request)
+        self.visits[key] = self.visits.get(key, 0) + 1
+        return web.json_response({"visits": self.visits[key]})
+
+    async def logout(self, request: web.Request) -> web.Response:
+        if self.logout_forgets:
+            self.logins.pop(self.key(request), None)
+        return web.Response(status=204)
+
+
+class FakeCluster:
+    """A cluster of one process that is not metered."""
+
+    def __init__(self, url: str) -> None:
+        self.url = self.url_no_affinity = url
+
+    def replicas(self) -> list[str]:
+        return ["app-1"]
+
+    def kill(self, replica: str) -> None:
+        """Nothing dies: whoever loses a login lost it otherwise."""
+
+    def wait_ready(self, seconds: float = 30) -> None:
+        """It always is."""
+
+    def cpu(self) -> CpuReading:
+        return CpuReading(time.monotonic(), {"app": time.process_time(), "loadgen": 99.0})
+
+    def binaries(self) -> dict[str, str]:
+        return {"fake": "1"}
+
+
+@asynccontextmanager
+async def serve(fake: FakeApp) -> AsyncIterator[FakeCluster]:
+    """Serve *fake* on a free port."""
+    runner = web.AppRunner(fake.app(), access_log=None)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        yield FakeCluster(f"http://127.0.0.1:{runner.addresses[0][1]}")
+    finally:
+        await runner.cleanup()

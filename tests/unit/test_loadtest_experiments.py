@@ -1,0 +1,93 @@
+"""Experiments against a small server in this process."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from loadtest.client import Account, strategies_of
+from loadtest.experiments import EXPERIMENTS, correctness, login, survival
+from loadtest.experiments.compare import compare
+from loadtest.experiments.experiment import QUICK, Context, Silent, WrongAnswer
+from tests.loadtest_fakes import FakeApp, FakeCluster, serve
+
+TINY = replace(
+    QUICK, users=2, rounds=2, warmup=0.05, seconds=0.2, open_rounds=2, open_seconds=0.2, open_fraction=0.2,
+    login_rounds=2, logins=2, survival_users=4, after_kill_seconds=0.0,
+)  # fmt: skip
+
+
+async def context(cluster: FakeCluster, tmp_path: Path) -> Context:
+    return Context(cluster, await strategies_of(cluster.url), TINY, Silent(), np.random.default_rng(1), tmp_path)
+
+
+async def test_right_answers_are_counted(tmp_path: Path) -> None:
+    async with serve(FakeApp()) as cluster:
+        found = await context(cluster, tmp_path)
+        await correctness.run(found)
+    assert {figure.strategy for figure in found.figures} == {"anonymous", "memory", "jwt"}
+
+
+async def test_another_user_s_page_stops_the_measurement(tmp_path: Path) -> None:
+    fake = FakeApp()
+    fake.page_of_another = True
+    async with serve(fake) as cluster:
+        with pytest.raises(WrongAnswer, match="another user's"):
+            await correctness.run(await context(cluster, tmp_path))
+
+
+async def test_a_logout_that_kills_nothing_stops_the_measurement(tmp_path: Path) -> None:
+    fake = FakeApp()
+    fake.logout_forgets = False
+    async with serve(fake) as cluster:
+        with pytest.raises(WrongAnswer, match="credential of before the logout"):
+            await correctness.run(await context(cluster, tmp_path))
+
+
+async def test_logins_have_a_cost_per_tier(tmp_path: Path) -> None:
+    async with serve(FakeApp()) as cluster:
+        found = await context(cluster, tmp_path)
+        await login.run(found)
+    tiers = {(f.strategy, f.labels["tier"]) for f in found.figures if f.metric == "cpu_per_login"}
+    assert tiers == {(name, tier) for name in ("memory", "jwt") for tier in ("app", "total")}
+
+
+async def test_nobody_is_logged_out_where_nothing_dies(tmp_path: Path) -> None:
+    async with serve(FakeApp()) as cluster:
+        found = await context(cluster, tmp_path)
+        await survival.run(found)
+    lost = [figure for figure in found.figures if figure.metric == "logged_out"]
+    assert [figure.value for figure in lost] == [0.0] * 8
+    assert {figure.n for figure in lost} == {2, 4}
+    assert all(figure.value == 0 for figure in found.figures if figure.metric == "http_5xx")
+
+
+async def test_everybody_is_logged_out_where_the_logins_die(tmp_path: Path) -> None:
+    fake = FakeApp()
+    async with serve(fake) as cluster:
+        cluster.kill = lambda replica: fake.logins.clear()  # type: ignore[method-assign]
+        found = await context(cluster, tmp_path)
+        await survival.run(found)
+    after = [f.value for f in found.figures if f.metric == "logged_out" and f.labels["fault"] == "kill -9"]
+    assert after == [100.0] * 4
+
+
+async def test_compare_measures_everything_and_audits_it(tmp_path: Path) -> None:
+    async with serve(FakeApp()) as cluster:
+        results = await compare(cluster, TINY, seed=5, logs=tmp_path)
+    metrics = {figure.metric for figure in results.figures}
+    assert metrics >= {"throughput", "cpu_per_request", "cpu_ratio", "null_ratio", "latency", "logged_out"}
+    assert results.config["seed"] == 5
+    assert results.config["strategies"] == {"anonymous": "control", "memory": "session", "jwt": "token"}
+    assert not [warning for warning in results.warnings if warning["rule"] == "failed_answers"]
+    results.write(tmp_path)
+
+
+def test_every_experiment_has_a_name_of_its_own_and_a_question() -> None:
+    assert len({experiment.name for experiment in EXPERIMENTS}) == len(EXPERIMENTS)
+    assert all(experiment.question.endswith("?") for experiment in EXPERIMENTS)
+
+
+def test_an_account_s_password_is_not_in_its_repr() -> None:
+    assert "secret" not in repr(Account("name", "secret"))

@@ -1,0 +1,166 @@
+"""The report, from a small results file."""
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from loadtest.report import write_report
+from loadtest.report.claims import NOT_MEASURED, verdicts
+from loadtest.report.findings import findings
+from loadtest.report.numbers import amount, number
+from loadtest.report.view import View
+from loadtest.results import Figure, Results
+
+HOSTILE = "<script>alert(1)</script>|$x_1$ & `rm`\n| new row |"
+
+
+def small(*, warning: str = "") -> Results:
+    figures = []
+    for index, (name, app) in enumerate([("anonymous", 40.0), ("memory", 50.0), ("redis", 90.0), ("jwt", 70.0)]):
+        total = app + 20
+        figures += [
+            Figure("throughput", name, "throughput", "requests/s", 2000 - 100 * index, 1900 - 100 * index, 2050, 8),
+            Figure("throughput", name, "cpu_per_request", "us", app, app - 1, app + 1, 8, {"tier": "app"}),
+            Figure("throughput", name, "cpu_per_request", "us", 20, 19, 21, 8, {"tier": "loadbalancer"}),
+            Figure("throughput", name, "cpu_per_request", "us", total, total - 2, total + 2, 8, {"tier": "total"}),
+            Figure("throughput", name, "latency", "us", 1500, 1400, 1700, 900, {"percentile": "p99", "rate": "500"}),
+        ]
+    for name, lost in (("memory", 33.0), ("redis", 0.0), ("jwt", 0.0)):
+        labels = {"fault": "kill -9", "affinity": "true"}
+        figures.append(Figure("survival", name, "logged_out", "%", lost, max(0.0, lost - 8), lost + 8, 120, labels))
+    figures.append(
+        Figure("throughput", "jwt", "cpu_ratio", "ratio", 1.75, 1.7, 1.8, 8, {"tier": "app", "over": "anonymous"})
+    )
+    figures.append(Figure("throughput", "memory", "cpu_ratio", "ratio", 1.01, 0.98, 1.05, 8, {"tier": "app"}))
+    figures.append(Figure("survival", "expected", "expected_logged_out", "%", 100 / 3))
+    kinds = {"anonymous": "control", "memory": "session", "redis": "session", "jwt": "token"}
+    config = {"order": "random", "replicas": 3, "strategies": kinds, "seed": 1}
+    warnings = [{"rule": "null_test", "message": warning}] if warning else []
+    return Results({"cpu": "a CPU", "cores": 2}, {"nginx": "1.31.3"}, config, figures, warnings)
+
+
+def written(results: Results, directory: Path) -> tuple[str, str]:
+    results.write(directory)
+    page = write_report(directory)
+    return page.read_text(), (directory / "report.md").read_text()
+
+
+class Elements(HTMLParser):
+    """Collects what would load something, and the ids and images of a page."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str, str]] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += [(tag, name, value or "") for name, value in attrs]
+
+
+def test_the_report_is_complete(tmp_path: Path) -> None:
+    page, markdown = written(small(), tmp_path)
+    assert (tmp_path / "summary.png").read_bytes().startswith(b"\x89PNG")
+    for text in (page, markdown):
+        assert "33 %" in text
+        assert "1.31.3" in text
+        assert NOT_MEASURED in text
+        assert "C12" in text
+    assert page.count("<svg") == 4
+
+
+def test_the_html_page_loads_nothing_and_describes_its_pictures(tmp_path: Path) -> None:
+    elements = Elements(written(small(), tmp_path)[0])
+    assert "script" not in elements.tags
+    assert "link" not in elements.tags
+    assert "img" not in elements.tags
+    loading = [value for _, name, value in elements.attributes if name in ("src", "href", "xlink:href")]
+    assert [value for value in loading if not value.startswith("#")] == []
+    ids = [value for _, name, value in elements.attributes if name == "id"]
+    labelled = [value for tag, name, value in elements.attributes if tag == "svg" and name == "aria-labelledby"]
+    assert len(labelled) == 4
+    assert all(part in ids for value in labelled for part in value.split())
+
+
+def test_whatever_a_results_file_says_stays_text(tmp_path: Path) -> None:
+    results = small(warning=HOSTILE)
+    results.host["cpu"] = results.binaries["nginx"] = results.config[HOSTILE] = HOSTILE
+    results.config["order"] = HOSTILE
+    evil = [
+        Figure(HOSTILE, HOSTILE, f.metric, f.unit, f.value, f.ci_low, f.ci_high, f.n, f.labels) for f in results.figures
+    ]
+    results.figures += [*evil, Figure("e", "s", HOSTILE, HOSTILE, 1.0, labels={HOSTILE: HOSTILE})]
+    page, markdown = written(results, tmp_path)
+    assert "script" not in Elements(page).tags
+    assert "<script" not in markdown
+    rows = [line for line in markdown.splitlines() if line.startswith("|")]
+    assert {len(re.findall(r"(?<!\\)\|", row)) for row in rows} <= {3, 5, 6}
+    assert not any(line.strip() == "| new row |" for line in markdown.splitlines())
+
+
+def test_warnings_stand_before_the_findings(tmp_path: Path) -> None:
+    page, markdown = written(small(warning="the null test failed"), tmp_path)
+    for text in (page, markdown):
+        assert text.index("the null test failed") < text.index("Server CPU per request")
+
+
+def test_a_run_without_figures_has_a_report_that_says_so(tmp_path: Path) -> None:
+    page, markdown = written(Results({}, {}, {}), tmp_path)
+    assert "There are no figures." in page
+    assert "There are no figures." in markdown
+
+
+def test_results_of_another_version_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "results.json").write_text('{"schema_version": 0}')
+    with pytest.raises(ValueError, match="schema_version"):
+        write_report(tmp_path)
+
+
+def test_findings_say_what_the_figures_say() -> None:
+    text = " ".join(findings(View(small())))
+    assert "jwt 1.75 times the CPU" in text
+    assert "memory no measurable difference" in text
+    assert "memory: 33 % (25 % to 41 %) of 120" in text
+    assert "logged nobody out under redis (0 of 120; at most 8 %) and jwt" in text
+
+
+def test_verdicts_follow_from_the_figures() -> None:
+    rows = {row.claim: row.verdict for row in verdicts(View(small()))}
+    assert rows["C4"] == "depends on where the session lives: holds for memory, not for redis"
+    assert rows["C7"].startswith("jwt costs less than redis and more than memory")
+    assert rows["C1"] == NOT_MEASURED
+
+
+def test_c7_needs_intervals_that_do_not_overlap() -> None:
+    results = small()
+    for index, figure in enumerate(results.figures):
+        if figure.metric == "cpu_per_request":
+            results.figures[index] = Figure(
+                "throughput", figure.strategy, figure.metric, "us", figure.value, 0.0, 999.0, 8, figure.labels
+            )
+    rows = {row.claim: row.verdict for row in verdicts(View(results))}
+    assert rows["C7"].startswith("jwt costs about the same as memory and redis")
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0, "0"),
+        (12.345, "12.3"),
+        (0.012345, "0.0123"),
+        (1234.5, "1,230"),
+        (99.96, "100"),
+        (7, "7"),
+        (float("nan"), "-"),
+    ],
+)
+def test_numbers_have_three_significant_digits(value: float, text: str) -> None:
+    assert number(value) == text
+
+
+def test_long_times_are_milliseconds() -> None:
+    assert amount(45_600, "us") == "45.6 ms"
+    assert amount(456, "us") == "456 µs"
