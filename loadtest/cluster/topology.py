@@ -60,8 +60,8 @@ class Topology:
         """Return every port that the cluster will listen on, with the setting that decides it."""
         single = {name: getattr(self, name) for name in ("lb_port", "lb_port_no_affinity", "redis_port")}
         named = {port: name.upper() for name, port in single.items()}
-        named |= {port: "AUTH_PORT" for port in self.auth_ports()}
-        return named | {port: "APP_PORT" for port in self.app_ports()}
+        named |= dict.fromkeys(self.auth_ports(), "AUTH_PORT")
+        return named | dict.fromkeys(self.app_ports(), "APP_PORT")
 
     def auth_ports(self) -> range:
         """Return the ports of the auth service's processes."""

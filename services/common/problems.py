@@ -12,7 +12,7 @@ from aiohttp.typedefs import Handler
 log = logging.getLogger(__name__)
 
 
-class Problem(Exception):
+class Problem(Exception):  # noqa: N818  # named for what the client gets (RFC 9457), as aiohttp names its own
     """An answer that is not the one asked for. *detail* is for the client: it names no internals and no secret.
 
     Problem
@@ -40,7 +40,7 @@ class BadRequest(Problem):
 
 
 class Unauthenticated(Problem):
-    """No credential, or one that is not (or no longer) valid. *challenge* is the `WWW-Authenticate` (RFC 9110 §11.6.1)."""
+    """No credential, or one that is not valid (any more). *challenge* is the `WWW-Authenticate` (RFC 9110 §11.6.1)."""
 
     status, type = HTTPStatus.UNAUTHORIZED, "unauthenticated"
 

@@ -47,7 +47,7 @@ REGISTRY: web.AppKey[CollectorRegistry] = web.AppKey("registry", CollectorRegist
 
 
 class RequestCounter(Collector):
-    """Counts answers by first path segment and status. Plain integers on the hot path, Prometheus' types when scraped."""
+    """Counts answers by first path segment and status: plain integers while serving, Prometheus' types when scraped."""
 
     def __init__(self) -> None:
         self._counts: Counter[tuple[str, int]] = Counter()
@@ -78,7 +78,7 @@ def create_service(replica: str, checks: list[ReadyCheck]) -> web.Application:
     app = web.Application(middlewares=[counter.middleware, problem_middleware], client_max_size=MAX_BODY_BYTES)
     app[LIFECYCLE], app[REGISTRY] = Lifecycle(checks), registry
 
-    async def sign(request: web.Request, response: web.StreamResponse) -> None:
+    async def sign(_: web.Request, response: web.StreamResponse) -> None:
         response.headers["X-Replica"] = replica
         if app[LIFECYCLE].draining:  # the load balancer shall not send another request on this connection
             response.force_close()
@@ -91,7 +91,7 @@ def create_service(replica: str, checks: list[ReadyCheck]) -> web.Application:
     return app
 
 
-async def healthz(request: web.Request) -> web.Response:
+async def healthz(_: web.Request) -> web.Response:
     """Answer that the process is alive, whatever the state of its neighbours."""
     return web.json_response({"status": "alive"})
 
@@ -144,6 +144,6 @@ async def _drain(runner: web.AppRunner, seconds: float) -> None:
     log.info("draining %d connections", len(server.connections))
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):
-            while server.connections:  # aiohttp offers no event for this
+            while server.connections:  # noqa: ASYNC110  # aiohttp offers no event for this
                 await asyncio.sleep(0.05)
     log.info("closing with %d connections open", len(server.connections))

@@ -17,7 +17,9 @@ class CommonSettings(BaseSettings):
 
     host: str = Field("127.0.0.1", validation_alias="HOST")
     port_base: int = Field(validation_alias="PORT", ge=0, le=65535)
-    port_offset: int = Field(0, validation_alias="PORT_OFFSET", ge=0, description="added to PORT: a supervisor's number")
+    port_offset: int = Field(
+        0, validation_alias="PORT_OFFSET", ge=0, description="added to PORT: a supervisor's number"
+    )
     replica: str = Field(
         default_factory=socket.gethostname,
         validation_alias="REPLICA",
@@ -44,12 +46,12 @@ S = TypeVar("S", bound=CommonSettings)
 
 
 def read_settings(kind: type[S]) -> S:
-    """Build *kind* from the environment and the files in `SECRETS_DIR`, or stop the process with one clear line each."""
+    """Build *kind* from the environment and `SECRETS_DIR`, or stop with one clear line for each mistake."""
     directory = os.environ.get("SECRETS_DIR")
     if not directory or not Path(directory).is_dir():
         sys.exit(f"SECRETS_DIR is {directory or 'not set'}: run `python -m deploy.make_secrets DIR` and point it there")
     try:
-        return kind(_secrets_dir=directory)  # type: ignore[call-arg]  # pydantic-settings takes its own options so
+        return kind(_secrets_dir=directory)
     except ValidationError as error:
         lines = (f"setting {'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
         sys.exit("\n".join(lines) + f"\n(settings are environment variables; secrets are files in {directory})")

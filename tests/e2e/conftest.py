@@ -30,9 +30,7 @@ class RunningCluster:
 def cluster(request: pytest.FixtureRequest) -> Iterator[LocalCluster | RunningCluster]:
     topology = Topology.from_environment()
     if request.config.getoption("--running"):
-        yield RunningCluster(
-            f"http://127.0.0.1:{topology.lb_port}", f"http://127.0.0.1:{topology.lb_port_no_affinity}"
-        )
+        yield RunningCluster(f"http://127.0.0.1:{topology.lb_port}", f"http://127.0.0.1:{topology.lb_port_no_affinity}")
         return
     with LocalCluster(topology.on_free_ports(), STATE / "test") as started:
         yield started
