@@ -48,14 +48,19 @@ def generator_busy(results: Results) -> Iterator[str]:
 
 def wide_interval(results: Results) -> Iterator[str]:
     """CPU per request that is not known to ±10 %, where the tier has a share that matters."""
-    totals = {f.strategy: f.value for f in figures(results, "cpu_per_request", tier="total")}
-    for figure in figures(results, "cpu_per_request"):
-        low, high, total = figure.ci_low, figure.ci_high, totals.get(figure.strategy, 0.0)
-        if low is None or high is None or figure.value < SMALLEST_SHARE * total or figure.labels["tier"] == "loadgen":
-            continue
-        half = (high - low) / 2 / figure.value if figure.value else 0.0
-        if half > WIDEST_HALF:
-            yield f"{figure.strategy}, {figure.labels['tier']}: CPU per request is only known to ±{100 * half:.0f} %"
+    for total in figures(results, "cpu_per_request", tier="total"):
+        costs = [f for f in figures(results, "cpu_per_request") if f.strategy == total.strategy]
+        mattering = [f for f in costs if f.labels["tier"] != "loadgen" and f.value >= SMALLEST_SHARE * total.value]
+        wide = [f"±{100 * _half(f):.0f} % ({f.labels['tier']})" for f in mattering if _half(f) > WIDEST_HALF]
+        if wide:
+            yield f"{total.strategy}: CPU per request is only known to {', '.join(wide)}"
+
+
+def _half(figure: Figure) -> float:
+    """Return half the interval's width as a share of the value; 0 when there is no interval."""
+    if figure.ci_low is None or figure.ci_high is None or not figure.value:
+        return 0.0
+    return (figure.ci_high - figure.ci_low) / 2 / figure.value
 
 
 def null_test(results: Results) -> Iterator[str]:
@@ -74,7 +79,7 @@ def busy_machine(results: Results) -> Iterator[str]:
         if figure.value > OTHER_CPU_PERCENT:
             yield (
                 f"the machine spent {figure.value:.0f} % of a core on neither the cluster nor the generator: "
-                "requests/s and latency suffer from it, CPU per request hardly does"
+                "requests/s and latency suffer from it, CPU per request suffers less"
             )
 
 

@@ -1,6 +1,11 @@
 """Commands to run a local cluster and to put experiments to it."""
 
+import asyncio
 import sys
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from datetime import datetime
+from pathlib import Path
 
 import click
 from rich.console import Console
@@ -9,7 +14,15 @@ from rich.table import Table
 from loadtest.cluster import processes
 from loadtest.cluster.local import PATIENCE_SECONDS, STATE, LocalCluster
 from loadtest.cluster.protocol import ClusterError
-from loadtest.cluster.topology import Topology
+from loadtest.cluster.topology import REPOSITORY, Topology
+from loadtest.experiments import EXPERIMENTS
+from loadtest.experiments.compare import compare as measure
+from loadtest.experiments.experiment import FULL, QUICK, Experiment, WrongAnswer
+from loadtest.generator import GeneratorError
+from loadtest.progress import Bars
+from loadtest.report import write_report
+
+REPORTS = REPOSITORY / "reports"
 
 console = Console()
 
@@ -21,7 +34,7 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except ClusterError as error:
+    except (ClusterError, GeneratorError, WrongAnswer) as error:
         console.print(f"[bold red]error:[/] {error}", markup=True, highlight=False, soft_wrap=True)
         sys.exit(1)
     except (KeyboardInterrupt, click.Abort):
@@ -70,6 +83,94 @@ def status() -> None:
             info["name"], info["statename"], str(info["pid"] or ""), info["description"].partition("uptime ")[2]
         )
     console.print(table)
+
+
+full_option = click.option("--full", is_flag=True, help="More and longer rounds: tighter intervals, about 20 minutes.")
+seed_option = click.option("--seed", type=int, help="Repeat the order of an earlier run (results.json names its seed).")
+
+
+@cli.command()
+@full_option
+@seed_option
+def compare(*, full: bool, seed: int | None) -> None:
+    """Measure every strategy on a cluster of its own, and write a report. About four minutes."""
+    _measure(EXPERIMENTS, full=full, seed=seed, standing=False)
+
+
+@cli.command()
+@click.argument("names", nargs=-1, required=True, metavar="EXPERIMENT...")
+@click.option("--standing", is_flag=True, help="On the cluster that `up` started, instead of one of its own.")
+@full_option
+@seed_option
+def run(names: tuple[str, ...], *, standing: bool, full: bool, seed: int | None) -> None:
+    """Run single experiments (`list` names them) and write a report on them."""
+    known = {experiment.name: experiment for experiment in EXPERIMENTS}
+    if unknown := [name for name in names if name not in known]:
+        raise click.UsageError(f"no experiment is called {', '.join(unknown)}; there are {', '.join(known)}")
+    _measure([known[name] for name in names], full=full, seed=seed, standing=standing)
+
+
+@cli.command("list")
+def list_() -> None:
+    """List the experiments and the question that each one answers."""
+    table = Table("experiment", "question")
+    for experiment in EXPERIMENTS:
+        table.add_row(experiment.name, experiment.question)
+    console.print(table)
+
+
+@cli.command()
+@click.argument("results", type=click.Path(exists=True, path_type=Path))
+def report(results: Path) -> None:
+    """Write the report on RESULTS (a results.json, or the directory that holds it) again."""
+    try:
+        console.print(f"report: {write_report(results if results.is_dir() else results.parent)}", soft_wrap=True)
+    except (OSError, ValueError) as error:
+        raise click.ClickException(str(error)) from None
+
+
+def _measure(experiments: Sequence[Experiment], *, full: bool, seed: int | None, standing: bool) -> None:
+    """Run *experiments* on a cluster, show how far they are, and write results and report."""
+    started = datetime.now().astimezone()
+    with Bars(console) as bars, _cluster(standing=standing, bars=bars) as cluster:
+        results = asyncio.run(
+            measure(
+                cluster,
+                FULL if full else QUICK,
+                bars,
+                experiments=experiments,
+                seed=seed,
+                logs=cluster.directory / "logs",
+            )
+        )
+    directory = REPORTS / started.strftime("%Y-%m-%dT%H-%M-%S")
+    results.write(directory)
+    page = write_report(directory)
+    _point_latest_to(directory)
+    for warning in results.warnings:
+        console.print(f"[yellow]warning[/] {warning['rule']}: {warning['message']}", soft_wrap=True, highlight=False)
+    console.print(
+        f"report: {page} (also report.md, results.json, results.csv; reports/latest points there)", soft_wrap=True
+    )
+
+
+def _cluster(*, standing: bool, bars: Bars) -> AbstractContextManager[LocalCluster]:
+    """Return the cluster that `up` started, or one for this run only, on free ports."""
+    if standing:
+        cluster = _standing_cluster()
+        if not cluster.running():
+            raise ClusterError("no cluster is up: `make up` starts one")
+        return nullcontext(cluster)
+    bars.start("start a cluster of its own", 1)
+    return LocalCluster(Topology.from_environment().on_free_ports(), STATE / "compare")
+
+
+def _point_latest_to(directory: Path) -> None:
+    """Let `reports/latest` point to *directory*, in one step."""
+    draft = REPORTS / f".latest.{directory.name}"
+    draft.unlink(missing_ok=True)
+    draft.symlink_to(directory.name)
+    draft.replace(REPORTS / "latest")
 
 
 def _standing_cluster() -> LocalCluster:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from argon2 import PasswordHasher
 from pytest_aiohttp.plugin import AiohttpClient
 
 from services.auth.application import create_app
@@ -33,8 +34,9 @@ def clock() -> ManualClock:
 def start_auth(aiohttp_client: AiohttpClient, tmp_path: Path, auth_valkey: Valkey, clock: ManualClock) -> StartAuth:
     """Start an auth process in this event loop; call it again for another one that shares its database and Redis."""
 
-    async def start(valkey: Valkey = auth_valkey, **overrides: Any) -> Client:
-        app = create_app(auth_settings(tmp_path, valkey, **overrides), clock=clock, hasher=cheap_hasher())
+    async def start(valkey: Valkey = auth_valkey, hasher: PasswordHasher | None = None, **overrides: Any) -> Client:
+        settings = auth_settings(tmp_path, valkey, **overrides)
+        app = create_app(settings, clock=clock, hasher=hasher or cheap_hasher())
         return await aiohttp_client(app)
 
     return start

@@ -33,11 +33,13 @@ def cheap_hasher() -> PasswordHasher:
 
 @dataclass
 class ManualClock:
-    """Stands still until it is moved."""
+    """Stands still until it is moved, or goes on by *tick* seconds whenever it is looked at."""
 
     now: float = 1_800_000_000.5
+    tick: float = 0
 
     def __call__(self) -> float:
+        self.now += self.tick
         return self.now
 
 

@@ -34,15 +34,20 @@ def _own_cpu_seconds(process: psutil.Process) -> float:
 
 def leftovers(state: Path) -> list[psutil.Process]:
     """Return all processes whose cluster keeps its state below *state*, whoever their parent is by now."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            directory = process.environ().get(RUN_DIR_VARIABLE)
-        except (psutil.Error, OSError):  # not ours to look at, or gone meanwhile
-            continue
-        if directory and Path(directory).is_relative_to(state):
-            found.append(process)
-    return found
+    found = (process for process in psutil.process_iter() if _is_of(process, state))
+    return list(dict.fromkeys(member for process in found for member in _family(process.pid)))
+
+
+def _is_of(process: psutil.Process, state: Path) -> bool:
+    """Return whether *process* names a directory below *state* in its environment or, as nginx (which overwrites
+    its environment with its title), in its title."""
+    try:
+        directory = process.environ().get(RUN_DIR_VARIABLE)
+        title = " ".join(process.cmdline())
+    except (psutil.Error, OSError):  # not ours to look at, or gone meanwhile
+        return False
+    of_nginx = title.startswith("nginx: master process") and f" {state}/" in title
+    return of_nginx or bool(directory and Path(directory).is_relative_to(state))
 
 
 def end(processes: list[psutil.Process], patience: float) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
+from itertools import combinations
 
 from loadtest.experiments.experiment import Context
 from loadtest.generator import Block, Generator
@@ -115,16 +116,20 @@ def _latency_figures(context: Context, name: str, blocks: Sequence[Block]) -> No
 
 
 def _ratio_figures(context: Context, names: Sequence[str], control: str, closed: Sequence[Round]) -> None:
-    """Ratios within rounds, to the control; and the null test: the control to itself (DESIGN §6.4)."""
+    """Ratios within rounds: the app tier to the control, all tiers of every pair, and the null test (DESIGN §6.4)."""
     app = partial(_costs, closed, lambda block: block.tiers.get("app", 0.0))
     total = partial(_costs, closed, lambda block: sum(block.tiers.values()))
-    for tier, costs in (("app", app), ("total", total)):
-        for name in names:
-            if name != control and min(costs(control)) > 0 and min(costs(name)) > 0:
-                ratio = ratio_interval(costs(name), costs(control), context.rng)
-                context.add(EXPERIMENT, name, "cpu_ratio", "ratio", ratio, tier=tier, over=control)
+    _add_ratios(context, "app", [(name, control, app) for name in names if name != control])
+    _add_ratios(context, "total", [(name, over, total) for over, name in combinations(names, 2)])
     null = ratio_interval(total(NULL), total(control), context.rng)
     context.add(EXPERIMENT, control, "null_ratio", "ratio", null, null="true", tier="total")
+
+
+def _add_ratios(context: Context, tier: str, pairs: Sequence[tuple[str, str, Callable[[str], list[float]]]]) -> None:
+    for name, over, costs in pairs:
+        if min(costs(over)) > 0 and min(costs(name)) > 0:
+            ratio = ratio_interval(costs(name), costs(over), context.rng)
+            context.add(EXPERIMENT, name, "cpu_ratio", "ratio", ratio, tier=tier, over=over)
 
 
 def _costs(rounds: Sequence[Round], seconds: Callable[[Block], float], name: str) -> list[float]:

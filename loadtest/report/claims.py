@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from loadtest.report.numbers import listed, with_interval
 from loadtest.report.view import View
-from loadtest.results import Figure
 
 NOT_MEASURED = "not yet measured"
 
@@ -47,28 +46,35 @@ def scaling_sessions(view: View) -> tuple[str, str]:
 
 
 def stateless_load(view: View) -> tuple[str, str]:
-    """C7 holds against a session strategy when the token strategy's CPU interval lies wholly below it."""
-    totals = view.figures("cpu_per_request", tier="total")
-    tokens = [f for f in totals if view.kind(f.strategy) == "token"]
-    sessions = [f for f in totals if view.kind(f.strategy) == "session"]
+    """C7 holds against a session strategy when the CPU ratio to it, taken within rounds, lies wholly below 1."""
+    names = view.strategies("cpu_per_request", tier="total")
+    tokens = [name for name in names if view.kind(name) == "token"]
+    sessions = [name for name in names if view.kind(name) == "session"]
     if not tokens or not sessions:
         return "", NOT_MEASURED
-    numbers = "CPU per request: " + listed([f"{f.strategy} {with_interval(f)}" for f in [*tokens, *sessions]])
-    parts = [f"{token.strategy} costs {_compare(token, sessions)}" for token in tokens]
+    totals = [view.figures("cpu_per_request", name, tier="total")[0] for name in [*tokens, *sessions]]
+    numbers = "CPU per request: " + listed([f"{f.strategy} {with_interval(f)}" for f in totals])
+    parts = [f"{token} costs {_compare(view, token, sessions)}" for token in tokens]
     return numbers, "; ".join(parts) + ". Scaling over 1..N replicas is not yet measured"
 
 
-def _compare(token: Figure, sessions: list[Figure]) -> str:
+def _compare(view: View, token: str, sessions: list[str]) -> str:
     words: dict[str, list[str]] = {"less than": [], "more than": [], "about the same as": []}
     for session in sessions:
-        words[_relation(token, session)].append(session.strategy)
+        words[_relation(view, token, session)].append(session)
     return listed([f"{word} {listed(names)}" for word, names in words.items() if names])
 
 
-def _relation(one: Figure, other: Figure) -> str:
-    bounds = (one.ci_low, one.ci_high, other.ci_low, other.ci_high)
-    low, high, other_low, other_high = (bound if bound is not None else float("nan") for bound in bounds)
-    return "less than" if high < other_low else "more than" if low > other_high else "about the same as"
+def _relation(view: View, one: str, other: str) -> str:
+    """Compare by the ratio of the two, whichever stands above the line; without one nothing is known to differ."""
+    for strategy, over, below, above in (
+        (one, other, "less than", "more than"),
+        (other, one, "more than", "less than"),
+    ):
+        ratio = view.one("cpu_ratio", strategy, tier="total", over=over)
+        if ratio and ratio.ci_low is not None and ratio.ci_high is not None:
+            return below if ratio.ci_high < 1 else above if ratio.ci_low > 1 else "about the same as"
+    return "about the same as"
 
 
 CLAIMS = {

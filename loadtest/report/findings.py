@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from loadtest.report.numbers import amount, interval, listed, number, with_interval
+from loadtest.report.numbers import amount, listed, number, with_interval
 from loadtest.report.view import View
 from loadtest.results import Figure
 
@@ -22,15 +22,18 @@ def cost(view: View) -> Iterator[str]:
         yield f"Server CPU per request, all tiers together: {parts}."
     ratios = sorted(view.figures("cpu_ratio", tier="app"), key=lambda f: f.value)
     if ratios:
-        over = ratios[0].labels.get("over", "the control")
+        over = ratios[0].labels.get("over", "the control")  # the app tier is compared with the control only
         parts = listed([f"{f.strategy} {_times(f)}" for f in ratios])
         yield f"In the app tier alone, compared with {over} within each round: {parts}."
 
 
 def _times(ratio: Figure) -> str:
-    if ratio.ci_low is not None and ratio.ci_high is not None and ratio.ci_low <= 1 <= ratio.ci_high:
-        return f"no measurable difference ({number(ratio.ci_low)} to {number(ratio.ci_high)} times)"
-    return f"{number(ratio.value)} times the CPU ({interval(ratio)})"
+    if ratio.ci_low is None or ratio.ci_high is None:
+        return f"{number(ratio.value)} times the CPU"
+    known = f"({number(ratio.ci_low)} to {number(ratio.ci_high)})"
+    if ratio.ci_low <= 1 <= ratio.ci_high:
+        return f"no measurable difference {known}"
+    return f"{number(ratio.value)} times the CPU {known}"
 
 
 def logged_out(view: View) -> Iterator[str]:
@@ -71,7 +74,7 @@ def errors(view: View) -> Iterator[str]:
     figures = view.figures("http_5xx")
     if figures:
         total, gets = sum(f.value for f in figures), sum(f.n for f in figures)
-        count = "No" if not total else number(total)
+        count = "None" if not total else number(total)
         yield f"{count} of {number(gets)} GETs got a 5xx or no answer while replicas were killed and started again."
 
 

@@ -29,11 +29,13 @@ def interval(figure: Figure) -> str:
     """Return the figure's confidence interval, or an empty string when there is none."""
     if figure.ci_low is None or figure.ci_high is None:
         return ""
-    return f"{amount(figure.ci_low, figure.unit)} to {amount(figure.ci_high, figure.unit)}"
+    low, high = amount(figure.ci_low, figure.unit), amount(figure.ci_high, figure.unit)
+    same_unit = low.partition(" ")[2] == high.partition(" ")[2]
+    return f"{low.partition(' ')[0] if same_unit else low} to {high}"
 
 
 def with_interval(figure: Figure) -> str:
-    """Return `12.3 µs (11.9 µs to 12.8 µs)`."""
+    """Return `12.3 µs (11.9 to 12.8 µs)`."""
     known = interval(figure)
     return amount(figure.value, figure.unit) + (f" ({known})" if known else "")
 

@@ -83,8 +83,11 @@ def _svg(plot: Plot, view: View) -> Markup:
         canvas.savefig(file, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     picture = file.getvalue()
     picture = picture[picture.index("<svg") :].replace(INK, "currentColor")
+    picture = re.sub(r' (width|height)="[0-9.]+pt"', "", picture, count=2)
+    # Several pictures share one page: their ids must not meet.
+    picture = re.sub(r'((?: id="|url\(#|href="#))', rf"\g<1>{plot.name}-", picture)
     label = f'<svg role="img" aria-labelledby="{plot.name}-title {plot.name}-text"'
-    picture = re.sub(r'<svg width="[^"]*" height="[^"]*"|<svg height="[^"]*"|<svg', label, picture, count=1)
+    picture = picture.replace("<svg", label, 1)
     return Markup(picture)  # noqa: S704 - matplotlib escapes every text that it writes into an SVG
 
 

@@ -37,7 +37,8 @@ def draw_cpu(axes: Axes, view: View, metric: str = "cpu_per_request") -> None:
         end = total.ci_high if total.ci_high is not None else total.value
         axes.annotate(amount(total.value, "us"), (end, name), (6, 0), textcoords="offset points", va="center")
     axes.set_xlim(0, 1.22 * max((f.ci_high or f.value for f in totals), default=1))
-    axes.set_xlabel("µs of CPU on the servers" + (" per request" if metric == "cpu_per_request" else " per login"))
+    axes.set_xlabel("CPU on the servers" + (" per request" if metric == "cpu_per_request" else " per login"))
+    axes.xaxis.set_major_formatter(lambda value, _: amount(value, "us"))
     axes.invert_yaxis()
     _legend(axes)
 

@@ -1,6 +1,8 @@
 """The auth service over HTTP, with a real Valkey and SQLite. Tests name the requirements they show."""
 
 import asyncio
+import contextlib
+import sqlite3
 import time
 from pathlib import Path
 from typing import Any
@@ -8,6 +10,7 @@ from typing import Any
 import jwt
 import pytest
 from aiohttp import ClientResponse, web
+from argon2 import PasswordHasher
 from redis.asyncio import Redis
 
 from services.auth.application import create_app
@@ -97,6 +100,29 @@ async def test_t14_an_unknown_user_and_a_wrong_password_get_the_same_answer(auth
     assert wrong.headers["WWW-Authenticate"].startswith("Bearer")  # J18
     assert await wrong.read() == await unknown.read() == await impossible.read()
     assert wrong.headers.keys() == unknown.headers.keys()
+
+
+async def test_s11_a_disabled_account_neither_logs_in_nor_refreshes(auth: Client, tmp_path: Path) -> None:
+    token = (await log_in(auth))["refresh_token"]
+    ask_database(tmp_path, "UPDATE users SET disabled = 1 WHERE name = 'ann'")
+    await assert_problem(await auth.post("/auth/login", json=ANN), 401, "unauthenticated")
+    await assert_problem(await auth.post("/auth/password/check", json=ANN, headers=APP), 401, "unauthenticated")
+    await assert_invalid_grant(await refresh(auth, token))
+
+
+async def test_a_hash_of_other_parameters_is_renewed_at_the_next_login(
+    start_auth: StartAuth, auth: Client, tmp_path: Path
+) -> None:
+    later = await start_auth(hasher=PasswordHasher(memory_cost=16, time_cost=1, parallelism=1))
+    await log_in(later)
+    (stored,) = ask_database(tmp_path, "SELECT password_hash FROM users WHERE name = 'ann'")
+    assert "m=16," in stored
+    assert await log_in(later)
+
+
+def ask_database(folder: Path, statement: str) -> list[str]:
+    with contextlib.closing(sqlite3.connect(folder / "auth.sqlite")) as database, database:
+        return [row[0] for row in database.execute(statement)]
 
 
 async def test_the_administrator_has_the_password_of_the_secret(auth: Client) -> None:
@@ -227,15 +253,17 @@ async def test_t4_in_the_grace_a_retry_gets_the_same_successor(
 
 
 async def test_t4_20_parallel_refreshes_over_two_processes_give_one_lineage(
-    start_auth: StartAuth, auth: Client, clock: ManualClock
+    start_auth: StartAuth, clock: ManualClock
 ) -> None:
-    clients = [auth, await start_auth()]
-    token = (await log_in(auth))["refresh_token"]
+    clients = [await start_auth(REFRESH_GRACE_SECONDS=100) for _ in range(2)]
+    await clients[0].post("/auth/users", json=ANN)
+    token = (await log_in(clients[0]))["refresh_token"]
+    clock.tick = 1  # no two refreshes come at the same second: a successor minted twice would be another text
     for _ in range(20):
         successors = await asyncio.gather(*(next_token(clients[i % 2], token) for i in range(20)))
         assert len(set(successors)) == 1
         token = successors[0]
-        clock.now += GRACE + 1
+        clock.now += 100
 
 
 async def test_t5_nothing_lives_after_a_revocation_that_races_refreshes(start_auth: StartAuth, auth: Client) -> None:
@@ -326,7 +354,7 @@ async def test_redis_stopped_is_503_in_time_and_no_logout(start_auth: StartAuth,
     frail_valkey.stop()
     began = time.monotonic()
     await assert_logins_unavailable_and_the_rest_not(auth, token)
-    assert time.monotonic() - began < 3 * 0.5  # three calls that wait 250 ms each
+    assert time.monotonic() - began < 2  # three calls that wait 250 ms each
     frail_valkey.go()
     assert await next_token(auth, token)
 

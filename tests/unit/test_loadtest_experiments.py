@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from loadtest.client import Account, strategies_of
-from loadtest.experiments import EXPERIMENTS, correctness, login, survival
+from loadtest.cluster.protocol import CpuReading
+from loadtest.experiments import EXPERIMENTS, correctness, login, survival, throughput
 from loadtest.experiments.compare import compare
 from loadtest.experiments.experiment import QUICK, Context, Silent, WrongAnswer
 from tests.loadtest_fakes import FakeApp, FakeCluster, serve
@@ -82,6 +83,26 @@ async def test_compare_measures_everything_and_audits_it(tmp_path: Path) -> None
     assert results.config["strategies"] == {"anonymous": "control", "memory": "session", "jwt": "token"}
     assert not [warning for warning in results.warnings if warning["rule"] == "failed_answers"]
     results.write(tmp_path)
+
+
+async def test_timings_of_a_strategy_with_wrong_answers_are_refused(tmp_path: Path) -> None:
+    fake = FakeApp()
+    async with serve(fake) as cluster:
+        reading = cluster.cpu()
+
+        def break_it() -> CpuReading:
+            fake.page_of_another = True
+            return reading
+
+        cluster.cpu = break_it  # type: ignore[method-assign]
+        found = await context(cluster, tmp_path)
+        await throughput.run(found)
+    metrics = {figure.metric for figure in found.figures if figure.strategy == "memory"}
+    assert metrics == {"failed_answers"}
+    (failed,) = (f for f in found.figures if (f.strategy, f.metric) == ("memory", "failed_answers"))
+    assert failed.value > 0
+    assert failed.labels == {"example": "another user's page"}
+    assert not [figure for figure in found.figures if figure.metric in ("cpu_ratio", "null_ratio")]
 
 
 def test_every_experiment_has_a_name_of_its_own_and_a_question() -> None:
