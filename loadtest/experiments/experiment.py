@@ -43,7 +43,7 @@ class Plan:
 
     name: str = "quick"
     users: int = 24
-    rounds: int = 8
+    rounds: int = 10
     warmup: float = 0.4
     seconds: float = 1.6
     open_rounds: int = 5

@@ -11,6 +11,9 @@ from aiohttp.typedefs import Handler
 
 log = logging.getLogger(__name__)
 
+# What aiohttp itself refuses. Not derived from the phrases: those differ between Python versions.
+HTTP_TYPES = {404: "not-found", 405: "method-not-allowed", 413: "content-too-large", 415: "unsupported-media-type"}
+
 
 class Problem(Exception):  # noqa: N818  # named for what the client gets (RFC 9457), as aiohttp names its own
     """An answer that is not the one asked for. *detail* is for the client: it names no internals and no secret.
@@ -102,7 +105,7 @@ async def problem_middleware(request: web.Request, handler: Handler) -> web.Stre
     except web.HTTPException as raised:
         status = HTTPStatus(raised.status)
         kept = {name: value for name, value in raised.headers.items() if name.lower() in ("allow", "location")}
-        return problem_response(status, status.phrase.lower().replace(" ", "-"), status.description, kept)
+        return problem_response(status, HTTP_TYPES.get(status, f"http-{status}"), status.description, kept)
     except Exception:
         log.exception("unforeseen error in %s %s", request.method, request.match_info.route.resource)
         internal = HTTPStatus.INTERNAL_SERVER_ERROR

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Iterator
 import prometheus_client
 import uvloop
 from aiohttp import web
+from aiohttp.http_exceptions import BadHttpMessage
 from aiohttp.typedefs import Handler
 from prometheus_client.core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector, CollectorRegistry
@@ -19,6 +20,7 @@ from services.common.problems import Unavailable, problem_middleware
 
 log = logging.getLogger(__name__)
 
+MAX_HEADER_BYTES = 128 * 1024  # far above nginx's limit: it is nginx that refuses a larger header, in our own words
 KEEPALIVE_SECONDS = 75  # above nginx's keepalive_timeout in its upstreams: it is nginx that closes idle connections
 
 ReadyCheck = Callable[[], Awaitable[str | None]]
@@ -112,14 +114,29 @@ async def metrics(request: web.Request) -> web.Response:
 def run(app: web.Application, *, host: str, port: int, drain_seconds: float) -> None:
     """Serve *app* until SIGTERM or SIGINT, then drain for at most *drain_seconds* and close."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.getLogger("aiohttp.server").addFilter(_without_request)
     uvloop.run(_serve(app, host, port, drain_seconds))
+
+
+def _without_request(record: logging.LogRecord) -> bool:
+    """Keep the text of a request that aiohttp cannot parse out of the log: it may hold a cookie or a token (S15)."""
+    if record.exc_info and isinstance(error := record.exc_info[1], BadHttpMessage):
+        record.exc_info, record.msg = None, f"{record.msg}: {type(error).__name__}"
+    return True
 
 
 async def _serve(app: web.Application, host: str, port: int, drain_seconds: float) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    runner = web.AppRunner(app, access_log=None, keepalive_timeout=KEEPALIVE_SECONDS, shutdown_timeout=1)
+    runner = web.AppRunner(
+        app,
+        access_log=None,
+        keepalive_timeout=KEEPALIVE_SECONDS,
+        shutdown_timeout=1,
+        max_line_size=MAX_HEADER_BYTES,
+        max_field_size=MAX_HEADER_BYTES,
+    )
     try:
         await runner.setup()
         await web.TCPSite(runner, host, port, backlog=1024).start()
