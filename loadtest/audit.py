@@ -79,7 +79,7 @@ def busy_machine(results: Results) -> Iterator[str]:
         if figure.value > OTHER_CPU_PERCENT:
             yield (
                 f"the machine spent {figure.value:.0f} % of a core on neither the cluster nor the generator: "
-                "requests/s and latency suffer from it, CPU per request suffers less"
+                "every figure suffers, CPU per request too (shared caches and cores); repeat on an idle machine"
             )
 
 
