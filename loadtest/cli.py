@@ -2,8 +2,8 @@
 
 import asyncio
 import sys
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
@@ -154,15 +154,19 @@ def _measure(experiments: Sequence[Experiment], *, full: bool, seed: int | None,
     )
 
 
-def _cluster(*, standing: bool, bars: Bars) -> AbstractContextManager[LocalCluster]:
-    """Return the cluster that `up` started, or one for this run only, on free ports."""
+@contextmanager
+def _cluster(*, standing: bool, bars: Bars) -> Iterator[LocalCluster]:
+    """Yield the cluster that `up` started, or one for this run only, on free ports."""
     if standing:
         cluster = _standing_cluster()
         if not cluster.running():
             raise ClusterError("no cluster is up: `make up` starts one")
-        return nullcontext(cluster)
-    bars.start("start a cluster of its own", 1)
-    return LocalCluster(Topology.from_environment().on_free_ports(), STATE / "compare")
+        yield cluster
+        return
+    bars.start("starting a cluster of its own", 1)
+    with LocalCluster(Topology.from_environment().on_free_ports(), STATE / "compare") as cluster:
+        bars.advance()
+        yield cluster
 
 
 def _point_latest_to(directory: Path) -> None:

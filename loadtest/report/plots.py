@@ -71,7 +71,8 @@ def draw_latency(axes: Axes, view: View) -> None:
     axes.set_yscale("log")
     axes.set_xticks(range(len(percentiles)), percentiles)
     axes.set_ylabel("ms from the intended start")
-    axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    for set_formatter in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
+        set_formatter(lambda value, _: f"{value:g}")  # 2, not 2 x 10^0
     _legend(axes)
 
 
