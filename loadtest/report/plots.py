@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
+from matplotlib.ticker import LogLocator, NullLocator
 
 from loadtest.report.numbers import amount, number
 from loadtest.report.view import View
@@ -71,8 +72,9 @@ def draw_latency(axes: Axes, view: View) -> None:
     axes.set_yscale("log")
     axes.set_xticks(range(len(percentiles)), percentiles)
     axes.set_ylabel("ms from the intended start")
-    for set_formatter in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
-        set_formatter(lambda value, _: f"{value:g}")  # 2, not 2 x 10^0
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")  # 2, not 2 x 10^0
     _legend(axes)
 
 
