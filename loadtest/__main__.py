@@ -1,6 +1,11 @@
 """The command line: `python -m loadtest --help`."""
 
-from loadtest.cli import main
+import sys
 
 if __name__ == "__main__":
-    main()
+    try:
+        from loadtest.cli import main
+
+        main()
+    except KeyboardInterrupt:  # while it was still being loaded
+        sys.exit(130)

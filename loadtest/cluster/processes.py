@@ -39,15 +39,15 @@ def leftovers(state: Path) -> list[psutil.Process]:
 
 
 def _is_of(process: psutil.Process, state: Path) -> bool:
-    """Return whether *process* names a directory below *state* in its environment or, as nginx (which overwrites
-    its environment with its title), in its title."""
+    """Return whether *process* keeps its state below *state*: by its environment or, where a program overwrites that
+    with its title, by its working directory (Redis) or that title (nginx)."""
     try:
-        directory = process.environ().get(RUN_DIR_VARIABLE)
+        named = [process.environ().get(RUN_DIR_VARIABLE), process.cwd()]
         title = " ".join(process.cmdline())
     except (psutil.Error, OSError):  # not ours to look at, or gone meanwhile
         return False
     of_nginx = title.startswith("nginx: master process") and f" {state}/" in title
-    return of_nginx or bool(directory and Path(directory).is_relative_to(state))
+    return of_nginx or any(Path(directory).is_relative_to(state) for directory in named if directory)
 
 
 def end(processes: list[psutil.Process], patience: float) -> None:

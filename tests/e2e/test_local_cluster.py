@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from loadtest.cluster.processes import leftovers
-from loadtest.cluster.topology import REPOSITORY, Topology
+from loadtest.cluster.topology import REPOSITORY, Topology, is_free
 
 pytestmark = pytest.mark.e2e
 
@@ -40,8 +40,17 @@ class Shell:
         output, _ = process.communicate(timeout=90)
         return process.returncode, output
 
+    def succeed(self, *arguments: str) -> str:
+        code, output = self.run(*arguments)
+        assert code == 0, output
+        return output
+
     def running(self) -> list[psutil.Process]:
         return leftovers(self.state / "local")
+
+    def all_ports_free(self) -> bool:
+        """What the operating system says, however we look for our processes."""
+        return all(is_free(port) for port in self.topology.ports())
 
 
 @pytest.fixture
@@ -52,18 +61,16 @@ def shell(tmp_path: Path) -> Iterator[Shell]:
 
 
 def test_up_twice_status_down(shell: Shell) -> None:
-    assert shell.run("up")[0] == 0
-    code, output = shell.run("up")
-    assert (code, "already up" in output) == (0, True)
-    code, output = shell.run("status")
-    assert code == 0
-    assert output.count("RUNNING") == 3 + shell.topology.app_replicas
+    shell.succeed("up")
+    assert "already up" in shell.succeed("up")
+    assert shell.succeed("status").count("RUNNING") == 3 + shell.topology.app_replicas
     secrets = list((shell.state / "local/secrets").iterdir())
     assert secrets
     assert {path.stat().st_mode & 0o777 for path in secrets} == {0o600}
-    assert shell.run("down")[0] == 0
+    shell.succeed("down")
     assert shell.running() == []
-    assert shell.run("down")[0] == 0
+    assert shell.all_ports_free()
+    shell.succeed("down")
 
 
 def test_a_taken_port_is_named_with_its_setting(shell: Shell) -> None:
@@ -103,10 +110,11 @@ def test_ctrl_c_while_starting_leaves_nothing(shell: Shell) -> None:
 
 
 def test_down_cleans_up_after_a_killed_supervisor(shell: Shell) -> None:
-    assert shell.run("up")[0] == 0
+    shell.succeed("up")
     supervisor = psutil.Process(int((shell.state / "local/supervisord.pid").read_text()))
     supervisor.kill()
     psutil.wait_procs([supervisor], 10)
     assert shell.running(), "its children outlive it"
-    assert shell.run("down")[0] == 0
+    shell.succeed("down")
     assert shell.running() == []
+    assert shell.all_ports_free()
