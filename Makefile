@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 TOOL := $(BIN)/python -m loadtest
 
-.PHONY: help compare test check up down lock clean
+.PHONY: help compare test stress check up down lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -13,6 +13,9 @@ compare: $(BIN)/.ready ## measure every strategy on a cluster of its own; report
 
 test: $(BIN)/.ready ## everything that must pass, on a real nginx and a real Redis
 	@$(BIN)/pytest
+
+stress: $(BIN)/.ready ## races, floods and drills in full numbers, about ten minutes; best on an idle machine
+	@$(BIN)/pytest -v -m stress tests/stress
 
 check: $(BIN)/.ready ## what CI runs: format, lint, types, import rules, configurations, tests
 	@$(BIN)/ruff format --check .

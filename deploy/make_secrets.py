@@ -10,7 +10,14 @@ import secrets
 import sys
 from pathlib import Path
 
-NAMES = ("admin-password", "app-client-secret", "key-encryption-secret", "postgres-password", "redis-password")
+NAMES = (
+    "admin-password",
+    "app-client-secret",
+    "key-encryption-secret",
+    "postgres-password",
+    "redis-password",
+    "token-signing-secret",
+)
 
 
 def make_secrets(directory: Path) -> list[str]:

@@ -1,6 +1,7 @@
 """One user's client, for experiments that count users, not requests: a browser with cookies or an app with tokens."""
 
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
@@ -8,6 +9,8 @@ import aiohttp
 from yarl import URL
 
 TIMEOUT = aiohttp.ClientTimeout(total=15)
+
+Form = Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,7 @@ class Client:
         self.strategy = strategy
         self._base = URL(base)
         self._headers: dict[str, str] = {}
+        self._refresh_token = ""
         jar = aiohttp.CookieJar(unsafe=True)  # "unsafe": cookies of an IP address, which a local cluster has
         self._http = aiohttp.ClientSession(
             connector=connector, connector_owner=False, cookie_jar=jar, timeout=TIMEOUT, trust_env=False
@@ -71,11 +75,22 @@ class Client:
         """Forget cookies and tokens."""
         await self._http.close()
 
-    async def call(self, method: str, path: str, json: object = None) -> Answer:
-        """Send one request with what this device holds; never raises for what the cluster does."""
+    @property
+    def access_token(self) -> str:
+        """The access token that this device sends, or an empty string."""
+        return self._headers.get("Authorization", "").removeprefix("Bearer ")
+
+    async def call(
+        self, method: str, path: str, json: object = None, *, form: Form | None = None, headers: Form | None = None
+    ) -> Answer:
+        """Send one request with what this device holds; never raises for what the cluster does.
+
+        *headers* replace the device's own (cookies stay).
+        """
         url = self._base.join(URL(path))
+        sent = self._headers if headers is None else headers
         try:
-            async with self._http.request(method, url, json=json, headers=self._headers) as response:
+            async with self._http.request(method, url, json=json, data=form, headers=sent) as response:
                 body = await response.json() if "json" in response.content_type else await response.text()
                 return Answer(response.status, body, response.headers.get("X-Replica"))
         except (aiohttp.ClientError, TimeoutError, ValueError):
@@ -87,8 +102,20 @@ class Client:
             raise ValueError(f"{self.strategy.name} has no login")
         answer = await self.call("POST", self.strategy.login, account.credentials())
         if answer.status == 200 and self.strategy.kind == "token":
-            self._headers = {"Authorization": f"Bearer {answer.body['access_token']}"}
+            self._keep(answer.body)
         return answer
+
+    async def refresh(self) -> Answer:
+        """Trade the refresh token for new tokens (RFC 6749 §6)."""
+        form = {"grant_type": "refresh_token", "refresh_token": self._refresh_token}
+        answer = await self.call("POST", "/auth/token", form=form, headers={})
+        if answer.status == 200:
+            self._keep(answer.body)
+        return answer
+
+    def _keep(self, tokens: Mapping[str, str]) -> None:
+        self._headers = {"Authorization": f"Bearer {tokens['access_token']}"}
+        self._refresh_token = tokens["refresh_token"]
 
     async def mypage(self) -> Answer:
         """Get my page."""

@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 from argon2 import PasswordHasher
 from pytest_aiohttp.plugin import AiohttpClient
+from redis import Redis
 
 from services.auth.application import create_app
 from tests.auth_service import Client, ManualClock, StartAuth, Valkey, auth_settings, cheap_hasher, run_valkey
+from tests.openapi import Recorder
 
 
 @pytest.fixture(scope="session")
@@ -31,12 +33,20 @@ def clock() -> ManualClock:
 
 
 @pytest.fixture
-def start_auth(aiohttp_client: AiohttpClient, tmp_path: Path, auth_valkey: Valkey, clock: ManualClock) -> StartAuth:
-    """Start an auth process in this event loop; call it again for another one that shares its database and Redis."""
+def start_auth(
+    aiohttp_client: AiohttpClient, tmp_path: Path, auth_valkey: Valkey, clock: ManualClock, answers: Recorder
+) -> StartAuth:
+    """Start an auth process in this event loop; call it again for another one that shares its database and Redis.
+
+    Redis is emptied first: wrong passwords of other tests shall not count.
+    """
+    with Redis.from_url(auth_valkey.url, password=auth_valkey.password) as redis:
+        redis.flushdb()
 
     async def start(valkey: Valkey = auth_valkey, hasher: PasswordHasher | None = None, **overrides: Any) -> Client:
         settings = auth_settings(tmp_path, valkey, **overrides)
         app = create_app(settings, clock=clock, hasher=hasher or cheap_hasher())
+        answers.watch(app)
         return await aiohttp_client(app)
 
     return start

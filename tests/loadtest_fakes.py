@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from aiohttp import web
+from aiohttp import encode_basic_auth, web
 
 from loadtest.cluster.protocol import CpuReading
 
@@ -26,6 +26,7 @@ class FakeApp:
         self.page_of_another = False
         self.logout_forgets = True
         self.refuse_access_tokens = 0
+        self.introspection_works = True
 
     def app(self) -> web.Application:
         """Return the application to serve."""
@@ -34,6 +35,7 @@ class FakeApp:
         app.router.add_post("/auth/users", self.register)
         app.router.add_post("/auth/login", self.token_login)
         app.router.add_post("/auth/token", self.refresh)
+        app.router.add_post("/auth/introspect", self.introspect)
         app.router.add_post("/{s}/login", self.session_login)
         app.router.add_get("/{s}/mypage", self.mypage)
         app.router.add_post("/{s}/visits", self.visit)
@@ -85,6 +87,12 @@ class FakeApp:
         assert form["grant_type"] == "refresh_token"
         self.refreshes += 1
         return self.tokens(self.logins.pop(str(form["refresh_token"])))
+
+    async def introspect(self, request: web.Request) -> web.Response:
+        right = encode_basic_auth("app", "the app-client-secret")
+        form = await request.post()
+        active = request.headers.get("Authorization") == right and form["token"] in self.logins
+        return web.json_response({"active": active and self.introspection_works})
 
     def tokens(self, name: str) -> web.Response:
         access, refresh = self.credential(name), self.credential(name)
@@ -139,6 +147,9 @@ class FakeCluster:
 
     def cpu(self) -> CpuReading:
         return CpuReading(time.monotonic(), {"app": time.process_time(), "loadgen": 99.0})
+
+    def secret(self, name: str) -> str:
+        return f"the {name}"
 
     def binaries(self) -> dict[str, str]:
         return {"fake": "1"}

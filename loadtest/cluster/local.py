@@ -56,6 +56,10 @@ class LocalCluster:
         """Where nginx listens without affinity."""
         return f"http://127.0.0.1:{self.topology.lb_port_no_affinity}"
 
+    def secret(self, name: str) -> str:
+        """Return the secret *name* of this deployment, such as `app-client-secret`."""
+        return (self.secrets / name).read_text()
+
     def running(self) -> bool:
         """Return whether a supervisord of this cluster answers."""
         return self._supervisor.alive()
@@ -199,7 +203,7 @@ class LocalCluster:
                 "REPOSITORY": str(REPOSITORY),
                 "PYTHON": sys.executable,
                 "AUTH_ISSUER": f"{self.url}/auth",
-                "AUTH_URL": f"http://127.0.0.1:{topology.auth_ports()[0]}",
+                "AUTH_URL": ",".join(f"http://127.0.0.1:{port}" for port in topology.auth_ports()),
                 "AUTH_DATABASE_URL": f"sqlite+aiosqlite:///{self.directory}/auth.sqlite",
                 "REDIS_URL": f"redis://127.0.0.1:{topology.redis_port}/0",
                 "SECURE_COOKIES": "false",  # plain HTTP on the loopback address

@@ -42,5 +42,8 @@ class Cluster(Protocol):
     def cpu(self) -> CpuReading:
         """Read the operating system's accounting of every process of the cluster, by tier."""
 
+    def secret(self, name: str) -> str:
+        """A secret of this deployment: `admin-password`, `app-client-secret`."""
+
     def binaries(self) -> dict[str, str]:
         """Versions and paths of what runs: nginx, redis, python, and the packages that matter."""

@@ -51,6 +51,8 @@ class Plan:
     open_fraction: float = 0.5
     login_rounds: int = 6
     logins: int = 8
+    token_rounds: int = 12
+    token_logins: int = 48
     survival_users: int = 40
     survival_passes: int = 1
     after_kill_seconds: float = 2.0
@@ -58,7 +60,16 @@ class Plan:
 
 QUICK = Plan()
 FULL = Plan(
-    name="full", rounds=20, seconds=3.0, open_rounds=12, open_seconds=5.0, login_rounds=15, logins=12, survival_passes=3
+    name="full",
+    rounds=20,
+    seconds=3.0,
+    open_rounds=12,
+    open_seconds=5.0,
+    login_rounds=15,
+    logins=12,
+    survival_passes=3,
+    token_rounds=30,
+    token_logins=96,
 )
 
 

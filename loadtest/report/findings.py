@@ -10,7 +10,9 @@ from loadtest.results import Figure
 def findings(view: View) -> list[str]:
     """Return one sentence per finding, most important first."""
     return [
-        sentence for find in (cost, logged_out, forgotten_affinity, errors, login, latency) for sentence in find(view)
+        sentence
+        for find in (cost, logged_out, forgotten_affinity, errors, login, tokens, latency)
+        for sentence in find(view)
     ]
 
 
@@ -87,6 +89,18 @@ def login(view: View) -> Iterator[str]:
         parts.append(f"{total.strategy} {amount(total.value, total.unit)}{share}")
     if parts:
         yield f"A login costs, in CPU of all tiers: {listed(parts)}."
+
+
+def tokens(view: View) -> Iterator[str]:
+    """What a refresh and an introspection cost, in pages of the same strategy."""
+    parts = []
+    for what, metric in (("a refresh", "cpu_per_refresh"), ("an introspection", "cpu_per_introspection")):
+        for total in view.figures(metric, tier="total"):
+            page = view.one("cpu_per_request", total.strategy, tier="total")
+            pages = f", as much as {number(total.value / page.value)} pages" if page and page.value else ""
+            parts.append(f"{what} {with_interval(total)}{pages}")
+    if parts:
+        yield f"What else tokens cost, in CPU of all tiers: {'; '.join(parts)}."
 
 
 def latency(view: View) -> Iterator[str]:

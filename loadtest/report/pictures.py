@@ -14,7 +14,7 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
-from loadtest.report.plots import INK, draw_cpu, draw_latency, draw_survival, draw_throughput
+from loadtest.report.plots import INK, draw_cpu, draw_latency, draw_survival, draw_throughput, draw_tokens
 from loadtest.report.view import View
 
 
@@ -46,6 +46,9 @@ PLOTS = (
     Plot("login", "cpu_per_login", "CPU per login, by tier",
          "Stacked bars: CPU time that each server tier spends on one login, per strategy. Less is better.",
          partial(draw_cpu, metric="cpu_per_login")),
+    Plot("tokens", "cpu_per_refresh", "CPU per refresh and per introspection, beside my page",
+         "Stacked bars: CPU time that each server tier spends on one page with an access token, on one refresh, and on "
+         "one introspection. Less is better.", draw_tokens, 2.5),
 )  # fmt: skip
 
 

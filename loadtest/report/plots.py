@@ -1,6 +1,6 @@
 """The plots, drawn on axes that they are given. Colours are Okabe and Ito's: told apart by colour-blind readers too."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -25,20 +25,33 @@ SMALLEST_SHOWN = 0.002
 def draw_cpu(axes: Axes, view: View, metric: str = "cpu_per_request") -> None:
     """Stacked bars of CPU by tier, one per strategy; the interval is the total's."""
     names = view.strategies(metric, tier="total")
-    totals = [_one(view, metric, name, "total") for name in names]
-    left = [0.0] * len(names)
+    _stack(axes, view, {name: (metric, name) for name in names})
+    axes.set_xlabel("CPU on the servers" + (" per request" if metric == "cpu_per_request" else " per login"))
+
+
+def draw_tokens(axes: Axes, view: View) -> None:
+    """The same for my page, a refresh and an introspection, of the strategy that was asked about."""
+    (name,) = view.strategies("cpu_per_refresh", tier="total")[:1]
+    bars = {"my page": "cpu_per_request", "refresh": "cpu_per_refresh", "introspection": "cpu_per_introspection"}
+    _stack(axes, view, {bar: (metric, name) for bar, metric in bars.items() if view.figures(metric, name)})
+    axes.set_xlabel("CPU on the servers per call")
+
+
+def _stack(axes: Axes, view: View, bars: Mapping[str, tuple[str, str]]) -> None:
+    """Draw one bar per label of *bars* from the figures of its metric and strategy."""
+    totals = [_one(view, *bar, "total") for bar in bars.values()]
+    left = [0.0] * len(bars)
     longest = max((f.value for f in totals), default=0.0)
     for tier, colour in TIERS.items():
-        values = [_one(view, metric, name, tier).value for name in names]
+        values = [_one(view, *bar, tier).value for bar in bars.values()]
         if max(values, default=0) > SMALLEST_SHOWN * longest:
-            axes.barh(names, values, left=left, color=colour, label=tier, height=0.6)
+            axes.barh(list(bars), values, left=left, color=colour, label=tier, height=0.6)
         left = [start + value for start, value in zip(left, values, strict=True)]
-    _whiskers(axes, totals, names, across=True)
-    for name, total in zip(names, totals, strict=True):
+    _whiskers(axes, totals, list(bars), across=True)
+    for label, total in zip(bars, totals, strict=True):
         end = total.ci_high if total.ci_high is not None else total.value
-        axes.annotate(amount(total.value, "us"), (end, name), (6, 0), textcoords="offset points", va="center")
+        axes.annotate(amount(total.value, "us"), (end, label), (6, 0), textcoords="offset points", va="center")
     axes.set_xlim(0, 1.22 * max((f.ci_high or f.value for f in totals), default=1))
-    axes.set_xlabel("CPU on the servers" + (" per request" if metric == "cpu_per_request" else " per login"))
     axes.xaxis.set_major_formatter(lambda value, _: amount(value, "us"))
     axes.invert_yaxis()
     _legend(axes)

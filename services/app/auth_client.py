@@ -2,18 +2,18 @@
 
 import json
 import logging
-from collections.abc import AsyncIterator
 
 import aiohttp
-from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
+from services.app.auth_servers import Answer, AuthServers
 from services.app.strategy import User
+from services.common.addresses import FORWARDED_FOR
 from services.common.problems import BadRequest, Problem, TooManyRequests, Unavailable
 
 log = logging.getLogger(__name__)
 
-TIMEOUT = aiohttp.ClientTimeout(total=10, sock_connect=1)
+TIMEOUT_SECONDS = 10.0  # a password check may have to queue
 CLIENT_ID = "app"
 
 
@@ -22,37 +22,31 @@ class _Answer(BaseModel):
 
 
 class AuthClient:
-    """`POST {base}/auth/password/check`, authenticated as the client `app` with *secret*."""
+    """`POST /auth/password/check` at one of *servers*, authenticated as the client `app` with *secret*."""
 
-    def __init__(self, base: str, secret: str) -> None:
-        self._url = f"{base.rstrip('/')}/auth/password/check"
+    def __init__(self, servers: AuthServers, secret: str) -> None:
+        self._servers = servers
         self._headers = {"Authorization": aiohttp.encode_basic_auth(CLIENT_ID, secret)}
-        self._http: aiohttp.ClientSession | None = None
 
-    async def opened(self, _: web.Application) -> AsyncIterator[None]:
-        """Keep the connections open while the application runs (for `cleanup_ctx`)."""
-        async with aiohttp.ClientSession(
-            timeout=TIMEOUT, headers=self._headers, cookie_jar=aiohttp.DummyCookieJar()
-        ) as self._http:
-            yield
-
-    async def check_password(self, username: str, password: str) -> User | None:
-        """Return the user, or None if name or password is wrong.
+    async def check_password(self, username: str, password: str, address: str) -> User | None:
+        """Return the user, or None if name or password is wrong. *address* is where the end user comes from.
 
         Raises `Unavailable` when the auth service does not answer, `TooManyRequests` and `BadRequest` as it says.
         """
-        assert self._http is not None, "used before start-up"  # noqa: S101  # a mistake of ours, never a request's
+        headers = self._headers | {FORWARDED_FOR: address}
+        question = {"username": username, "password": password}
         try:
-            async with self._http.post(self._url, json={"username": username, "password": password}) as response:
-                body = await response.read()
+            answer = await self._servers.ask(
+                "POST", "/auth/password/check", seconds=TIMEOUT_SECONDS, json=question, headers=headers
+            )
         except (aiohttp.ClientError, TimeoutError) as error:
             log.warning("password check: %s", type(error).__name__)
             raise Unavailable("The auth service does not answer.") from error
-        if response.status == 200:
-            return _read_user(body)
-        if response.status == 401 and _problem_type(body) == "urn:authscale:problem:unauthenticated":
+        if answer.status == 200:
+            return _read_user(answer.body)
+        if answer.status == 401 and _problem_type(answer.body) == "urn:authscale:problem:unauthenticated":
             return None
-        raise _refusal(response, body)
+        raise _refusal(answer)
 
 
 def _read_user(body: bytes) -> User:
@@ -72,16 +66,16 @@ def _problem_type(body: bytes) -> object:
     return problem.get("type") if isinstance(problem, dict) else None
 
 
-def _refusal(response: aiohttp.ClientResponse, body: bytes) -> Problem:
+def _refusal(answer: Answer) -> Problem:
     """Return what to tell the client when the auth service gave neither a yes nor a no."""
-    seconds = response.headers.get("Retry-After", "")
+    seconds = answer.headers.get("Retry-After", "")
     retry_after = int(seconds) if seconds.isascii() and seconds.isdigit() else 1
-    match response.status:
+    match answer.status:
         case 400:
             return BadRequest("The auth service does not take these as username and password.")
         case 429:
             return TooManyRequests("Too many attempts to log in.", retry_after=retry_after)
         case 503:
             return Unavailable("The auth service is busy.", retry_after=retry_after)
-    log.error("password check: %d %s (is our client secret right?)", response.status, _problem_type(body))
+    log.error("password check: %d %s (is our client secret right?)", answer.status, _problem_type(answer.body))
     return Unavailable("The auth service did not check the password.", retry_after=retry_after)

@@ -9,6 +9,7 @@ from pydantic import Field, SecretStr
 
 from services.app.auth_client import AuthClient
 from services.app.strategy import COOKIE_CHALLENGE, Info, KeepsState, LogsIn, Strategy
+from services.common.addresses import client_address
 from services.common.bodies import Body, read_json
 from services.common.problems import Unauthenticated
 
@@ -64,7 +65,9 @@ class Pages:
     def _login(self, strategy: LogsIn) -> Any:
         async def login(request: web.Request) -> web.Response:
             credentials = await read_json(request, Credentials)
-            user = await self._auth.check_password(credentials.username, credentials.password.get_secret_value())
+            user = await self._auth.check_password(
+                credentials.username, credentials.password.get_secret_value(), client_address(request)
+            )
             if user is None:
                 raise Unauthenticated("Wrong username or password.", challenge=COOKIE_CHALLENGE)
             response = answer({"user": {"id": user.id, "name": user.name}})

@@ -1,16 +1,24 @@
 """What a replica is configured with."""
 
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import AnyHttpUrl, Field, model_validator
+from pydantic import AnyHttpUrl, BeforeValidator, Field, model_validator
+from pydantic_settings import NoDecode
 
+from services.common.removed_keys import REMEMBERED_SECONDS
 from services.common.settings import CommonSettings
+
+
+def _split(text: object) -> object:
+    return text.split(",") if isinstance(text, str) else text
 
 
 class AppSettings(CommonSettings):
     """Settings of one replica. Times are in seconds."""
 
-    auth_url: AnyHttpUrl = Field(validation_alias="AUTH_URL", description="the auth service, without /auth")
+    auth_urls: Annotated[tuple[AnyHttpUrl, ...], NoDecode, BeforeValidator(_split)] = Field(
+        validation_alias="AUTH_URL", description="the auth service, without /auth; several processes: commas between"
+    )
     session_idle_seconds: int = Field(
         1800, validation_alias="SESSION_IDLE_SECONDS", ge=1, description="a session ends so long after its last use"
     )
@@ -19,6 +27,13 @@ class AppSettings(CommonSettings):
     )
     memory_max_sessions: int = Field(
         500_000, validation_alias="MEMORY_MAX_SESSIONS", ge=1, description="above, the longest unused session ends"
+    )
+    jwks_max_stale_seconds: int = Field(
+        900,
+        validation_alias="JWKS_MAX_STALE_SECONDS",
+        ge=1,
+        le=REMEMBERED_SECONDS,
+        description="keys are trusted so long after they were last fetched; above, tokens get a 503",
     )
     secure_cookies: bool = Field(
         True,

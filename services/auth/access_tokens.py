@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import jwt
 
 from services.auth.accounts import Account
-from services.auth.signing_keys import SigningKey
+from services.auth.signing_keys import SharedKey, SigningKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,8 +17,8 @@ class AccessTokens:
     audience: str
     seconds: int
 
-    def mint(self, account: Account, client_id: str, key: SigningKey, now: float) -> str:
-        """Return a new token for *account*, used by *client_id*."""
+    def mint(self, account: Account, client_id: str, session_id: str, key: SigningKey | SharedKey, now: float) -> str:
+        """Return a new token for *account*, used by *client_id* in the login *session_id*."""
         claims = {
             "iss": self.issuer,
             "sub": account.id,
@@ -27,6 +27,7 @@ class AccessTokens:
             "iat": int(now),
             "jti": secrets.token_urlsafe(16),
             "client_id": client_id,
+            "sid": session_id,
             "preferred_username": account.name,
         }
         if account.roles:  # RFC 9068 §2.2.3.1

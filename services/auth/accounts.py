@@ -51,11 +51,18 @@ class Accounts:
         """Return the account of that id."""
         return await self._one(users.c.id == user_id)
 
-    async def replace_password_hash(self, account: Account, password_hash: str) -> None:
-        """Store *password_hash* unless the password was changed since *account* was read."""
+    async def replace_password_hash(self, account: Account, password_hash: str) -> bool:
+        """Store *password_hash*; False, and nothing is done, if it was replaced since *account* was read."""
         unchanged = (users.c.id == account.id) & (users.c.password_hash == account.password_hash)
         async with transaction(self._engine) as connection:
-            await connection.execute(update(users).where(unchanged).values(password_hash=password_hash))
+            result = await connection.execute(update(users).where(unchanged).values(password_hash=password_hash))
+        return bool(result.rowcount)
+
+    async def set_disabled(self, user_id: str, disabled: bool) -> bool:
+        """Disable or enable an account; False if there is none of that id."""
+        async with transaction(self._engine) as connection:
+            result = await connection.execute(update(users).where(users.c.id == user_id).values(disabled=disabled))
+        return bool(result.rowcount)
 
     async def _one(self, condition: ColumnElement[bool]) -> Account | None:
         async with transaction(self._engine) as connection:

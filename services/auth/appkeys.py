@@ -2,12 +2,20 @@
 
 from aiohttp import web
 
+from services.auth.accounts import Accounts
 from services.auth.authentication import Authentication
+from services.auth.introspection import Introspection
+from services.auth.key_rotation import KeyRotation
 from services.auth.logins import Logins
 from services.auth.settings import AuthSettings
 from services.auth.signing_keys import KeyRing
+from services.common.access_tokens import AccessTokenVerifier
 
 SETTINGS: web.AppKey[AuthSettings] = web.AppKey("settings", AuthSettings)
+ACCOUNTS: web.AppKey[Accounts] = web.AppKey("accounts", Accounts)
 AUTHENTICATION: web.AppKey[Authentication] = web.AppKey("authentication", Authentication)
 LOGINS: web.AppKey[Logins] = web.AppKey("logins", Logins)
-KEYS: web.AppKey[KeyRing] = web.AppKey("keys", KeyRing)
+KEYS: web.AppKey[KeyRing] = web.AppKey("keys")
+ROTATION: web.AppKey[KeyRotation] = web.AppKey("rotation", KeyRotation)
+VERIFIER: web.AppKey[AccessTokenVerifier] = web.AppKey("verifier", AccessTokenVerifier)
+INTROSPECTION: web.AppKey[Introspection] = web.AppKey("introspection", Introspection)

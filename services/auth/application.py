@@ -2,8 +2,9 @@
 
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
+import jwt
 from aiohttp import web
 from argon2 import PasswordHasher
 from redis.asyncio import Redis
@@ -11,19 +12,25 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.auth.access_tokens import AccessTokens
 from services.auth.accounts import Accounts
-from services.auth.appkeys import AUTHENTICATION, KEYS, LOGINS, SETTINGS
+from services.auth.appkeys import ACCOUNTS, AUTHENTICATION, INTROSPECTION, KEYS, LOGINS, ROTATION, SETTINGS, VERIFIER
 from services.auth.authentication import Authentication
 from services.auth.clock import Clock
 from services.auth.database import database_missing, open_database
 from services.auth.derived_keys import DerivedKeys
 from services.auth.family_store import FamilyStore, open_redis
-from services.auth.handlers import accounts, discovery, oauth
+from services.auth.guess_limits import GuessLimits
+from services.auth.handlers import accounts, devices, discovery, keys, oauth
+from services.auth.introspection import Introspection
+from services.auth.key_rotation import KeyRotation
 from services.auth.key_store import KeyStore, WrongEncryptionSecretError
 from services.auth.logins import Logins
 from services.auth.passwords import Passwords, owasp_hasher
 from services.auth.refresh_rotation import Lifetimes
 from services.auth.refresh_tokens import RefreshTokens
+from services.auth.removed_keys import RemovedKeys
 from services.auth.settings import AuthSettings
+from services.auth.signing_keys import SharedKey, SharedKeyRing, UnfitKeyError
+from services.common.access_tokens import LEEWAY_SECONDS, AccessTokenVerifier
 from services.common.service import create_service
 
 ENGINE: web.AppKey[AsyncEngine] = web.AppKey("engine", AsyncEngine)
@@ -51,32 +58,44 @@ def create_app(
         passwords = Passwords(
             hasher or owasp_hasher(), threads=settings.password_threads, queue=settings.password_queue
         )
-        app[AUTHENTICATION] = Authentication(Accounts(app[ENGINE]), passwords)
+        app[ACCOUNTS] = Accounts(app[ENGINE])
+        derived = DerivedKeys.from_secret(settings.key_encryption_secret.get_secret_value())
+        guesses = GuessLimits(app[REDIS], derived.guess_limits, settings.guess_limits, clock)
+        app[AUTHENTICATION] = Authentication(app[ACCOUNTS], passwords, guesses)
         await app[AUTHENTICATION].ensure_administrator(settings.admin_password.get_secret_value())
         yield
         passwords.close()
 
     async def tokens(app: web.Application) -> AsyncIterator[None]:
         derived = DerivedKeys.from_secret(settings.key_encryption_secret.get_secret_value())
-        try:
-            app[KEYS] = await KeyStore(app[ENGINE], derived.at_rest, clock).load_or_create()
-        except WrongEncryptionSecretError:
-            sys.exit("secret key-encryption-secret: it is not the one that the keys in the database were stored with")
+        families = FamilyStore(app[REDIS], settings.access_token_seconds + LEEWAY_SECONDS)
         app[LOGINS] = Logins(
-            accounts=Accounts(app[ENGINE]),
-            families=FamilyStore(app[REDIS]),
+            accounts=app[ACCOUNTS],
+            families=families,
             keys=app[KEYS],
             access_tokens=AccessTokens(settings.issuer, settings.audience, settings.access_token_seconds),
             refresh_tokens=RefreshTokens(settings.issuer, derived.refresh_tokens),
             lifetimes=_lifetimes(settings),
             clock=clock,
         )
+
+        async def find_key(kid: str) -> jwt.PyJWK | None:
+            return app[KEYS].find(kid)
+
+        app[VERIFIER] = AccessTokenVerifier(find_key, settings.issuer, settings.audience, clock)
+        app[INTROSPECTION] = Introspection(
+            app[ACCOUNTS],
+            families,
+            app[VERIFIER],
+            RefreshTokens(settings.issuer, derived.refresh_tokens),
+            clock,
+        )
         yield
 
     app = create_service(settings.replica, [database_ready, keys_ready])
     app[SETTINGS] = settings
-    app.cleanup_ctx.extend([stores, authentication, tokens])
-    for routes in (accounts.routes, oauth.routes, discovery.routes):
+    app.cleanup_ctx.extend([stores, authentication, _keys(settings, clock), tokens])
+    for routes in (accounts.routes, devices.routes, oauth.routes, discovery.routes, keys.routes):
         app.add_routes(routes)
     return app
 
@@ -87,3 +106,27 @@ def _lifetimes(settings: AuthSettings) -> Lifetimes:
         absolute=settings.refresh_absolute_seconds,
         grace=settings.refresh_grace_seconds,
     )
+
+
+def _keys(settings: AuthSettings, clock: Clock) -> Callable[[web.Application], AsyncIterator[None]]:
+    """Return what keeps `KEYS` while the application runs, and `ROTATION` unless the key is a shared secret."""
+
+    async def shared_key(app: web.Application) -> AsyncIterator[None]:
+        app[KEYS] = SharedKeyRing(SharedKey(settings.token_signing_secret.get_secret_value()))
+        yield
+
+    async def signing_keys(app: web.Application) -> AsyncIterator[None]:
+        derived = DerivedKeys.from_secret(settings.key_encryption_secret.get_secret_value())
+        store, removed = KeyStore(app[ENGINE], derived.at_rest), RemovedKeys(app[REDIS])
+        app[ROTATION] = KeyRotation(store, removed, settings.algorithm, settings.key_policy, clock)
+        app[KEYS] = app[ROTATION].ring
+        try:
+            await app[ROTATION].start()
+        except WrongEncryptionSecretError:
+            sys.exit("secret key-encryption-secret: it is not the one that the keys in the database were stored with")
+        except UnfitKeyError as error:
+            sys.exit(f"AUTH_DATABASE_URL: {error}")
+        async with app[ROTATION].polling(settings.key_poll_seconds):
+            yield
+
+    return shared_key if settings.algorithm == "HS256" else signing_keys

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from sqlalchemy import URL, event, text
+from sqlalchemy import URL, Connection, event, inspect, text
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -76,9 +76,21 @@ async def _create_tables(engine: AsyncEngine) -> None:
     for attempt in range(START_ATTEMPTS):
         try:
             async with engine.begin() as connection:
-                return await connection.run_sync(metadata.create_all)
+                await connection.run_sync(metadata.create_all)
+                return await connection.run_sync(_add_new_columns)
         except (DBAPIError, OSError) as error:
             reason = str(error).partition("\n")[0]
             log.info("attempt %d at the database failed: %s", attempt + 1, reason)
         await asyncio.sleep(START_PAUSE_SECONDS)
     sys.exit(f"AUTH_DATABASE_URL: {engine.url!r} cannot be used: {reason}")
+
+
+def _add_new_columns(connection: Connection) -> None:
+    """Bring tables of an earlier version up to date. New columns may be empty: there is nothing to fill them with."""
+    inspector = inspect(connection)
+    for table in metadata.sorted_tables:
+        present = {column["name"] for column in inspector.get_columns(table.name)}
+        for column in table.columns:
+            if column.name not in present:
+                kind = column.type.compile(connection.dialect)
+                connection.execute(text(f"ALTER TABLE {table.name} ADD COLUMN {column.name} {kind}"))

@@ -19,11 +19,15 @@ class DerivedKeys:
     refresh_tokens: bytes = field(repr=False)
     """authenticates refresh tokens (HS256): only the auth service reads them, and they outlive signing keys"""
 
+    guess_limits: bytes = field(repr=False)
+    """hides names and addresses in the keys that failed logins are counted under"""
+
     @classmethod
     def from_secret(cls, secret: str) -> "DerivedKeys":
         """Derive all keys. The secret has full entropy (it is no password), so HKDF without salt is right."""
         at_rest = base64.urlsafe_b64encode(_derive(secret, b"authscale signing keys at rest"))
-        return cls(Fernet(at_rest), _derive(secret, b"authscale refresh tokens"))
+        refresh_tokens = _derive(secret, b"authscale refresh tokens")
+        return cls(Fernet(at_rest), refresh_tokens, _derive(secret, b"authscale guess limits"))
 
 
 def _derive(secret: str, purpose: bytes) -> bytes:

@@ -2,15 +2,18 @@
 
 import json
 import logging
+import secrets
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
+from services.auth import revocations
 from services.auth.refresh_rotation import Family, Issued, Terms
 from services.common.problems import Unavailable
 
@@ -19,11 +22,67 @@ log = logging.getLogger(__name__)
 TIMEOUT_SECONDS = 0.25
 CONNECTIONS = 50
 
-# Writes the family only if nobody else has since it was read. Doing it twice does no harm.
-REPLACE = """
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
-redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+EPOCH_SECONDS = 3600  # far longer than any login takes
+
+# The user's families by their expiry. Goes with the last of them.
+NOTE = """
+local function note(index, id, expires_at, now)
+    redis.call('ZADD', index, expires_at, id)
+    redis.call('ZREMRANGEBYSCORE', index, '-inf', now)
+    local last = redis.call('ZRANGE', index, -1, -1, 'WITHSCORES')[2]
+    if last then redis.call('EXPIRE', index, math.ceil(last - now)) end
+end
+"""
+
+# Writes a new family unless all of the user's logins were ended since *epoch* was read.
+CREATE = f"""{NOTE}
+if (redis.call('GET', KEYS[3]) or '') ~= ARGV[6] then return 0 end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+note(KEYS[2], ARGV[3], ARGV[4], ARGV[5])
 return 1
+"""
+
+# Writes the family only if nobody else has since it was read. Doing it twice does no harm.
+REPLACE = f"""{NOTE}
+if redis.call('GET', KEYS[1]) ~= ARGV[6] then return 0 end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+note(KEYS[2], ARGV[3], ARGV[4], ARGV[5])
+return 1
+"""
+
+# Ends one family. Its user's index is named by the family itself.
+END = f"""
+local stream, id, now, life = KEYS[2], ARGV[1], ARGV[2], ARGV[3]
+{revocations.LUA}
+local raw = redis.call('GET', KEYS[1])
+if not raw then return 0 end
+redis.call('DEL', KEYS[1])
+redis.call('ZREM', ARGV[4] .. cjson.decode(raw).user_id, id)
+publish('family', id)
+trim()
+return 1
+"""
+
+# Ends the user's families but one (or none), and makes logins that are on their way begin again.
+END_ALL = f"""
+local index, epoch, stream = KEYS[1], KEYS[2], KEYS[3]
+local user, kept, now, life, prefix = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+{revocations.LUA}
+local ended = 0
+redis.call('DEL', epoch)
+for _, id in ipairs(redis.call('ZRANGE', index, 0, -1)) do
+    if id ~= kept then
+        redis.call('ZREM', index, id)
+        if redis.call('DEL', prefix .. id) == 1 then
+            ended = ended + 1
+            publish('family', id)
+        end
+    end
+end
+redis.call('SET', epoch, ARGV[6], 'EX', ARGV[7])
+if kept == '' then publish('user', user) end
+trim()
+return ended
 """
 
 
@@ -36,35 +95,63 @@ class Stored:
 
 
 class FamilyStore:
-    """The families. Every call raises `Unavailable` when Redis does not answer: that is never a no."""
+    """The families. Every call raises `Unavailable` when Redis does not answer: that is never a no.
 
-    def __init__(self, redis: Redis) -> None:
+    An ending is published (see `revocations`) in the same step; *revocation_seconds* is how long that is of interest.
+    """
+
+    def __init__(self, redis: Redis, revocation_seconds: int) -> None:
         self._redis = redis
+        self._revocation_seconds = revocation_seconds
+        self._create = redis.register_script(CREATE)
         self._replace = redis.register_script(REPLACE)
+        self._end = redis.register_script(END)
+        self._end_all = redis.register_script(END_ALL)
 
-    async def create(self, family: Family, now: float) -> None:
-        """Store a new family until its token expires."""
-        with _told_when_away():
-            await self._redis.set(_key(family.id), _dump(family), px=_milliseconds_left(family, now))
+    async def epoch(self, user_id: str) -> bytes:
+        """Return what changes whenever all logins of the user are ended. To be read before the account is."""
+        with told_when_away():
+            epoch = await self._redis.get(_epoch_key(user_id))
+        return epoch if isinstance(epoch, bytes) else b""
+
+    async def create(self, family: Family, epoch: bytes, now: float) -> bool:
+        """Store a new family until its token expires. False if the user's epoch is not *epoch* any more."""
+        with told_when_away():
+            keys = [_key(family.id), _index_key(family.user_id), _epoch_key(family.user_id)]
+            return bool(await self._create(keys=keys, args=(*_written(family, now), epoch)))
 
     async def load(self, family_id: str) -> Stored | None:
         """Return the family, or None if it ended, expired or never was."""
-        with _told_when_away():
+        with told_when_away():
             raw = await self._redis.get(_key(family_id))
         return Stored(_parse(raw), raw) if isinstance(raw, bytes) else None
 
+    async def newest_of(self, user_id: str, count: int) -> list[Family]:
+        """Return the user's families, at most *count*; those that expire last come first."""
+        with told_when_away():
+            ids: Any = await self._redis.zrange(_index_key(user_id), 0, count - 1, desc=True)
+            found: Any = await self._redis.mget([_key(family_id.decode()) for family_id in ids]) if ids else []
+        return [_parse(raw) for raw in found if raw]
+
     async def replace(self, stored: Stored, family: Family, now: float) -> bool:
         """Put *family* in the place of *stored*, atomically. False if it is not as it was read any more."""
-        with _told_when_away():
-            replaced = await self._replace(
-                keys=[_key(family.id)], args=(stored.raw, _dump(family), _milliseconds_left(family, now))
-            )
-        return bool(replaced)
+        with told_when_away():
+            keys = [_key(family.id), _index_key(family.user_id)]
+            return bool(await self._replace(keys=keys, args=(*_written(family, now), stored.raw)))
 
-    async def end(self, family_id: str) -> None:
-        """Forget the family: from now on all of its tokens are unknown."""
-        with _told_when_away():
-            await self._redis.delete(_key(family_id))
+    async def end(self, family_id: str, now: float) -> bool:
+        """Forget the family: from now on all of its tokens are unknown. False if it was not there."""
+        with told_when_away():
+            args = (family_id, now, self._revocation_seconds, _index_key(""))
+            return bool(await self._end(keys=[_key(family_id), revocations.STREAM], args=args))
+
+    async def end_all(self, user_id: str, now: float, *, keep: str = "") -> int:
+        """Forget all of the user's families but *keep*; a login on its way is not created. Returns how many ended."""
+        with told_when_away():
+            keys = [_index_key(user_id), _epoch_key(user_id), revocations.STREAM]
+            nonce = secrets.token_urlsafe(9)
+            args = (user_id, keep, now, self._revocation_seconds, _key(""), nonce, EPOCH_SECONDS)
+            return int(await self._end_all(keys=keys, args=args))
 
 
 @asynccontextmanager
@@ -84,7 +171,8 @@ async def open_redis(url: str, password: str) -> AsyncIterator[Redis]:
 
 
 @contextmanager
-def _told_when_away() -> Iterator[None]:
+def told_when_away() -> Iterator[None]:
+    """Raise `Unavailable` when Redis does not answer what is asked inside."""
     try:
         yield
     except (RedisError, OSError) as error:
@@ -94,6 +182,19 @@ def _told_when_away() -> Iterator[None]:
 
 def _key(family_id: str) -> str:
     return f"auth:family:{family_id}"
+
+
+def _index_key(user_id: str) -> str:
+    return f"auth:families:{user_id}"
+
+
+def _epoch_key(user_id: str) -> str:
+    return f"auth:epoch:{user_id}"
+
+
+def _written(family: Family, now: float) -> tuple[bytes, int, str, int, float]:
+    """Return what `CREATE` and `REPLACE` take first."""
+    return _dump(family), _milliseconds_left(family, now), family.id, family.current.terms.expires_at, now
 
 
 def _milliseconds_left(family: Family, now: float) -> int:

@@ -1,18 +1,18 @@
 """Signing keys in the SQL database, encrypted, so that all auth processes share them and they outlive each."""
 
-import contextlib
+from collections.abc import Collection
 
 from cryptography.fernet import Fernet, InvalidToken
-from sqlalchemy import insert, select
+from sqlalchemy import Row, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.auth.clock import Clock
 from services.auth.database import transaction
+from services.auth.key_life import KeyLife
 from services.auth.schema import signing_keys
-from services.auth.signing_keys import KeyRing, SigningKey
+from services.auth.signing_keys import SigningKey, StoredKey, UnfitKeyError
 
-FIRST = 1
+ERASED = b""
 
 
 class WrongEncryptionSecretError(Exception):
@@ -22,38 +22,72 @@ class WrongEncryptionSecretError(Exception):
 class KeyStore:
     """Reads and writes signing keys. Every call raises `Unavailable` when the database does not answer."""
 
-    def __init__(self, engine: AsyncEngine, encryption: Fernet, clock: Clock) -> None:
+    def __init__(self, engine: AsyncEngine, encryption: Fernet) -> None:
         self._engine = engine
         self._encryption = encryption
-        self._clock = clock
+        self._known: dict[str, SigningKey] = {}
 
-    async def load_or_create(self) -> KeyRing:
-        """Return the keys, after making the first one if there is none. Processes that start together agree on it."""
-        ring = await self.load()
-        if not ring.keys:
-            with contextlib.suppress(IntegrityError):  # somebody else was first
-                await self._add(FIRST, SigningKey.generate())
-            ring = await self.load()
-        return ring
+    async def load(self) -> list[StoredKey]:
+        """Return all keys in the order of their serial numbers.
 
-    async def load(self) -> KeyRing:
-        """Return all keys, oldest first. `WrongEncryptionSecretError` if they cannot be decrypted."""
+        `WrongEncryptionSecretError` if they cannot be decrypted, `UnfitKeyError` if one must not be used.
+        """
         async with transaction(self._engine) as connection:
             rows = (await connection.execute(select(signing_keys).order_by(signing_keys.c.serial))).all()
-        try:
-            return KeyRing(
-                tuple(SigningKey.from_pem(row.algorithm, self._encryption.decrypt(row.private_key)) for row in rows)
-            )
-        except InvalidToken:
-            raise WrongEncryptionSecretError from None
+        stored = [StoredKey(_life(row), self._key(row)) for row in rows]
+        self._known = {key.life.kid: key.key for key in stored if key.key}
+        return stored
 
-    async def _add(self, serial: int, key: SigningKey) -> None:
+    async def add(self, serial: int, key: SigningKey, *, created_at: float, active_from: float) -> bool:
+        """Store a new key. False if another process has taken the serial number: look again at what there is."""
         row = {
             "serial": serial,
             "kid": key.kid,
             "algorithm": key.algorithm,
             "private_key": self._encryption.encrypt(key.pem()),
-            "created_at": self._clock(),
+            "created_at": created_at,
+            "active_from": active_from,
         }
+        try:
+            async with transaction(self._engine) as connection:
+                await connection.execute(insert(signing_keys).values(row))
+        except IntegrityError:
+            return False
+        return True
+
+    async def promote(self, kid: str, active_from: float) -> None:
+        """Put the key in use from *active_from* on, if that is earlier than planned."""
+        later = (signing_keys.c.kid == kid) & (signing_keys.c.active_from > active_from)
         async with transaction(self._engine) as connection:
-            await connection.execute(insert(signing_keys).values(row))
+            await connection.execute(update(signing_keys).where(later).values(active_from=active_from))
+
+    async def remove(self, kid: str, now: float) -> bool:
+        """Erase the key for good; its row stays, so that it can be removed again. False if there is no such key."""
+        this = signing_keys.c.kid == kid
+        async with transaction(self._engine) as connection:
+            found = (await connection.execute(select(signing_keys.c.removed_at).where(this))).one_or_none()
+            if found and found.removed_at is None:
+                await connection.execute(update(signing_keys).where(this).values(removed_at=now, private_key=ERASED))
+        return found is not None
+
+    async def forget(self, kids: Collection[str]) -> None:
+        """Delete keys that nobody needs any more."""
+        async with transaction(self._engine) as connection:
+            await connection.execute(delete(signing_keys).where(signing_keys.c.kid.in_(kids)))
+
+    def _key(self, row: Row[tuple[object, ...]]) -> SigningKey | None:
+        if row.removed_at is not None:
+            return None
+        if known := self._known.get(row.kid):
+            return known
+        try:
+            return SigningKey.from_pem(row.algorithm, self._encryption.decrypt(row.private_key))
+        except InvalidToken:
+            raise WrongEncryptionSecretError from None
+        except UnfitKeyError as error:
+            raise UnfitKeyError(f"stored signing key {row.kid}: {error}") from None
+
+
+def _life(row: Row[tuple[object, ...]]) -> KeyLife:
+    active_from = row.created_at if row.active_from is None else row.active_from
+    return KeyLife(row.kid, row.serial, active_from, row.removed_at)

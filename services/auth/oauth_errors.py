@@ -8,9 +8,17 @@ from typing import Literal
 from aiohttp import web
 
 from services.auth.answers import never_cached
+from services.auth.client_authentication import InvalidClient
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-Code = Literal["invalid_request", "invalid_grant", "unsupported_grant_type"]
+Code = Literal[
+    "invalid_request",
+    "invalid_client",
+    "invalid_grant",
+    "unauthorized_client",
+    "unsupported_grant_type",
+    "invalid_scope",
+]
 
 
 class OAuthError(Exception):
@@ -23,14 +31,21 @@ class OAuthError(Exception):
 
 
 def answers_oauth_errors(handler: Handler) -> Handler:
-    """Wrap *handler* so that its `OAuthError` becomes an answer of 400. Other errors stay problem details."""
+    """Wrap *handler*: its `OAuthError` is answered with 400, `InvalidClient` with 401. Others stay problem details."""
 
     @wraps(handler)
     async def wrapped(request: web.Request) -> web.StreamResponse:
         try:
             return await handler(request)
         except OAuthError as error:
-            body = {"error": error.code, "error_description": error.description}
-            return never_cached(body, HTTPStatus.BAD_REQUEST)
+            return _answer(error.code, error.description, HTTPStatus.BAD_REQUEST)
+        except InvalidClient as error:
+            response = _answer("invalid_client", error.detail, HTTPStatus.UNAUTHORIZED)
+            response.headers.update(error.headers)
+            return response
 
     return wrapped
+
+
+def _answer(code: Code, description: str, status: HTTPStatus) -> web.Response:
+    return never_cached({"error": code, "error_description": description}, status)

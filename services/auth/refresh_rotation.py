@@ -39,13 +39,19 @@ class Issued:
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """All that is known of one login. *tokens*: the current one last, before it those that may be in their grace."""
+    """All that is known of one login. *tokens*: the current one last, before it those that may be in their grace.
+
+    *address* and *user_agent* are the client's as last seen, for its user to recognize it; nothing is decided by them.
+    """
 
     id: str
     user_id: str
     client_id: str
     ends_at: int
     tokens: tuple[Issued, ...]
+    created_at: float = 0
+    address: str = ""
+    user_agent: str = ""
 
     @property
     def current(self) -> Issued:

@@ -21,6 +21,8 @@ signing_keys = Table(
     Column("serial", Integer, primary_key=True, autoincrement=False),
     Column("kid", String(43), nullable=False, unique=True),
     Column("algorithm", String(16), nullable=False),
-    Column("private_key", LargeBinary, nullable=False),  # encrypted, see `key_store`
+    Column("private_key", LargeBinary, nullable=False),  # encrypted, see `key_store`; empty once it is removed
     Column("created_at", Float, nullable=False),
+    Column("active_from", Float),  # of keys from before there was a rotation: NULL, they began when they were made
+    Column("removed_at", Float),
 )

@@ -7,9 +7,12 @@ from pydantic import Field, SecretStr, model_validator
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+from services.auth.guess_limits import Limits
+from services.auth.key_life import Policy
 from services.common.settings import CommonSettings
 
 DAY = 24 * 60 * 60
+RETIRE_MARGIN_SECONDS = 60  # verifiers' leeway, and auth processes whose clocks or polls are behind
 DRIVERS = ("sqlite+aiosqlite", "postgresql+asyncpg")
 
 
@@ -21,9 +24,27 @@ class AuthSettings(CommonSettings):
     refresh_idle_seconds: int = Field(14 * DAY, validation_alias="REFRESH_IDLE_SECONDS", ge=1)
     refresh_absolute_seconds: int = Field(90 * DAY, validation_alias="REFRESH_ABSOLUTE_SECONDS", ge=1)
     refresh_grace_seconds: int = Field(10, validation_alias="REFRESH_GRACE_SECONDS", ge=0)
+    key_publish_seconds: int = Field(
+        120, validation_alias="KEY_PUBLISH_SECONDS", ge=1, description="from a key's publication to its first use"
+    )
+    key_poll_seconds: float = Field(
+        2, validation_alias="KEY_POLL_SECONDS", gt=0, le=10, description="between two looks at the keys' table"
+    )
+    jwks_max_age_seconds: int = Field(
+        60, validation_alias="JWKS_MAX_AGE_SECONDS", ge=0, description="how long a cache may keep the key set"
+    )
     password_threads: int = Field(os.cpu_count() or 1, validation_alias="PASSWORD_THREADS", ge=1)
     password_queue: int = Field(
         64, validation_alias="PASSWORD_QUEUE", ge=0, description="password checks that may wait; the next gets a 503"
+    )
+    failures_per_pair: int = Field(
+        10, validation_alias="FAILURES_PER_PAIR", ge=1, description="wrong passwords for one account from one address"
+    )
+    failures_per_address: int = Field(
+        100, validation_alias="FAILURES_PER_ADDRESS", ge=1, description="wrong passwords from one address, at once"
+    )
+    failures_per_account: int = Field(
+        100, validation_alias="FAILURES_PER_ACCOUNT", ge=1, description="wrong passwords for one account, at once"
     )
     admin_password: SecretStr = Field(validation_alias="admin-password", min_length=8)
     key_encryption_secret: SecretStr = Field(validation_alias="key-encryption-secret", min_length=32)
@@ -36,6 +57,32 @@ class AuthSettings(CommonSettings):
         if self.postgres_password is None or url.get_backend_name() != "postgresql":
             return url
         return url.set(password=self.postgres_password.get_secret_value())
+
+    @property
+    def key_policy(self) -> Policy:
+        """How long a key is published before its first use and after its last."""
+        return Policy(self.key_publish_seconds, self.access_token_seconds + RETIRE_MARGIN_SECONDS)
+
+    @property
+    def guess_limits(self) -> Limits:
+        """The buckets of wrong passwords; how fast they empty is not for deployments to choose."""
+        default = Limits()
+        return Limits(
+            default.pair._replace(burst=self.failures_per_pair),
+            default.address._replace(burst=self.failures_per_address),
+            default.account._replace(burst=self.failures_per_account),
+        )
+
+    @model_validator(mode="after")
+    def _keys_are_known_everywhere_before_their_first_use(self) -> Self:
+        """Nobody has an older key set: polled, then cached by others, then fetched."""
+        oldest = 2 * self.key_poll_seconds + self.jwks_max_age_seconds + self.jwks_refresh_seconds
+        if self.key_publish_seconds <= oldest:
+            raise ValueError(
+                f"KEY_PUBLISH_SECONDS must be above 2 x KEY_POLL_SECONDS + JWKS_MAX_AGE_SECONDS + JWKS_REFRESH_SECONDS,"
+                f" which is {oldest:g}"
+            )
+        return self
 
     @model_validator(mode="after")
     def _database_is_one_we_know(self) -> Self:

@@ -4,10 +4,13 @@ import os
 import socket
 import sys
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, Self, TypeVar
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+Algorithm = Literal["EdDSA", "ES256", "RS256", "HS256"]
+MIN_HMAC_BITS = 256
 
 
 class CommonSettings(BaseSettings):
@@ -35,6 +38,27 @@ class CommonSettings(BaseSettings):
     app_client_secret: SecretStr = Field(
         validation_alias="app-client-secret", description="what the app proves itself with to the auth service"
     )
+
+    algorithm: Algorithm = Field(
+        "EdDSA", validation_alias="AUTH_ALGORITHM", description="what new signing keys are for; HS256: a shared secret"
+    )
+    token_signing_secret: SecretStr = Field(
+        SecretStr(""), validation_alias="token-signing-secret", description="needed for HS256, and only then"
+    )
+    jwks_refresh_seconds: int = Field(
+        30,
+        validation_alias="JWKS_REFRESH_SECONDS",
+        ge=1,
+        le=45,  # with KEY_POLL_SECONDS, time-outs and a retry, a removed key is dead within 60 s
+        description="how often replicas fetch the public keys",
+    )
+
+    @model_validator(mode="after")
+    def _shared_secret_is_strong(self) -> Self:
+        bits = 8 * len(self.token_signing_secret.get_secret_value().encode())
+        if self.algorithm == "HS256" and bits < MIN_HMAC_BITS:  # RFC 7518 §3.2
+            raise ValueError(f"the secret token-signing-secret has {bits} bits: HS256 needs {MIN_HMAC_BITS}")
+        return self
 
     @property
     def port(self) -> int:

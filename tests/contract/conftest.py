@@ -23,8 +23,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from services.app.application import create_app
 from services.app.settings import AppSettings
 from services.app.strategy import Info, Kind
+from services.common.jwk import thumbprint
+from services.common.service import MAX_HEADER_BYTES
+from tests.openapi import Recorder
 
 ISSUER, AUDIENCE, REDIS_PASSWORD, CLIENT_SECRET = "http://localhost:8080/auth", "authscale", "redis-pass", "app-pass"
+PRIVATE_KEY = Ed25519PrivateKey.from_private_bytes(bytes(32))
+KID = thumbprint(jwt.algorithms.OKPAlgorithm.to_jwk(PRIVATE_KEY.public_key(), as_dict=True))
 USERS = {"alice": "correct horse", "bob": "battery staple"}
 Client = TestClient[web.Request, web.Application]
 StartReplica = Callable[..., Awaitable[Client]]
@@ -75,12 +80,12 @@ class Valkey:
 class FakeAuth:
     """Checks the users' passwords, publishes its keys, mints tokens. A test may set what it answers next."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, private_key: Ed25519PrivateKey | None = None) -> None:
         self.clock = clock
-        self.private_key = Ed25519PrivateKey.generate()
+        self.private_key = private_key or Ed25519PrivateKey.generate()  # an attacker's own, under the same name
         self.public_jwk: dict[str, Any] = json.loads(
             jwt.algorithms.OKPAlgorithm.to_jwk(self.private_key.public_key())
-        ) | {"kid": "key-1", "use": "sig", "alg": "EdDSA"}
+        ) | {"kid": KID, "use": "sig", "alg": "EdDSA"}
         self.refusal: web.Response | None = None
         self.jwks_fetches = 0
 
@@ -136,7 +141,7 @@ class FakeAuth:
         return self.sign(self.claims(**changes), **(headers or {}))
 
     def sign(self, claims: dict[str, Any], **headers: Any) -> str:
-        return jwt.encode(claims, self.private_key, "EdDSA", {"typ": "at+jwt", "kid": "key-1"} | headers)
+        return jwt.encode(claims, self.private_key, "EdDSA", {"typ": "at+jwt", "kid": KID} | headers)
 
 
 class World:
@@ -153,7 +158,7 @@ class World:
             "redis_url": self.valkey.url,
             "redis_password": REDIS_PASSWORD,
             "app_client_secret": CLIENT_SECRET,
-            "auth_url": self.auth_url,
+            "auth_urls": self.auth_url,
             "session_idle_seconds": 600,
             "session_absolute_seconds": 3600,
             "secure_cookies": False,
@@ -198,7 +203,7 @@ def own_valkey(tmp_path: Path) -> Iterator[Valkey]:
 @pytest.fixture
 async def world(shared_valkey: Valkey) -> AsyncIterator[World]:
     clock = Clock()
-    auth = FakeAuth(clock)
+    auth = FakeAuth(clock, PRIVATE_KEY)
     async with TestServer(auth.application()) as server:
         client = redis.asyncio.Redis.from_url(shared_valkey.url, password=REDIS_PASSWORD, protocol=2)
         async with client:
@@ -207,14 +212,16 @@ async def world(shared_valkey: Valkey) -> AsyncIterator[World]:
 
 
 @pytest.fixture
-async def start(world: World) -> AsyncIterator[StartReplica]:
+async def start(world: World, answers: Recorder) -> AsyncIterator[StartReplica]:
     """Start replicas: `await start("a", SETTING=value)`."""
     clients: list[Client] = []
 
     async def start_one(replica: str = "a", **changes: Any) -> Client:
         app = create_app(world.settings(replica, **changes), clock=world.clock)
-        client: Client = TestClient(TestServer(app), cookie_jar=aiohttp.DummyCookieJar())
-        await client.start_server()
+        answers.watch(app)
+        server = TestServer(app)
+        await server.start_server(max_line_size=MAX_HEADER_BYTES, max_field_size=MAX_HEADER_BYTES)
+        client: Client = TestClient(server, cookie_jar=aiohttp.DummyCookieJar())
         clients.append(client)
         return client
 

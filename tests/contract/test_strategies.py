@@ -4,42 +4,26 @@ import asyncio
 import base64
 import json
 import logging
-import random
 import secrets
 import signal
-import string
 import time
+from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
 import pytest
 import redis.asyncio
-from aiohttp.test_utils import unused_port
-from pydantic import SecretStr
+from aiohttp.test_utils import TestServer, unused_port
 
-from services.app.application import create_app
 from services.app.handlers import CATALOGUE
-from services.app.settings import AppSettings
 from services.app.strategy import Capability, Info, Kind
-from tests.contract.conftest import USERS, Client, FakeAuth, StartReplica, Valkey, World
-from tests.contract.forgeries import FORGERIES
+from tests.contract.conftest import AUDIENCE, ISSUER, USERS, Client, FakeAuth, StartReplica, Valkey, World
+from tests.contract.forgeries import FORGERIES, MALFORMED, Attacker
+from tests.contract.weak_verifier import Flaw, RefusedError, WeakVerifier
+from tests.mutants import mutants
+from tests.openapi import idle_replica
 
-
-def table() -> list[Info]:
-    settings = AppSettings(
-        port=0,
-        replica="-",
-        issuer="-",
-        redis_url="redis://localhost:1",
-        redis_password=SecretStr("-"),
-        app_client_secret=SecretStr("-"),
-        auth_url="http://localhost:1",
-    )
-    infos = create_app(settings)[CATALOGUE]
-    return list(infos)
-
-
-INFOS = table()
+INFOS = idle_replica()[CATALOGUE]
 
 
 def each(*kinds: Kind, capability: Capability | None = None) -> pytest.MarkDecorator:
@@ -325,9 +309,15 @@ async def test_s7_nothing_extends_the_absolute_timeout(replica: Client, world: W
 async def test_s16_no_visit_is_lost_in_a_race(replica: Client, other_replica: Client, world: World, info: Info) -> None:
     clients = [replica, other_replica] if Capability.ANY_REPLICA in info.capabilities else [replica]
     login = await world.login(replica, info)
-    calls = [call(clients[n % len(clients)], "POST", f"/{info.name}/visits", login) for n in range(60)]
-    counts = [body["visits"] for _, _, body in await asyncio.gather(*calls)]
-    assert sorted(counts) == list(range(1, 61))
+    calls = [call(clients[n % len(clients)], "POST", f"/{info.name}/visits", login) for n in range(30)]
+    answers = await asyncio.gather(*calls)
+    # On a busy machine Redis may not answer in its 250 ms: then a write may or may not have happened, and says 503.
+    assert {status for status, _, _ in answers} <= {200, 503}
+    counts = [body["visits"] for status, _, body in answers if status == 200]
+    assert len(counts) >= 10
+    assert len(set(counts)) == len(counts), "two writes had the same outcome: one is lost"
+    _, _, last = await call(replica, "POST", f"/{info.name}/visits", login)
+    assert len(counts) < last["visits"] <= 31
 
 
 @each(Kind.SESSION, capability=Capability.VISITS)
@@ -493,40 +483,69 @@ async def test_tokens_are_verified_with_the_auth_service_away_and_503_before_the
     assert (status, headers["Retry-After"]) == (503, "1")
 
 
-@each(Kind.TOKEN)
-async def test_j3_keys_and_urls_in_the_header_are_ignored_and_nothing_is_fetched(
-    replica: Client, world: World, info: Info
-) -> None:
-    fetches: list[bytes] = []
-
-    async def listener(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        fetches.append(await reader.readline())
-        writer.close()
-
-    thief = FakeAuth(world.clock)
-    async with await asyncio.start_server(listener, "127.0.0.1", 0) as server:
-        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/keys"
-        for headers in ({"jwk": thief.public_jwk}, {"jku": url}, {"x5u": url}, {"x5c": ["AAAA"]}):
-            assert await bearer(replica, info, thief.token(headers)) == 401
-            assert await bearer(replica, info, thief.token(headers | {"kid": "other"})) == 401
-            assert await bearer(replica, info, world.auth.token(headers)) == 200
-    assert fetches == []
+@pytest.fixture
+async def attacker(world: World) -> AsyncIterator[Attacker]:
+    attacker = Attacker(world.auth)
+    async with TestServer(attacker.application()) as server:
+        attacker.url = str(server.make_url("")).rstrip("/")
+        yield attacker
 
 
 @each(Kind.TOKEN)
 @pytest.mark.parametrize("attack", FORGERIES)
-async def test_forgeries_are_401(replica: Client, world: World, info: Info, attack: str) -> None:
-    forgery = FORGERIES[attack](world.auth)
+async def test_forgeries_are_401(replica: Client, world: World, info: Info, attacker: Attacker, attack: str) -> None:
+    forgery = FORGERIES[attack].forge(world.auth, attacker)
     assert await bearer(replica, info, world.auth.token()) == 200  # the control: so near, and accepted
     assert await bearer(replica, info, forgery) == 401
+    assert attacker.fetches == 0  # J3
+
+
+@each(Kind.TOKEN)
+@pytest.mark.parametrize("attack", FORGERIES)
+async def test_each_forgery_is_accepted_by_a_verifier_with_its_flaw_and_by_no_strict_one(
+    world: World, info: Info, attacker: Attacker, attack: str
+) -> None:
+    flaw, forge = FORGERIES[attack]
+    forgery = forge(world.auth, attacker)
+    weak, strict = (
+        WeakVerifier(world.auth.public_jwk, ISSUER, AUDIENCE, world.clock.now, flaw) for flaw in (flaw, None)
+    )
+    await asyncio.to_thread(weak.verify, forgery)  # it may fetch a key
+    with pytest.raises(RefusedError):
+        strict.verify(forgery)
+    assert strict.verify(world.auth.token())["sub"] == "id-of-alice"
+
+
+@each(Kind.TOKEN)
+@pytest.mark.parametrize("name", ["jku", "x5u", "kid"])
+async def test_j3_a_verifier_that_fetches_what_a_token_names_is_counted(
+    world: World, info: Info, attacker: Attacker, name: str
+) -> None:
+    """Shows that the 0 fetches above are not those of a deaf listener."""
+    forgery = FORGERIES["J14 kid is a URL" if name == "kid" else f"J3 {name}"].forge(world.auth, attacker)
+    weak = WeakVerifier(world.auth.public_jwk, ISSUER, AUDIENCE, world.clock.now, Flaw.KEY_IN_HEADER)
+    await asyncio.to_thread(weak.verify, forgery)
+    assert attacker.fetches == 1
+
+
+@each(Kind.TOKEN)
+async def test_j3_keys_in_the_header_of_a_good_token_do_it_no_harm(
+    replica: Client, world: World, info: Info, attacker: Attacker
+) -> None:
+    urls = {"jku": f"{attacker.url}/jwks", "x5u": f"{attacker.url}/certificate"}
+    for headers in ({"jwk": attacker.own.public_jwk}, {"x5c": attacker.x5c()}, urls):
+        assert await bearer(replica, info, world.auth.token(headers)) == 200
+    assert attacker.fetches == 0
+
+
+@each(Kind.TOKEN)
+@pytest.mark.parametrize("attack", MALFORMED)
+async def test_what_is_no_token_at_all_is_401(replica: Client, world: World, info: Info, attack: str) -> None:
+    assert await bearer(replica, info, MALFORMED[attack](world.auth)) == 401
 
 
 @each(Kind.TOKEN)
 async def test_s17_mutated_tokens_are_401(replica: Client, world: World, info: Info) -> None:
-    chance = random.Random(1)
-    token = world.auth.token()
-    for _ in range(300):
-        place, letter = chance.randrange(len(token)), chance.choice(string.ascii_letters + "._-=+/ ~")
-        mutant = chance.choice((token[:place] + letter + token[place + 1 :], token[:place], token[place:]))
-        if mutant.strip() != token:
-            assert await bearer(replica, info, mutant.strip()) == 401, mutant
+    """A sample; `tests/stress` has 100,000."""
+    for mutant in mutants(world.auth.token(), 2000, seed=1):
+        assert await bearer(replica, info, mutant) == 401, mutant

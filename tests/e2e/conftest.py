@@ -1,10 +1,10 @@
-"""One real cluster for all end-to-end tests: nginx, Redis, auth and three replicas, on ports of its own."""
+"""One real cluster for all end-to-end tests: nginx, Redis, two auth processes and the replicas, on ports of its own."""
 
 import json
 import secrets
 import urllib.request
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import aiohttp
 import pytest
@@ -32,7 +32,28 @@ def cluster(request: pytest.FixtureRequest) -> Iterator[LocalCluster | RunningCl
     if request.config.getoption("--running"):
         yield RunningCluster(f"http://127.0.0.1:{topology.lb_port}", f"http://127.0.0.1:{topology.lb_port_no_affinity}")
         return
-    with LocalCluster(topology.on_free_ports(), STATE / "test") as started:
+    with LocalCluster(replace(topology, auth_replicas=2).on_free_ports(), STATE / "test") as started:
+        yield started
+
+
+# The proportions of the defaults, but quick: a key signs 4 s after its publication. Nothing limits who fuzzes logins.
+HURRIED = {
+    "KEY_PUBLISH_SECONDS": "4",
+    "KEY_POLL_SECONDS": "0.5",
+    "JWKS_MAX_AGE_SECONDS": "0",
+    "JWKS_REFRESH_SECONDS": "1",
+    "FAILURES_PER_PAIR": "1000000",
+    "FAILURES_PER_ADDRESS": "1000000",
+    "FAILURES_PER_ACCOUNT": "1000000",
+}
+
+
+@pytest.fixture(scope="session")
+def spare_cluster() -> Iterator[LocalCluster]:
+    """One that a test may fuzz, and whose keys it may rotate."""
+    topology = replace(Topology.from_environment(), auth_replicas=2)
+    topology = replace(topology, lifetimes=(*topology.lifetimes, *HURRIED.items()))
+    with LocalCluster(topology.on_free_ports(), STATE / "test-spare") as started:
         yield started
 
 

@@ -25,7 +25,7 @@ class Shell:
         self.topology = Topology.from_environment().on_free_ports()
         self.environment = os.environ | self.topology.environment() | {"STATE_DIR": str(state)}
 
-    def start(self, *arguments: str, **extra: str) -> subprocess.Popen[str]:
+    def start(self, *arguments: str, own_session: bool = False, **extra: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [sys.executable, "-m", "loadtest", *arguments],
             cwd=REPOSITORY,
@@ -33,10 +33,11 @@ class Shell:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            start_new_session=own_session,
         )
 
     def run(self, *arguments: str, **extra: str) -> tuple[int, str]:
-        process = self.start(*arguments, **extra)
+        process = self.start(*arguments, own_session=False, **extra)
         output, _ = process.communicate(timeout=90)
         return process.returncode, output
 
@@ -48,9 +49,28 @@ class Shell:
     def running(self) -> list[psutil.Process]:
         return leftovers(self.state / "local")
 
+    def everybody(self) -> list[str]:
+        """The command lines of whoever was started with our environment, or works for a cluster of ours."""
+        ours = [process for process in psutil.process_iter() if _environ(process).get("STATE_DIR") == str(self.state)]
+        return [_title(process) for process in [*ours, *leftovers(self.state)]]
+
     def all_ports_free(self) -> bool:
         """What the operating system says, however we look for our processes."""
         return all(is_free(port) for port in self.topology.ports())
+
+
+def _environ(process: psutil.Process) -> dict[str, str]:
+    try:
+        return process.environ()
+    except (psutil.Error, OSError):  # not ours to look at, or gone meanwhile
+        return {}
+
+
+def _title(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return "gone meanwhile"
 
 
 @pytest.fixture
@@ -107,6 +127,21 @@ def test_ctrl_c_while_starting_leaves_nothing(shell: Shell) -> None:
     assert starting.returncode == 130, output
     assert "Traceback" not in output
     assert shell.running() == []
+
+
+def test_ctrl_c_in_compare(shell: Shell) -> None:
+    """The terminal sends it to everybody in the foreground: to the generators, too."""
+    measuring = shell.start("compare", own_session=True)
+    try:
+        while not any("loadtest/measure.py" in title for title in shell.everybody()):
+            assert measuring.poll() is None, measuring.communicate()[0]
+    finally:
+        os.killpg(measuring.pid, signal.SIGINT)
+        output, _ = measuring.communicate(timeout=60)
+    assert measuring.returncode == 130, output
+    assert "interrupted" in output
+    assert "Traceback" not in output
+    assert shell.everybody() == []
 
 
 def test_down_cleans_up_after_a_killed_supervisor(shell: Shell) -> None:

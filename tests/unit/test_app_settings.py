@@ -32,9 +32,20 @@ def test_cookies_are_secure_unless_the_deployment_says_otherwise(environment: py
     assert not read_settings(AppSettings).secure_cookies
 
 
+def test_auth_may_have_several_processes(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("AUTH_URL", "http://127.0.0.1:8091,http://127.0.0.1:8092")
+    assert [url.port for url in read_settings(AppSettings).auth_urls] == [8091, 8092]
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("AUTH_URL", "nowhere"), ("AUTH_URL", ""), ("SESSION_IDLE_SECONDS", "0"), ("SESSION_IDLE_SECONDS", "99999")],
+    [
+        ("AUTH_URL", "nowhere"),
+        ("AUTH_URL", ""),
+        ("AUTH_URL", "http://a,"),
+        ("SESSION_IDLE_SECONDS", "0"),
+        ("SESSION_IDLE_SECONDS", "99999"),
+    ],
 )
 def test_nonsense_stops_the_start(environment: pytest.MonkeyPatch, name: str, value: str) -> None:
     environment.setenv(name, value)

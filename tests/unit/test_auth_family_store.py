@@ -26,18 +26,18 @@ async def redis(auth_valkey: Valkey) -> AsyncIterator[Redis]:
 
 @pytest.fixture
 def families(redis: Redis) -> FamilyStore:
-    return FamilyStore(redis)
+    return FamilyStore(redis, revocation_seconds=310)
 
 
 async def test_a_family_is_read_as_it_was_written(families: FamilyStore) -> None:
-    await families.create(FAMILY, NOW)
+    await families.create(FAMILY, b"", NOW)
     stored = await families.load(FAMILY.id)
     assert stored is not None
     assert stored.family == FAMILY
 
 
 async def test_t4_of_two_writers_that_read_the_same_one_wins(families: FamilyStore) -> None:
-    await families.create(FAMILY, NOW)
+    await families.create(FAMILY, b"", NOW)
     stored = await families.load(FAMILY.id)
     assert stored is not None
     assert await families.replace(stored, NEXT, NOW)
@@ -48,16 +48,16 @@ async def test_t4_of_two_writers_that_read_the_same_one_wins(families: FamilySto
 
 
 async def test_t5_a_write_in_flight_does_not_bring_an_ended_family_back(families: FamilyStore) -> None:
-    await families.create(FAMILY, NOW)
+    await families.create(FAMILY, b"", NOW)
     stored = await families.load(FAMILY.id)
     assert stored is not None
-    await families.end(FAMILY.id)
+    await families.end(FAMILY.id, NOW)
     assert not await families.replace(stored, NEXT, NOW)
     assert await families.load(FAMILY.id) is None
 
 
 async def test_t6_a_family_is_gone_when_its_token_expires(families: FamilyStore, redis: Redis) -> None:
-    await families.create(FAMILY, NOW)
+    await families.create(FAMILY, b"", NOW)
     assert 59 <= await redis.ttl("auth:family:a family") <= 60
     stored = await families.load(FAMILY.id)
     assert stored is not None

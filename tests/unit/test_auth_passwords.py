@@ -1,6 +1,9 @@
 """Password hashing: its cost, its bounds, and that nothing is cut short."""
 
 import asyncio
+import os
+import sys
+import threading
 from collections.abc import Iterator
 from threading import Event
 from typing import Literal
@@ -8,7 +11,7 @@ from typing import Literal
 import pytest
 from argon2 import PasswordHasher, Type, extract_parameters
 
-from services.auth.passwords import MAX_LENGTH, Passwords, owasp_hasher
+from services.auth.passwords import MAX_LENGTH, NICENESS, Passwords, owasp_hasher
 from services.common.problems import Unavailable
 from tests.auth_service import cheap_hasher
 
@@ -92,3 +95,21 @@ async def test_t10_a_caller_that_went_away_keeps_its_place_until_its_hash_is_don
         await passwords.hash("some password")
     hasher.gate.set()
     passwords.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has a priority of single threads")
+async def test_t10_hashing_gives_way_to_the_event_loop() -> None:
+    priorities: list[int] = []
+
+    class Noting(PasswordHasher):
+        def hash(self, password: str | bytes, *, salt: bytes | None = None) -> str:
+            priorities.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+            return super().hash(password, salt=salt)
+
+    ours = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+    passwords = Passwords(Noting(memory_cost=8, time_cost=1, parallelism=1), threads=1, queue=1)
+    await passwords.hash("some password")
+    passwords.close()
+    assert priorities[0] == ours  # the one that is made at the start, by this thread
+    assert priorities[1] == NICENESS > ours
+    assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == ours

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from services.app.settings import AppSettings
 from services.auth.settings import AuthSettings
-from services.common.settings import read_settings
+from services.common.settings import CommonSettings, read_settings
 
 SECRETS = {
     "admin-password": "the administrator's password",
@@ -33,9 +34,9 @@ def secrets_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def refusal() -> str:
+def refusal(kind: type[CommonSettings] = AuthSettings) -> str:
     with pytest.raises(SystemExit) as stopped:
-        read_settings(AuthSettings)
+        read_settings(kind)
     return str(stopped.value)
 
 
@@ -84,3 +85,44 @@ def test_postgresql_without_its_secret_is_refused(secrets_dir: Path, monkeypatch
 def test_sqlite_needs_no_password(secrets_dir: Path) -> None:
     (secrets_dir / "postgres-password").unlink()
     assert read_settings(AuthSettings).database.password is None
+
+
+def test_the_algorithm_is_eddsa_unless_the_deployment_says_otherwise(
+    secrets_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert read_settings(AuthSettings).algorithm == "EdDSA"
+    monkeypatch.setenv("AUTH_ALGORITHM", "none")
+    assert "setting AUTH_ALGORITHM: Input should be 'EdDSA', 'ES256', 'RS256' or 'HS256'" in refusal()
+
+
+@pytest.mark.parametrize("secret", [None, "", "s" * 31])
+def test_j13_a_weak_shared_secret_stops_the_start(
+    secret: str | None, secrets_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if secret is not None:
+        (secrets_dir / "token-signing-secret").write_text(secret)
+    read_settings(AuthSettings)  # nobody uses it
+    monkeypatch.setenv("AUTH_ALGORITHM", "HS256")
+    for kind in (AuthSettings, AppSettings):
+        monkeypatch.setenv("AUTH_URL", "http://127.0.0.1:8091")
+        line = refusal(kind).partition("\n")[0]
+        assert line.endswith(f"token-signing-secret has {8 * len(secret or '')} bits: HS256 needs 256")
+    (secrets_dir / "token-signing-secret").write_text("s" * 32)
+    assert read_settings(AuthSettings).algorithm == "HS256"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("KEY_PUBLISH_SECONDS", "94"),
+        ("JWKS_MAX_AGE_SECONDS", "86"),
+        ("KEY_POLL_SECONDS", "11"),
+        ("JWKS_REFRESH_SECONDS", "46"),
+    ],
+)
+def test_j17_times_by_which_a_rotation_would_fail_are_refused(
+    name: str, value: str, secrets_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read_settings(AuthSettings)
+    monkeypatch.setenv(name, value)
+    assert name in refusal()

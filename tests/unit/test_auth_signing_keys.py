@@ -1,16 +1,34 @@
 """Signing keys: what is published of them, and how they are kept."""
 
 import asyncio
+import contextlib
+import sqlite3
 from pathlib import Path
 
 import pytest
 from cryptography.fernet import Fernet
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from redis.asyncio import Redis
 from sqlalchemy import URL, make_url
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.auth.database import open_database
 from services.auth.derived_keys import DerivedKeys
+from services.auth.key_life import Policy
+from services.auth.key_rotation import KeyRotation
 from services.auth.key_store import KeyStore, WrongEncryptionSecretError
-from services.auth.signing_keys import KeyRing, SigningKey, thumbprint
+from services.auth.removed_keys import RemovedKeys
+from services.auth.signing_keys import (
+    SharedKey,
+    SharedKeyRing,
+    SigningKey,
+    StoredKeyRing,
+    UnfitKeyError,
+)
+from services.common.jwk import thumbprint
+from services.common.settings import Algorithm
 
 
 @pytest.fixture
@@ -23,16 +41,51 @@ def test_j16_the_thumbprint_is_that_of_rfc_8037_appendix_a3() -> None:
     assert thumbprint({"x": x, "kty": "OKP", "crv": "Ed25519"}) == "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"
 
 
-def test_j16_only_public_members_are_published() -> None:
-    key = SigningKey.generate()
-    (published,) = KeyRing((key,)).jwks()["keys"]
-    assert published.keys() == {"kty", "crv", "x", "use", "alg", "kid"}
-    assert (published["use"], published["alg"], published["kid"]) == ("sig", "EdDSA", key.kid)
+@pytest.mark.parametrize(
+    ("algorithm", "members"),
+    [("EdDSA", {"kty", "crv", "x"}), ("ES256", {"kty", "crv", "x", "y"}), ("RS256", {"kty", "n", "e"})],
+)
+def test_j16_only_public_members_are_published(algorithm: Algorithm, members: set[str]) -> None:
+    key = SigningKey.generate(algorithm)
+    published = key.public_jwk
+    assert published.keys() == members | {"use", "alg", "kid"}
+    assert (published["use"], published["alg"], published["kid"]) == ("sig", algorithm, thumbprint(published))
+    assert SigningKey.from_pem(algorithm, key.pem()).kid == key.kid
 
 
-def test_a_key_survives_being_written_and_read() -> None:
-    key = SigningKey.generate()
-    assert SigningKey.from_pem("EdDSA", key.pem()).kid == key.kid
+def test_j16_a_shared_key_is_never_published() -> None:
+    ring = SharedKeyRing(SharedKey("s" * 32))
+    assert ring.jwks() == {"keys": []}
+    assert ring.find(ring.signer.kid) is ring.signer.verifier
+    assert ring.find("another") is None
+    assert "s" * 32 not in repr(ring)
+
+
+def test_j13_a_weak_rsa_key_is_not_used() -> None:
+    with pytest.raises(UnfitKeyError, match="1024 bits is too weak: RS256 needs 2048"):
+        SigningKey("RS256", rsa.generate_private_key(65537, 1024))
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "private"),
+    [
+        ("ES256", ec.generate_private_key(ec.SECP384R1())),
+        ("ES256", Ed25519PrivateKey.generate()),
+        ("EdDSA", ec.generate_private_key(ec.SECP256R1())),
+        ("RS256", ec.generate_private_key(ec.SECP256R1())),
+        ("HS256", Ed25519PrivateKey.generate()),
+    ],
+)
+def test_j5_a_key_is_for_one_algorithm(algorithm: Algorithm, private: Ed25519PrivateKey) -> None:
+    with pytest.raises(UnfitKeyError, match=f"not one for {algorithm}"):
+        SigningKey(algorithm, private)
+    with pytest.raises(UnfitKeyError):
+        SigningKey.from_pem(algorithm, private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+
+
+def test_j13_there_is_no_key_pair_for_hs256() -> None:
+    with pytest.raises(UnfitKeyError, match="shared secret"):
+        SigningKey.generate("HS256")
 
 
 def test_derived_keys_differ_by_purpose_and_by_secret() -> None:
@@ -41,12 +94,19 @@ def test_derived_keys_differ_by_purpose_and_by_secret() -> None:
     assert "Fernet" not in repr(one)
 
 
+async def started(engine: AsyncEngine, encryption: Fernet) -> StoredKeyRing:
+    store, nobody = KeyStore(engine, encryption), RemovedKeys(Redis())
+    rotation = KeyRotation(store, nobody, "EdDSA", Policy(120, 360), lambda: 0.0)
+    await rotation.start()
+    return rotation.ring
+
+
 async def test_processes_that_start_together_on_an_empty_database_agree_on_one_key(database: URL) -> None:
     encryption = Fernet(Fernet.generate_key())
 
-    async def start() -> KeyRing:
+    async def start() -> StoredKeyRing:
         async with open_database(database) as engine:
-            return await KeyStore(engine, encryption, lambda: 0.0).load_or_create()
+            return await started(engine, encryption)
 
     rings = await asyncio.gather(*(start() for _ in range(6)))
     assert len({ring.signer.kid for ring in rings}) == 1
@@ -59,15 +119,29 @@ def everything_in(folder: Path) -> bytes:
 
 async def test_a_private_key_is_not_readable_in_the_database(database: URL, tmp_path: Path) -> None:
     async with open_database(database) as engine:
-        ring = await KeyStore(engine, Fernet(Fernet.generate_key()), lambda: 0.0).load_or_create()
+        ring = await started(engine, Fernet(Fernet.generate_key()))
     stored = everything_in(tmp_path)
     assert ring.signer.kid.encode() in stored  # this is the place to look at
+    assert isinstance(ring.signer.private, Ed25519PrivateKey)
     assert ring.signer.private.private_bytes_raw() not in stored
     assert b"PRIVATE KEY" not in stored
 
 
 async def test_another_encryption_secret_is_recognised(database: URL) -> None:
     async with open_database(database) as engine:
-        await KeyStore(engine, Fernet(Fernet.generate_key()), lambda: 0.0).load_or_create()
+        await started(engine, Fernet(Fernet.generate_key()))
         with pytest.raises(WrongEncryptionSecretError):
-            await KeyStore(engine, Fernet(Fernet.generate_key()), lambda: 0.0).load()
+            await KeyStore(engine, Fernet(Fernet.generate_key())).load()
+
+
+async def test_a_database_of_the_version_before_rotation_goes_on(database: URL, tmp_path: Path) -> None:
+    encryption, key = Fernet(Fernet.generate_key()), SigningKey.generate()
+    with contextlib.closing(sqlite3.connect(tmp_path / "auth.sqlite")) as old, old:
+        old.execute("CREATE TABLE signing_keys (serial INTEGER PRIMARY KEY, kid, algorithm, private_key, created_at)")
+        row = (1, key.kid, "EdDSA", encryption.encrypt(key.pem()), -5.0)
+        old.execute("INSERT INTO signing_keys VALUES (?, ?, ?, ?, ?)", row)
+    for _ in range(2):
+        async with open_database(database) as engine:
+            ring = await started(engine, encryption)
+            assert [each.kid for each in ring.keys] == [key.kid]
+            assert ring.signer.kid == key.kid

@@ -8,14 +8,14 @@ import pytest
 
 from loadtest.client import Account, strategies_of
 from loadtest.cluster.protocol import CpuReading
-from loadtest.experiments import EXPERIMENTS, correctness, login, survival, throughput
+from loadtest.experiments import EXPERIMENTS, correctness, login, survival, throughput, tokens
 from loadtest.experiments.compare import compare
 from loadtest.experiments.experiment import QUICK, Context, Silent, WrongAnswer
 from tests.loadtest_fakes import FakeApp, FakeCluster, serve
 
 TINY = replace(
     QUICK, users=2, rounds=2, warmup=0.05, seconds=0.2, open_rounds=2, open_seconds=0.2, open_fraction=0.2,
-    login_rounds=2, logins=2, survival_users=4, after_kill_seconds=0.0,
+    login_rounds=2, logins=2, token_rounds=2, token_logins=3, survival_users=4, after_kill_seconds=0.0,
 )  # fmt: skip
 
 
@@ -54,6 +54,25 @@ async def test_logins_have_a_cost_per_tier(tmp_path: Path) -> None:
     assert tiers == {(name, tier) for name in ("memory", "jwt") for tier in ("app", "total")}
 
 
+async def test_a_refresh_and_an_introspection_have_a_cost_per_tier(tmp_path: Path) -> None:
+    fake = FakeApp()
+    async with serve(fake) as cluster:
+        found = await context(cluster, tmp_path)
+        await tokens.run(found)
+    costs = {(f.strategy, f.metric, f.labels["tier"]) for f in found.figures}
+    assert costs == {("jwt", f"cpu_per_{w}", t) for w in ("refresh", "introspection") for t in ("app", "total")}
+    assert {figure.n for figure in found.figures} == {TINY.token_rounds}
+    assert fake.refreshes == (1 + TINY.token_rounds) * TINY.token_logins
+
+
+async def test_an_introspection_that_does_not_know_good_tokens_is_not_measured(tmp_path: Path) -> None:
+    fake = FakeApp()
+    fake.introspection_works = False
+    async with serve(fake) as cluster:
+        with pytest.raises(WrongAnswer, match="introspection"):
+            await tokens.run(await context(cluster, tmp_path))
+
+
 async def test_nobody_is_logged_out_where_nothing_dies(tmp_path: Path) -> None:
     async with serve(FakeApp()) as cluster:
         found = await context(cluster, tmp_path)
@@ -78,7 +97,15 @@ async def test_compare_measures_everything_and_audits_it(tmp_path: Path) -> None
     async with serve(FakeApp()) as cluster:
         results = await compare(cluster, TINY, seed=5, logs=tmp_path)
     metrics = {figure.metric for figure in results.figures}
-    assert metrics >= {"throughput", "cpu_per_request", "cpu_ratio", "null_ratio", "latency", "logged_out"}
+    assert metrics >= {
+        "throughput",
+        "cpu_per_request",
+        "cpu_ratio",
+        "null_ratio",
+        "latency",
+        "logged_out",
+        "cpu_per_refresh",
+    }
     assert results.config["seed"] == 5
     assert results.config["strategies"] == {"anonymous": "control", "memory": "session", "jwt": "token"}
     assert not [warning for warning in results.warnings if warning["rule"] == "failed_answers"]

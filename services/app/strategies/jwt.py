@@ -2,12 +2,11 @@
 
 from aiohttp import hdrs, web
 
-from services.app.access_tokens import AccessTokens, InvalidTokenError
+from services.app.access_tokens import AccessTokens
 from services.app.parts import Parts
 from services.app.strategy import Capability, Info, Kind, User
+from services.common.access_tokens import INVALID_TOKEN, REALM, InvalidTokenError
 from services.common.problems import Unauthenticated
-
-REALM = 'Bearer realm="authscale"'
 
 
 class Jwt:
@@ -31,8 +30,7 @@ class Jwt:
         try:
             return await self._tokens.verify(token.strip(" "))
         except InvalidTokenError as error:
-            challenge = f'{REALM}, error="invalid_token"'
-            raise Unauthenticated("The access token is not valid (any more).", challenge=challenge) from error
+            raise Unauthenticated("The access token is not valid (any more).", challenge=INVALID_TOKEN) from error
 
     async def logout(self, request: web.Request, response: web.Response) -> None:
         """Do nothing: the access token lives until it expires. The client revokes its refresh token."""

@@ -1,5 +1,6 @@
-"""Registration, first-party login, and the password check for back ends."""
+"""Registration, first-party login, change of password, and the password check for back ends."""
 
+import contextlib
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -9,11 +10,17 @@ from pydantic import Field
 from services.auth.accounts import NAME_PATTERN, Account
 from services.auth.answers import never_cached
 from services.auth.appkeys import AUTHENTICATION, LOGINS, SETTINGS
-from services.auth.client_authentication import APP_CLIENT_ID, require_client
+from services.auth.bearer import require_bearer
+from services.auth.client_authentication import APP_CLIENT_ID, FIRST_PARTY_CLIENT_ID, require_client
+from services.auth.common_passwords import refuse_common
+from services.auth.devices import device_of
+from services.auth.logins import AccountChangedError
 from services.auth.passwords import MAX_LENGTH, MIN_LENGTH
+from services.common.addresses import client_address
 from services.common.bodies import Body, read_json
+from services.common.problems import Unavailable
 
-FIRST_PARTY_CLIENT_ID = "authscale-web"
+ATTEMPTS = 3  # at a login of an account that is being changed
 
 routes = web.RouteTableDef()
 
@@ -25,6 +32,13 @@ class Registration(Body):
     password: Annotated[str, Field(min_length=MIN_LENGTH, max_length=MAX_LENGTH)]
 
 
+class PasswordChange(Body):
+    """The password that is, as typed, and the one that shall be."""
+
+    old_password: str
+    new_password: Annotated[str, Field(min_length=MIN_LENGTH, max_length=MAX_LENGTH)]
+
+
 class Credentials(Body):
     """A name and a password as typed: anything that cannot be right is merely wrong."""
 
@@ -34,8 +48,9 @@ class Credentials(Body):
 
 @routes.post("/auth/users")
 async def register(request: web.Request) -> web.Response:
-    """Create a user: 201; 409 if the name is taken."""
+    """Create a user: 201; 400 if the password is a common one; 409 if the name is taken."""
     body = await read_json(request, Registration)
+    refuse_common(body.password, body.username, "password")
     account = await request.app[AUTHENTICATION].register(body.username, body.password)
     return never_cached({"user": _user(account)}, HTTPStatus.CREATED)
 
@@ -44,20 +59,43 @@ async def register(request: web.Request) -> web.Response:
 async def login(request: web.Request) -> web.Response:
     """Begin a login of our own pages: 200 with a token pair and the user. It is no OAuth grant (RFC 9700 §2.4)."""
     body = await read_json(request, Credentials)
-    account = await request.app[AUTHENTICATION].authenticate(body.username, body.password)
-    pair = await request.app[LOGINS].begin(account, FIRST_PARTY_CLIENT_ID)
-    return never_cached(pair.as_dict() | {"user": _user(account)})
+    device = device_of(request)
+    for _ in range(ATTEMPTS):
+        account = await request.app[AUTHENTICATION].authenticate(body.username, body.password, device.address)
+        with contextlib.suppress(AccountChangedError):
+            pair = await request.app[LOGINS].begin(account, FIRST_PARTY_CLIENT_ID, device)
+            return never_cached(pair.as_dict() | {"user": _user(account)})
+    raise Unavailable("This account is being changed.")
+
+
+@routes.post("/auth/password")
+async def change_password(request: web.Request) -> web.Response:
+    """Change the own password and end the other logins: 204; 403 if the old one is wrong.
+
+    After a 503 it may have been changed: sent again with the new one as both, the other logins are ended.
+    """
+    bearer = await require_bearer(request)
+    body = await read_json(request, PasswordChange)
+    refuse_common(body.new_password, bearer.account.name, "new_password")
+    await request.app[AUTHENTICATION].change_password(
+        bearer.account, body.old_password, body.new_password, client_address(request)
+    )
+    await request.app[LOGINS].end_all(bearer.account.id, keep=bearer.session_id)
+    return web.Response(status=HTTPStatus.NO_CONTENT, headers={"Cache-Control": "no-store"})
 
 
 @routes.post("/auth/password/check")
 async def check_password(request: web.Request) -> web.Response:
     """Tell the app whether a password is right: 200 with the user and roles, and no tokens.
 
-    401 `invalid-client` if it is not the app that asks, 401 `unauthenticated` if the password is wrong.
+    401 `invalid-client` if it is not the app that asks, 401 `unauthenticated` if the password is wrong. The app says
+    in `X-Forwarded-For` for whom it asks. Without Redis guesses are not counted: `memory` needs no Redis to log in.
     """
     require_client(request, APP_CLIENT_ID, request.app[SETTINGS].app_client_secret)
     body = await read_json(request, Credentials)
-    account = await request.app[AUTHENTICATION].authenticate(body.username, body.password)
+    account = await request.app[AUTHENTICATION].authenticate(
+        body.username, body.password, client_address(request), fail_open=True
+    )
     return never_cached({"user": _user(account) | {"roles": list(account.roles)}})
 
 

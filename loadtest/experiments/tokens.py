@@ -1,0 +1,104 @@
+"""What do a refresh and an introspection cost at the auth service? CPU by tier, beside login and my page.
+
+An introspection (RFC 7662) is what an API asks that does not verify tokens itself: it pays this on every request.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+import aiohttp
+
+from loadtest.client import Answer, Client, register
+from loadtest.cluster.protocol import Cluster
+from loadtest.experiments.experiment import Context, WrongAnswer
+from loadtest.generator import cpu_between
+from loadtest.intervals import mean_interval
+
+EXPERIMENT = "tokens"
+AT_ONCE = 8
+CLIENT_ID, CLIENT_SECRET = "app", "app-client-secret"
+
+Sample = Mapping[str, float]
+Call = Callable[[Client], Awaitable[None]]
+
+
+async def run(context: Context) -> None:
+    """Refresh and introspect the tokens of many logins, one after the other in random order within each round.
+
+    Each login refreshes once per round, as devices do: many devices, not one that refreshes without pause. The first
+    round is warm-up and thrown away.
+    """
+    strategy = next((strategy for strategy in context.strategies if strategy.kind == "token"), None)
+    if strategy is None:
+        return
+    calls = {"refresh": _refresh, "introspection": _introspection(context.cluster)}
+    samples: dict[str, list[Sample]] = {what: [] for what in calls}
+    async with aiohttp.TCPConnector() as connector:
+        devices = [context.client(strategy, connector) for _ in range(context.plan.token_logins)]
+        try:
+            await _log_in(context, devices)
+            context.progress.start("refreshes and introspections", (1 + context.plan.token_rounds) * len(calls))
+            for _ in range(1 + context.plan.token_rounds):
+                for what in context.rng.permutation(list(calls)):
+                    samples[what].append(await _block(context.cluster, calls[what], devices))
+                    context.progress.advance()
+        finally:
+            await asyncio.gather(*(device.close() for device in devices))
+    for what, (_warm_up, *rounds) in samples.items():
+        for tier in sorted(rounds[0]):
+            cost = mean_interval([1e6 * one[tier] for one in rounds], context.rng)
+            context.add(EXPERIMENT, strategy.name, f"cpu_per_{what}", "us", cost, tier=tier)
+
+
+async def _log_in(context: Context, devices: Sequence[Client]) -> None:
+    """Log in all *devices* as one user, a few at a time."""
+    context.progress.start("logging in devices", len(devices))
+    account = await register(devices[0])
+
+    async def one(device: Client) -> None:
+        _right("login", device, await device.login(account))
+        context.progress.advance()
+
+    await _each(one, devices)
+
+
+async def _block(cluster: Cluster, call: Call, devices: Sequence[Client]) -> Sample:
+    """Return CPU seconds per call by tier, over one call of every device."""
+    before = cluster.cpu()
+    await _each(call, devices)
+    tiers = {tier: seconds / len(devices) for tier, seconds in cpu_between(before, cluster.cpu()).items()}
+    return tiers | {"total": sum(tiers.values())}
+
+
+async def _each(call: Call, devices: Sequence[Client]) -> None:
+    limit = asyncio.Semaphore(AT_ONCE)
+
+    async def one(device: Client) -> None:
+        async with limit:
+            await call(device)
+
+    await asyncio.gather(*map(one, devices))
+
+
+async def _refresh(device: Client) -> None:
+    old = device.access_token
+    _right("refresh", device, await device.refresh())
+    if device.access_token == old:
+        raise WrongAnswer(f"{device.strategy.name}: refresh: the same access token as before")
+
+
+def _introspection(cluster: Cluster) -> Call:
+    headers = {"Authorization": aiohttp.encode_basic_auth(CLIENT_ID, cluster.secret(CLIENT_SECRET))}
+
+    async def introspect(device: Client) -> None:
+        answer = await device.call("POST", "/auth/introspect", form={"token": device.access_token}, headers=headers)
+        _right("introspection", device, answer)
+        if answer.body.get("active") is not True:
+            raise WrongAnswer(f"{device.strategy.name}: introspection: a good token is not active")
+
+    return introspect
+
+
+def _right(what: str, device: Client, answer: Answer) -> None:
+    if answer.status != 200:
+        raise WrongAnswer(f"{device.strategy.name}: {what}: status {answer.status or 'none'}, must be 200")

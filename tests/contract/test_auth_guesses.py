@@ -1,0 +1,230 @@
+"""Which passwords are taken, and how often somebody may be wrong: two processes on one Redis and database."""
+
+import asyncio
+from typing import Literal
+
+import pytest
+from aiohttp import ClientResponse
+from argon2 import PasswordHasher, extract_parameters
+from redis.asyncio import Redis
+
+from tests.auth_service import Client, ManualClock, StartAuth, Valkey
+
+pytest_plugins = ("tests.auth_fixtures",)
+
+ANN = {"username": "ann", "password": "correct horse"}
+WRONG = ANN | {"password": "wrong horse"}
+APP = {"Authorization": "Basic YXBwOnRoZSBhcHAncyBvd24gc2VjcmV0"}
+HOME, ELSEWHERE, GUESSER = "203.0.113.7", "203.0.113.8", "198.51.100.1"
+PER_PAIR, PER_ADDRESS, PER_ACCOUNT = 10, 100, 100
+
+
+@pytest.fixture
+async def auth(start_auth: StartAuth) -> Client:
+    client = await start_auth()
+    assert (await client.post("/auth/users", json=ANN)).status == 201
+    return client
+
+
+async def log_in(
+    client: Client, body: dict[str, str] = ANN, address: str = HOME, path: str = "/auth/login"
+) -> ClientResponse:
+    headers = {"X-Forwarded-For": address} | (APP if path == "/auth/password/check" else {})
+    return await client.post(path, json=body, headers=headers)
+
+
+async def statuses(client: Client, body: dict[str, str], address: str, times: int) -> list[int]:
+    return [(await log_in(client, body, address)).status for _ in range(times)]
+
+
+# T12
+
+
+@pytest.mark.parametrize("password", ["12345678", "PassWord1", "qwertyuiop", "ANN-of-cleves", "AuthScale"])
+async def test_t12_common_passwords_are_refused_and_the_field_is_named(auth: Client, password: str) -> None:
+    answer = await auth.post("/auth/users", json={"username": "ann-of-cleves", "password": password})
+    assert answer.status == 400
+    detail = (await answer.json())["detail"]
+    assert detail.startswith("password: ")
+    assert password not in detail
+    token = (await (await log_in(auth)).json())["access_token"]
+    change = {"old_password": ANN["password"], "new_password": password if password != "ANN-of-cleves" else "password"}
+    answer = await auth.post("/auth/password", json=change, headers={"Authorization": f"Bearer {token}"})
+    assert answer.status == 400
+    assert (await answer.json())["detail"].startswith("new_password: ")
+    assert (await log_in(auth)).status == 200
+
+
+@pytest.mark.parametrize("password", ["hunter2hunter3", "12345678 ", "all lower case", "ÄÖÜ日本語🔑🔑"])
+async def test_t11_t12_there_are_no_rules_of_composition(auth: Client, password: str) -> None:
+    assert (await auth.post("/auth/users", json={"username": "bob", "password": password})).status == 201
+    assert (await log_in(auth, {"username": "bob", "password": password})).status == 200
+
+
+# T13
+
+
+@pytest.mark.parametrize("path", ["/auth/login", "/auth/password/check"])
+async def test_t13_guessing_one_account_is_limited_over_all_processes(
+    start_auth: StartAuth, auth: Client, clock: ManualClock, path: str
+) -> None:
+    clients = [auth, await start_auth()]
+    for i in range(PER_PAIR):
+        assert (await log_in(clients[i % 2], WRONG, GUESSER, path)).status == 401
+    for client in clients:
+        answer = await log_in(client, ANN, GUESSER, path)  # even the right one: or a guesser would learn it
+        assert (answer.status, answer.headers["Retry-After"]) == (429, "60")
+        assert (await answer.json())["type"] == "urn:authscale:problem:too-many-requests"
+    clock.now += 60
+    assert (await log_in(clients[1], WRONG, GUESSER, path)).status == 401
+    assert (await log_in(clients[0], WRONG, GUESSER, path)).status == 429
+
+
+async def test_t13_the_account_is_open_to_others_from_anywhere_else(auth: Client) -> None:
+    await statuses(auth, WRONG, GUESSER, PER_PAIR + 5)
+    assert (await log_in(auth, ANN, ELSEWHERE)).status == 200
+    assert (await log_in(auth, {"username": "bob", "password": "wrong horse"}, GUESSER)).status == 401
+
+
+async def test_t13_a_success_forgets_the_own_mistakes_and_nobody_elses(auth: Client) -> None:
+    for _ in range(3):
+        assert await statuses(auth, WRONG, HOME, PER_PAIR - 1) == [401] * (PER_PAIR - 1)
+        assert (await log_in(auth)).status == 200
+    assert await statuses(auth, WRONG, GUESSER, PER_PAIR + 1) == [401] * PER_PAIR + [429]
+    assert (await log_in(auth)).status == 200
+    assert (await log_in(auth, WRONG, GUESSER)).status == 429
+
+
+async def test_t13_trying_many_accounts_is_limited_but_not_for_those_who_are_known_there(auth: Client) -> None:
+    assert (await log_in(auth, ANN, GUESSER)).status == 200  # ann's provider gives one address to many
+    for i in range(PER_ADDRESS):
+        assert (await log_in(auth, {"username": f"user-{i}", "password": "wrong horse"}, GUESSER)).status == 401
+    answer = await log_in(auth, {"username": "one-more", "password": "wrong horse"}, GUESSER)
+    assert (answer.status, answer.headers["Retry-After"]) == (429, "6")
+    assert (await log_in(auth, ANN, GUESSER)).status == 200
+    assert (await log_in(auth, WRONG, ELSEWHERE)).status == 401
+
+
+async def test_t13_guessing_from_everywhere_is_slowed_down_and_locks_nobody_out(
+    auth: Client, clock: ManualClock
+) -> None:
+    assert (await log_in(auth, ANN, HOME)).status == 200
+    for i in range(PER_ACCOUNT):
+        assert (await log_in(auth, WRONG, f"198.51.100.{i}")).status == 401
+    answer = await log_in(auth, WRONG, "198.51.100.200")
+    assert (answer.status, answer.headers["Retry-After"]) == (429, "10")
+    assert (await log_in(auth, ANN, HOME)).status == 200
+    clock.now += 10
+    assert (await log_in(auth, ANN, ELSEWHERE)).status == 200
+
+
+async def test_t13_a_site_with_ipv6_is_one_address(auth: Client) -> None:
+    for i in range(PER_PAIR):
+        assert (await log_in(auth, WRONG, f"2001:db8::{i:x}:1")).status == 401
+    assert (await log_in(auth, WRONG, "2001:db8:0:0:ffff::1")).status == 429
+    assert (await log_in(auth, WRONG, "2001:db8:0:1::1")).status == 401
+
+
+async def test_t13_a_burst_of_guesses_at_once_is_paid_for_afterwards(auth: Client, clock: ManualClock) -> None:
+    answers = await asyncio.gather(*(log_in(auth, WRONG, GUESSER) for _ in range(50)))
+    failed = sum(answer.status == 401 for answer in answers)
+    assert failed >= PER_PAIR
+    wait = int((await log_in(auth, WRONG, GUESSER)).headers["Retry-After"])
+    assert wait == 60 * (min(failed, 2 * PER_PAIR) - PER_PAIR + 1)
+    clock.now += wait
+    assert (await log_in(auth, ANN, GUESSER)).status == 200
+
+
+async def test_t13_a_load_test_that_logs_in_is_never_limited(start_auth: StartAuth, auth: Client) -> None:
+    clients = [auth, await start_auth()]
+    for _ in range(4):
+        answers = await asyncio.gather(*(log_in(clients[i % 2]) for i in range(60)))
+        assert {answer.status for answer in answers} == {200}
+
+
+async def test_t13_names_that_nobody_has_are_limited_alike(auth: Client) -> None:
+    for name in ("nobody", "no\x00body", "x" * 10_000):
+        body = {"username": name, "password": "wrong horse"}
+        assert await statuses(auth, body, GUESSER, PER_PAIR + 1) == [401] * PER_PAIR + [429]
+
+
+async def test_t13_the_old_password_cannot_be_guessed_with_a_stolen_token(auth: Client) -> None:
+    token = (await (await log_in(auth)).json())["access_token"]
+    headers = {"Authorization": f"Bearer {token}", "X-Forwarded-For": HOME}
+    change = {"old_password": "wrong horse", "new_password": "another correct horse"}
+    answers = [await auth.post("/auth/password", json=change, headers=headers) for _ in range(PER_PAIR + 1)]
+    assert [answer.status for answer in answers] == [403] * PER_PAIR + [429]
+
+
+async def test_t13_only_the_app_may_say_for_whom_it_asks(auth: Client) -> None:
+    for _ in range(PER_PAIR + 1):
+        headers = {"X-Forwarded-For": HOME, "Authorization": "Basic YXBwOng="}
+        assert (await auth.post("/auth/password/check", json=WRONG, headers=headers)).status == 401
+    assert (await log_in(auth, WRONG, HOME, "/auth/password/check")).status == 401
+    assert (await log_in(auth)).status == 200
+
+
+async def test_t13_names_and_addresses_are_not_readable_in_redis(auth: Client, auth_valkey: Valkey) -> None:
+    await log_in(auth, WRONG, GUESSER)
+    await log_in(auth, ANN, GUESSER)
+    await log_in(auth, WRONG, HOME)
+    async with Redis.from_url(auth_valkey.url, password=auth_valkey.password, decode_responses=True) as redis:
+        keys = [key async for key in redis.scan_iter(match="auth:guess:*")]
+        known = [member async for key in redis.scan_iter("auth:known:*") for member in await redis.zrange(key, 0, -1)]
+        assert {0 < await redis.ttl(key) <= 2 * PER_PAIR * 60 for key in keys} == {True}
+    assert len(keys) == 4  # HOME's pair, two addresses, one account
+    assert len(known) == 1
+    assert not any(text in "".join(keys + known) for text in ("ann", GUESSER, HOME))
+
+
+# T14
+
+
+class Counting(PasswordHasher):
+    """Notes the parameters of every hash that it computes."""
+
+    def __init__(self) -> None:
+        super().__init__(memory_cost=16, time_cost=1, parallelism=1)
+        self.costs: list[int] = []
+
+    def hash(self, password: str | bytes, *, salt: bytes | None = None) -> str:
+        self.costs.append(self.memory_cost)
+        return super().hash(password, salt=salt)
+
+    def verify(self, hash: str | bytes, password: str | bytes) -> Literal[True]:  # noqa: A002  # the base's name
+        self.costs.append(extract_parameters(str(hash)).memory_cost)
+        return super().verify(hash, password)
+
+
+@pytest.mark.parametrize("path", ["/auth/login", "/auth/password/check"])
+async def test_t14_whatever_is_wrong_costs_one_hash_of_the_same_parameters(start_auth: StartAuth, path: str) -> None:
+    hasher = Counting()
+    auth = await start_auth(hasher=hasher)
+    await auth.post("/auth/users", json=ANN)
+    for name in ("ann", "nobody", "no\x00body"):
+        hasher.costs.clear()
+        assert (await log_in(auth, WRONG | {"username": name}, path=path)).status == 401
+        assert hasher.costs == [16]
+
+
+async def test_t10_t13_a_limited_guess_costs_no_hash(start_auth: StartAuth) -> None:
+    hasher = Counting()
+    auth = await start_auth(hasher=hasher)
+    await statuses(auth, WRONG, GUESSER, PER_PAIR)
+    hasher.costs.clear()
+    assert await statuses(auth, WRONG, GUESSER, 3) == [429] * 3
+    assert hasher.costs == []
+
+
+# Redis away
+
+
+async def test_t13_without_redis_the_app_still_gets_its_answer_and_guesses_do_not(
+    start_auth: StartAuth, frail_valkey: Valkey
+) -> None:
+    auth = await start_auth(frail_valkey)
+    await auth.post("/auth/users", json=ANN)
+    frail_valkey.kill()
+    assert (await log_in(auth, ANN, path="/auth/password/check")).status == 200
+    for body in (ANN, WRONG):
+        assert (await log_in(auth, body)).status == 503

@@ -1,0 +1,142 @@
+"""The OpenAPI description is true: of every route, and of every answer in the contract tests (`tests.openapi`)."""
+
+import contextlib
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import hdrs, web
+
+from services.app.handlers import CATALOGUE
+from services.app.strategy import Capability
+from services.auth.application import create_app as create_auth
+from tests.auth_service import Client as AuthClient
+from tests.auth_service import StartAuth, Valkey, auth_settings
+from tests.contract.conftest import Client, StartReplica, World
+from tests.contract.conftest import Valkey as ReplicaValkey
+from tests.contract.test_auth_service import ANN, APP
+from tests.openapi import Description, Recorder, idle_replica
+
+pytest_plugins = ("tests.auth_fixtures",)
+
+DESCRIPTION = Description()
+
+
+def routes(app: web.Application) -> set[tuple[str, str]]:
+    return {
+        (DESCRIPTION.path(route.resource.canonical), route.method)
+        for route in app.router.routes()
+        if route.resource and route.method != hdrs.METH_HEAD
+    }
+
+
+def test_every_route_of_both_services_is_described_and_nothing_else(tmp_path: Path, auth_valkey: Valkey) -> None:
+    auth = create_auth(auth_settings(tmp_path, auth_valkey))
+    assert routes(idle_replica()) | routes(auth) == set(DESCRIPTION.operations())
+
+
+async def test_it_is_served(replica: Client) -> None:
+    answer = await replica.get("/openapi.json")
+    assert answer.status == 200
+    document = await answer.json()
+    assert document == DESCRIPTION.document
+    assert document["openapi"].startswith("3.1.")
+
+
+def test_every_reference_leads_somewhere() -> None:
+    def check(node: Any) -> None:
+        if isinstance(node, dict):
+            if "$ref" in node:
+                DESCRIPTION.resolved(node)
+            for child in node.values():
+                check(child)
+        elif isinstance(node, list):
+            for child in node:
+                check(child)
+
+    check(DESCRIPTION.document)
+
+
+# Answers that no other test asks for
+
+
+def statements(folder: Path, statement: str) -> None:
+    with contextlib.closing(sqlite3.connect(folder / "auth.sqlite")) as database, database:
+        database.execute(statement)
+
+
+async def administrator(client: AuthClient) -> dict[str, str]:
+    body = {"username": "admin", "password": "the administrator's password"}
+    answer = await client.post("/auth/login", json=body)
+    return {"Authorization": f"Bearer {(await answer.json())['access_token']}"}
+
+
+async def test_bodies_over_the_limit_are_413(start_auth: StartAuth) -> None:
+    auth = await start_auth()
+    headers = APP | {"Content-Type": "application/x-www-form-urlencoded"}
+    for path in ("/auth/token", "/auth/revoke", "/auth/introspect"):
+        assert (await auth.post(path, data=b"x" * 20_000, headers=headers)).status == 413
+    bearer = await administrator(auth)
+    assert (await auth.post("/auth/password", data=b"{}", headers=bearer)).status == 415
+    too_long = await auth.post(
+        "/auth/password", data=b" " * 20_000, headers=bearer | {"Content-Type": "application/json"}
+    )
+    assert too_long.status == 413
+
+
+async def test_an_administrator_is_told_of_users_that_are_not_there(start_auth: StartAuth) -> None:
+    auth = await start_auth()
+    bearer = await administrator(auth)
+    for action in ("logout", "disable", "enable"):
+        assert (await auth.post(f"/auth/admin/users/{'0' * 32}/{action}", headers=bearer)).status == 404
+
+
+async def test_without_the_account_database_nothing_is_known(start_auth: StartAuth, tmp_path: Path) -> None:
+    auth = await start_auth()
+    bearer = await administrator(auth)
+    statements(tmp_path, "ALTER TABLE users RENAME TO elsewhere")
+    for action in ("logout", "disable", "enable"):
+        assert (await auth.post(f"/auth/admin/users/{'0' * 32}/{action}", headers=bearer)).status == 503
+    assert (await auth.delete("/auth/admin/keys/x", headers=bearer)).status == 503
+    assert (await auth.post("/auth/users", json=ANN)).status == 503
+    assert (await auth.post("/auth/password/check", json=ANN, headers=APP)).status == 503
+
+
+async def test_what_operators_ask_is_answered(replica: Client) -> None:
+    assert (await replica.get("/healthz")).status == 200
+    assert (await replica.get("/metrics")).status == 200
+
+
+async def test_visits_are_503_when_they_cannot_be_counted(
+    start: StartReplica, world: World, own_valkey: ReplicaValkey
+) -> None:
+    client = await start("a", redis_url=own_valkey.url)
+    for info in idle_replica()[CATALOGUE]:
+        if {Capability.VISITS, Capability.ANY_REPLICA} <= info.capabilities:  # not in the replica's own memory
+            login = await world.login(client, info)
+            own_valkey.kill()
+            assert (await client.post(f"/{info.name}/visits", headers=login)).status == 503
+            own_valkey.start()
+
+
+async def test_no_strategy_of_that_name_is_404(replica: Client) -> None:
+    assert (await replica.get("/telepathy/mypage")).status == 404
+    for page in ("login", "visits", "logout"):
+        assert (await replica.post(f"/telepathy/{page}")).status == 404
+
+
+@pytest.mark.last
+def test_each_status_of_each_operation_was_seen(request: pytest.FixtureRequest, recorder: Recorder) -> None:
+    """With `tests.openapi`: nothing is answered that is not described, nothing described is never answered."""
+    modules = {item.path for item in request.session.items}
+    chosen = any("::" in argument for argument in request.config.args) or request.config.getoption("keyword")
+    if chosen or not set(Path(__file__).parent.glob("test_*.py")) <= modules:
+        pytest.skip("only known after the whole of tests/contract")
+    described = {
+        (path, method, status)
+        for (path, method), operation in DESCRIPTION.operations().items()
+        for status in operation["responses"]
+    }
+    never = sorted(described - recorder.seen)
+    assert not never, "\n" + "\n".join(map(" ".join, never))

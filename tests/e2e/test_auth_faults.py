@@ -1,0 +1,142 @@
+"""Tokens while Redis or an auth process is away (C8): "I cannot know" is never "no", and nothing good is lost."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+import pytest
+
+from loadtest.cluster.local import LocalCluster
+from tests.e2e.conftest import Browser, Browsers
+from tests.races import auth_kills, auth_of, refresh_races, revoke_races
+
+pytestmark = pytest.mark.e2e
+SAMPLE = 20
+
+
+async def test_t4_parallel_refreshes_over_two_processes_are_one_lineage(cluster: LocalCluster) -> None:
+    seen = await refresh_races(cluster, SAMPLE)
+    assert seen == {"one lineage": SAMPLE, "afterwards 200": 1}
+
+
+async def test_t5_nothing_survives_a_revocation_that_races_refreshes(cluster: LocalCluster) -> None:
+    seen = await revoke_races(cluster, SAMPLE)
+    assert set(seen) <= {"dead", "won"}
+    assert seen["dead"] >= SAMPLE
+
+
+async def test_t4_a_refresh_that_a_crash_left_unanswered_can_be_repeated(cluster: LocalCluster) -> None:
+    seen = await auth_kills(cluster, 2)
+    assert seen.pop("hit") > 0
+    assert set(seen) == {"200"}, "no false alarm"
+
+
+@dataclass(frozen=True)
+class Timed:
+    """One answer and the seconds that it took."""
+
+    status: int
+    headers: dict[str, str]
+    body: dict[str, Any]
+    seconds: float
+
+
+async def timed(http: aiohttp.ClientSession, method: str, url: str, **what: Any) -> Timed:
+    began = time.perf_counter()
+    async with http.request(method, url, **what) as answer:
+        body = await answer.json(content_type=None)
+        return Timed(answer.status, dict(answer.headers), body, time.perf_counter() - began)
+
+
+async def answers_while_redis_hangs(cluster: LocalCluster, http: aiohttp.ClientSession) -> dict[str, Timed]:
+    """Stop Redis (SIGSTOP), ask for everything that one does with tokens, let it go on, and refresh again."""
+    async with auth_of(cluster, directly=False) as auth:
+        account = await auth.register()
+        tokens = await auth.login(account)
+    refresh = {"data": {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"]}}
+    client = {"Authorization": aiohttp.encode_basic_auth("app", cluster.secret("app-client-secret"))}
+    bearer = {"Authorization": f"Bearer {tokens['access_token']}"}
+    introspect = {"data": {"token": tokens["refresh_token"]}, "headers": client}
+    await asyncio.to_thread(cluster.signal, "redis", "STOP")
+    try:
+        answers = {
+            "refresh": await timed(http, "POST", f"{cluster.url}/auth/token", **refresh),
+            "login": await timed(http, "POST", f"{cluster.url}/auth/login", json=account),
+            "revoke": await timed(http, "POST", f"{cluster.url}/auth/revoke", data={"token": tokens["refresh_token"]}),
+            "introspect": await timed(http, "POST", f"{cluster.url}/auth/introspect", **introspect),
+            "my page": await timed(http, "GET", f"{cluster.url}/jwt/mypage", headers=bearer),
+        }
+    finally:
+        await asyncio.to_thread(cluster.signal, "redis", "CONT")
+    return answers
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as session:
+        yield session
+
+
+async def test_a_redis_that_hangs_means_503_and_never_invalid(
+    cluster: LocalCluster, http: aiohttp.ClientSession
+) -> None:
+    answers = await answers_while_redis_hangs(cluster, http)
+    assert answers.pop("my page").status == 200, "C8: verification needs no store"
+    assert {name: answer.status for name, answer in answers.items()} == dict.fromkeys(answers, 503)
+    for answer in answers.values():
+        assert int(answer.headers["Retry-After"]) >= 1
+        assert answer.headers["X-Replica"].startswith("auth-"), "the service says it, not the load balancer"
+
+
+@pytest.fixture
+async def device(cluster: LocalCluster, browsers: Browsers) -> Browser:
+    browser = await browsers.register()
+    assert (await browser.log_in("/auth/login")).status == 200
+    return browser
+
+
+async def refreshed(device: Browser) -> aiohttp.ClientResponse:
+    form = {"grant_type": "refresh_token", "refresh_token": device.tokens["refresh_token"]}
+    answer = await device.http.post("/auth/token", data=form)
+    await answer.read()
+    return answer
+
+
+async def refreshed_when_back(device: Browser) -> int:
+    """Present the same refresh token until the answer is another one than 503."""
+    async with asyncio.timeout(30):
+        while (answer := await refreshed(device)).status == 503:
+            assert int(answer.headers["Retry-After"]) >= 1
+    return answer.status
+
+
+async def test_t3_a_redis_that_hung_leaves_the_refresh_token_good(cluster: LocalCluster, device: Browser) -> None:
+    await asyncio.to_thread(cluster.signal, "redis", "STOP")
+    try:
+        assert (await refreshed(device)).status == 503
+        assert (await device.get("/jwt/mypage")).status == 200
+    finally:
+        await asyncio.to_thread(cluster.signal, "redis", "CONT")
+    assert await refreshed_when_back(device) == 200
+
+
+async def test_t3_a_redis_that_was_killed_leaves_the_refresh_token_good(cluster: LocalCluster, device: Browser) -> None:
+    """Its append-only file has every login that was acknowledged."""
+    await asyncio.to_thread(cluster.kill, "redis")
+    assert (await device.get("/jwt/mypage")).status == 200
+    assert await refreshed_when_back(device) == 200
+    await asyncio.to_thread(cluster.wait_ready)
+
+
+@pytest.mark.parametrize("strategy", ["memory", "redis"])
+async def test_session_logins_do_not_depend_on_one_auth_process(
+    cluster: LocalCluster, browsers: Browsers, strategy: str
+) -> None:
+    people = [await browsers.register() for _ in range(6)]
+    await asyncio.to_thread(cluster.signal, "auth-1", "TERM")
+    answers = [await person.log_in(f"/{strategy}/login") for person in people]
+    assert {answer.status for answer in answers} == {200}
+    await asyncio.to_thread(cluster.wait_ready)

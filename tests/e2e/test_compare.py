@@ -1,0 +1,54 @@
+"""The main job, in small, on a real cluster: what `make compare` does; and Locust as one would run it by hand."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from loadtest.cluster.local import LocalCluster
+from loadtest.cluster.topology import REPOSITORY
+from loadtest.experiments.compare import compare
+from loadtest.experiments.experiment import Plan
+from loadtest.report import write_report
+
+pytestmark = pytest.mark.e2e
+
+TINY = Plan(
+    name="tiny", users=4, rounds=2, warmup=0.1, seconds=0.3, open_rounds=2, open_seconds=0.4, open_fraction=0.3,
+    login_rounds=2, logins=2, token_rounds=2, token_logins=8, survival_users=4, after_kill_seconds=0.5,
+)  # fmt: skip
+STRATEGIES = {"anonymous", "memory", "redis", "jwt"}
+
+
+async def test_compare_has_figures_for_every_strategy_and_no_failed_answer(
+    cluster: LocalCluster, tmp_path: Path
+) -> None:
+    results = await compare(cluster, TINY, seed=1, logs=tmp_path / "logs")
+
+    def of(metric: str) -> set[str]:
+        return {figure.strategy for figure in results.figures if figure.metric == metric and figure.n}
+
+    assert of("throughput") == of("cpu_per_request") == of("latency") == STRATEGIES
+    assert of("cpu_per_login") == of("logged_out") == STRATEGIES - {"anonymous"}
+    assert of("cpu_per_refresh") == of("cpu_per_introspection") == {"jwt"}
+    failed = {figure.strategy: figure.value for figure in results.figures if figure.metric == "failed_answers"}
+    assert failed == dict.fromkeys(STRATEGIES, 0)
+    costs = [f for f in results.figures if f.metric == "cpu_per_refresh"]
+    assert {f.labels["tier"] for f in costs if f.value > 0} >= {"loadbalancer", "auth", "redis", "total"}
+    results.write(tmp_path)
+    page = write_report(tmp_path).read_text()
+    assert all(f"{name} " in page for name in STRATEGIES)
+    assert page.count("<svg") == 6
+
+
+def test_the_locustfile_runs_by_itself(cluster: LocalCluster) -> None:
+    command = "-m locust -f loadtest/locustfile.py --headless -u 4 -r 4 -t 3s --only-summary --host"
+    done = subprocess.run(
+        [sys.executable, *command.split(), cluster.url], cwd=REPOSITORY, capture_output=True, text=True, timeout=60
+    )
+    output = done.stdout + done.stderr
+    assert done.returncode == 0, output
+    assert "Error report" not in output
+    for strategy in STRATEGIES:
+        assert f"/{strategy}/mypage" in output

@@ -1,0 +1,45 @@
+"""nginx itself reads the configuration of every deployment (`nginx -t`)."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from loadtest.cluster.binaries import find_binaries
+from loadtest.cluster.local import LocalCluster
+from loadtest.cluster.topology import REPOSITORY, Topology
+
+
+def local(prefix: Path) -> None:
+    """What the local cluster writes."""
+    (prefix / "nginx/cluster").mkdir(parents=True)
+    LocalCluster(Topology.from_environment().on_free_ports(), prefix)._write_server_lists()
+
+
+def compose(prefix: Path) -> None:
+    """What docker-compose.yml mounts."""
+    (prefix / "nginx").mkdir()
+    for name in ("nginx.conf", "routes.conf"):
+        (prefix / "nginx" / name).symlink_to(REPOSITORY / "loadbalancer" / name)
+    (prefix / "nginx/cluster").symlink_to(REPOSITORY / "deploy/compose")
+
+
+def nginx_test(prefix: Path) -> subprocess.CompletedProcess[str]:
+    nginx = find_binaries()["NGINX_BIN"]
+    command = [nginx, "-t", "-p", f"{prefix}/nginx/", "-c", f"{prefix}/nginx/nginx.conf", "-e", "stderr"]
+    return subprocess.run(command, capture_output=True, text=True, timeout=30)
+
+
+@pytest.mark.parametrize("deployment", [local, compose])
+def test_nginx_takes_the_configuration(tmp_path: Path, deployment: object) -> None:
+    assert callable(deployment)
+    deployment(tmp_path)
+    done = nginx_test(tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "[warn]" not in done.stderr
+
+
+def test_nginx_would_refuse_a_mistake(tmp_path: Path) -> None:
+    local(tmp_path)
+    (tmp_path / "nginx/cluster/auth.servers").write_text("server 127.0.0.1:1 max_fail=1;\n")
+    assert nginx_test(tmp_path).returncode != 0
