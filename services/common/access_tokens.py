@@ -17,7 +17,7 @@ INVALID_TOKEN = f'{REALM}, error="invalid_token"'  # ... and when one came that 
 LEEWAY_SECONDS = 10
 MAX_LENGTH = 4096
 TYPES = ("at+jwt", "application/at+jwt")
-COMPACT = re.compile(r"[\w-]+\.[\w-]+\.[\w-]+", re.ASCII)  # RFC 7515 §7.1; base64 decoders skip what is in no alphabet
+COMPACT = re.compile(r"[\w-]+\.[\w-]+\.[\w-]+", re.ASCII)  # RFC 7515 §7.1: no padding, so that a token has one text
 OPTIONS: jwt.types.Options = {
     "require": ["iss", "sub", "aud", "exp", "iat", "jti", "client_id"],
     "strict_aud": True,
@@ -59,12 +59,12 @@ class AccessTokenVerifier:
 
     async def verify(self, token: str) -> AccessTokenClaims:
         """Return what the token says. Raises `InvalidTokenError`, and what *find_key* raises."""
-        if len(token) > MAX_LENGTH or not COMPACT.fullmatch(token) or not _canonical(token):
+        if len(token) > MAX_LENGTH or not COMPACT.fullmatch(token):
             raise InvalidTokenError("not a token's text")
         header = _read_header(token)
         key = await self._find_key(header["kid"])
-        if key is None or header.get("alg") != key.algorithm_name:
-            raise InvalidTokenError("no key of that id and algorithm")
+        if key is None:
+            raise InvalidTokenError("no key of that id")
         try:
             claims = self._decoder.decode(
                 token, key, [key.algorithm_name], OPTIONS, audience=self._audience, issuer=self._issuer
@@ -93,19 +93,6 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(members) != len(pairs):
         raise ValueError("a member is given twice")
     return members
-
-
-def _canonical(token: str) -> bool:
-    """Tell whether the signature's text is the one that its bytes have: its last letter has bits that decoders drop.
-
-    Header and claims need no such check: their text itself is signed.
-    """
-    signature = token.rpartition(".")[2]
-    try:
-        raw = base64.urlsafe_b64decode(signature + "=" * (-len(signature) % 4))
-    except ValueError:
-        return False
-    return base64.urlsafe_b64encode(raw).rstrip(b"=") == signature.encode()
 
 
 def _read_header(token: str) -> dict[str, Any]:

@@ -182,6 +182,7 @@ async def test_t8_a_token_is_revoked_by_its_own_client_only(auth: Client) -> Non
         pytest.param({"client_id": "somebody-else"}, None, id="unknown client"),
         pytest.param({"client_id": "app"}, None, id="one that must authenticate"),
         pytest.param({"client_id": "app", "client_secret": "the app's own secret"}, None, id="secret in the body"),
+        pytest.param({"client_id": "authscale-web", "client_secret": "x"}, None, id="a public client's secret"),
         pytest.param({}, encode_basic_auth("app", "wrong"), id="wrong secret"),
         pytest.param({}, "Bearer x", id="another scheme"),
         pytest.param({"client_id": "authscale-web"}, APP["Authorization"], id="two clients"),
