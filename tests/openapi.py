@@ -34,16 +34,13 @@ class Description:
 
     def __init__(self) -> None:
         self.document = describe(idle_replica().router)
-        self._validators: dict[str, jsonschema_rs.Validator] = {}
-
-    def operations(self) -> dict[tuple[str, str], dict[str, Any]]:
-        """Return each operation by path and method."""
-        return {
+        self.operations = {
             (path, method.upper()): operation
             for path, item in self.document["paths"].items()
             for method, operation in item.items()
             if method != "parameters"
         }
+        self._validators: dict[str, jsonschema_rs.Validator] = {}
 
     def path(self, canonical: str) -> str:
         """Return the described path of a route or a request: `/redis/mypage` is one of `/{strategy}/mypage`."""
@@ -53,7 +50,7 @@ class Description:
 
     def faults(self, path: str, method: str, response: web.StreamResponse) -> Iterator[str]:
         """Yield what is not as described."""
-        operation = self.operations().get((path, method))
+        operation = self.operations.get((path, method))
         if operation is None:
             yield "not described"
             return
@@ -107,7 +104,6 @@ class Recorder:
 
     def __init__(self) -> None:
         self.description = Description()
-        self.operations = self.description.operations()
         self.seen: set[Answer] = set()
         self.faults: list[str] = []
 
@@ -118,8 +114,8 @@ class Recorder:
             resource = request.match_info.route.resource
             path = self.description.path(resource.canonical if resource else request.path)
             method = request.method.replace("HEAD", "GET")
-            if resource is None and (path, method) not in self.operations:  # no such path: there is nothing to describe
-                return
+            if resource is None and (path, method) not in self.description.operations:
+                return  # there is no such path
             self.seen.add((path, method, str(response.status)))
             for fault in self.description.faults(path, method, response):
                 self.faults.append(f"{method} {path} {response.status}: {fault}")

@@ -33,7 +33,7 @@ def routes(app: web.Application) -> set[tuple[str, str]]:
 
 def test_every_route_of_both_services_is_described_and_nothing_else(tmp_path: Path, auth_valkey: Valkey) -> None:
     auth = create_auth(auth_settings(tmp_path, auth_valkey))
-    assert routes(idle_replica()) | routes(auth) == set(DESCRIPTION.operations())
+    assert routes(idle_replica()) | routes(auth) == set(DESCRIPTION.operations)
 
 
 async def test_it_is_served(replica: Client) -> None:
@@ -135,7 +135,7 @@ def test_each_status_of_each_operation_was_seen(request: pytest.FixtureRequest, 
         pytest.skip("only known after the whole of tests/contract")
     described = {
         (path, method, status)
-        for (path, method), operation in DESCRIPTION.operations().items()
+        for (path, method), operation in DESCRIPTION.operations.items()
         for status in operation["responses"]
     }
     never = sorted(described - recorder.seen)
