@@ -339,11 +339,14 @@ async def test_s5_a_write_in_flight_does_not_bring_a_session_back(
 async def test_sessions_do_not_mix(replica: Client, world: World, info: Info) -> None:
     logins = {name: await world.login(replica, info, name) for name in USERS}
 
-    async def shown(name: str) -> bool:
-        _, _, body = await call(replica, "GET", f"/{info.name}/mypage", logins[name])
-        return bool(body["user"]["name"] == name)
+    async def shown(name: str) -> tuple[str, str | None]:
+        status, _, body = await call(replica, "GET", f"/{info.name}/mypage", logins[name])
+        assert status in (200, 503)  # a busy machine's Redis may need more than its 250 ms
+        return name, body["user"]["name"] if status == 200 else None
 
-    assert all(await asyncio.gather(*(shown(name) for name in [*USERS] * 30)))
+    pairs = await asyncio.gather(*(shown(name) for name in [*USERS] * 30))
+    assert {name for name, who in pairs if who == name} == set(USERS)
+    assert all(who in (name, None) for name, who in pairs)
 
 
 @each(Kind.SESSION)
