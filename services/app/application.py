@@ -14,13 +14,14 @@ from services.app.handlers import CATALOGUE, Pages, catalogue
 from services.app.jwks import SigningKeys
 from services.app.openapi import add_description
 from services.app.parts import Parts
-from services.app.redis_sessions import FirstContact, connect
+from services.app.redis_sessions import FirstContact
 from services.app.removed_keys import RemovedKeys
 from services.app.same_origin import same_origin
 from services.app.settings import AppSettings
 from services.app.shared_key import SharedKey
 from services.app.strategies import STRATEGIES
 from services.common.access_tokens import FindKey
+from services.common.redis_client import close, connect
 from services.common.service import LIFECYCLE, create_service
 
 KEYS: web.AppKey[SigningKeys] = web.AppKey("keys", SigningKeys)
@@ -35,8 +36,7 @@ def create_app(settings: AppSettings, *, clock: Callable[[], float] = time.time)
 
     async def redis_closed(_: web.Application) -> AsyncIterator[None]:
         yield
-        await redis.aclose()
-        await redis.connection_pool.aclose()  # a client does not close a pool that it was given
+        await close(redis)
 
     app = create_service(settings.replica, [FirstContact(redis)])
     app.middlewares.append(same_origin)

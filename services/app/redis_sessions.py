@@ -7,18 +7,15 @@ from collections.abc import Awaitable
 from typing import TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError
-from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
+from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
 from services.app.session_storage import State
 from services.common.problems import Unavailable
+from services.common.redis_client import TIMEOUT_SECONDS
 
 log = logging.getLogger(__name__)
 
-TIMEOUT_SECONDS = 0.25
-MAX_CONNECTIONS = 32
 STATE: TypeAdapter[State] = TypeAdapter(State)
 
 REPLACE = """
@@ -28,24 +25,6 @@ return 1
 """
 
 T = TypeVar("T")
-
-
-def connect(url: str, password: str) -> Redis:
-    """Return a client; it connects when it is first used, waits for a free connection, and never repeats a command.
-
-    RESP 2, because with 3 this version of redis-py does not check whether a pooled connection has an unread answer.
-    """
-    pool = BlockingConnectionPool.from_url(
-        url,
-        password=password,
-        protocol=2,
-        max_connections=MAX_CONNECTIONS,
-        timeout=TIMEOUT_SECONDS,
-        socket_timeout=TIMEOUT_SECONDS,
-        socket_connect_timeout=TIMEOUT_SECONDS,
-        retry=Retry(NoBackoff(), 0),
-    )
-    return Redis.from_pool(pool)
 
 
 class FirstContact:

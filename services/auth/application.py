@@ -17,7 +17,7 @@ from services.auth.authentication import Authentication
 from services.auth.clock import Clock
 from services.auth.database import database_missing, open_database
 from services.auth.derived_keys import DerivedKeys
-from services.auth.family_store import FamilyStore, open_redis
+from services.auth.family_store import FamilyStore
 from services.auth.guess_limits import GuessLimits
 from services.auth.handlers import accounts, devices, discovery, keys, oauth
 from services.auth.introspection import Introspection
@@ -31,6 +31,7 @@ from services.auth.removed_keys import RemovedKeys
 from services.auth.settings import AuthSettings
 from services.auth.signing_keys import SharedKey, SharedKeyRing, UnfitKeyError
 from services.common.access_tokens import LEEWAY_SECONDS, AccessTokenVerifier
+from services.common.redis_client import open_redis
 from services.common.service import create_service
 
 ENGINE: web.AppKey[AsyncEngine] = web.AppKey("engine", AsyncEngine)

@@ -3,14 +3,12 @@
 import json
 import logging
 import secrets
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
+from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from services.auth import revocations
@@ -19,8 +17,6 @@ from services.common.problems import Unavailable
 
 log = logging.getLogger(__name__)
 
-TIMEOUT_SECONDS = 0.25
-CONNECTIONS = 50
 
 EPOCH_SECONDS = 3600  # far longer than any login takes
 
@@ -152,22 +148,6 @@ class FamilyStore:
             nonce = secrets.token_urlsafe(9)
             args = (user_id, keep, now, self._revocation_seconds, _key(""), nonce, EPOCH_SECONDS)
             return int(await self._end_all(keys=keys, args=args))
-
-
-@asynccontextmanager
-async def open_redis(url: str, password: str) -> AsyncIterator[Redis]:
-    """Yield a client that waits 250 ms at most and never sends a command twice. Redis need not be there yet."""
-    pool = BlockingConnectionPool.from_url(
-        url,
-        password=password,
-        max_connections=CONNECTIONS,
-        timeout=TIMEOUT_SECONDS,
-        socket_timeout=TIMEOUT_SECONDS,
-        socket_connect_timeout=TIMEOUT_SECONDS,
-        retry=Retry(NoBackoff(), 0),
-    )
-    async with Redis.from_pool(pool) as redis:
-        yield redis
 
 
 @contextmanager

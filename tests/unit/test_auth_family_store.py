@@ -6,8 +6,9 @@ from dataclasses import replace
 import pytest
 from redis.asyncio import Redis
 
-from services.auth.family_store import FamilyStore, open_redis
+from services.auth.family_store import FamilyStore
 from services.auth.refresh_rotation import Family, Issued, Terms
+from services.common.redis_client import open_redis
 from tests.auth_service import Valkey
 
 pytest_plugins = ("tests.auth_fixtures",)
