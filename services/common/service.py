@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import signal
+import socket
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 
@@ -21,6 +22,7 @@ from services.common.problems import Unavailable, problem_middleware
 log = logging.getLogger(__name__)
 
 MAX_HEADER_BYTES = 128 * 1024  # far above nginx's limit: it is nginx that refuses a larger header, in our own words
+BACKLOG = 1024  # connections that the kernel keeps for us until we accept them
 KEEPALIVE_SECONDS = 75  # above nginx's keepalive_timeout in its upstreams: it is nginx that closes idle connections
 
 ReadyCheck = Callable[[], Awaitable[str | None]]
@@ -139,25 +141,41 @@ async def _serve(app: web.Application, host: str, port: int, drain_seconds: floa
     )
     try:
         await runner.setup()
-        await web.TCPSite(runner, host, port, backlog=1024).start()
+        listener = socket.create_server((host, port), backlog=BACKLOG)
+        listener.setblocking(False)
+        await web.SockSite(runner, listener, backlog=BACKLOG).start()
         log.info("serving on %s:%d", host, port)
         await stop.wait()
-        await _drain(runner, drain_seconds)
+        await _drain(runner, listener, drain_seconds)
     finally:
         await runner.cleanup()
 
 
-async def _drain(runner: web.AppRunner, seconds: float) -> None:
+def _accept_waiting(listener: socket.socket) -> list[socket.socket]:
+    """Return the connections that wait to be accepted: when the listener is closed, the kernel resets those."""
+    waiting = []
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            waiting.append(listener.accept()[0])
+    for connection in waiting:
+        connection.setblocking(False)
+    return waiting
+
+
+async def _drain(runner: web.AppRunner, listener: socket.socket, seconds: float) -> None:
     """Take no new connection, end each open one with its next answer, and wait until all are gone.
 
     A connection is never closed under a request: nginx closes idle ones itself (`keepalive_timeout` in its upstreams),
     and a used one gets `Connection: close`. So not even a POST, which nginx would not repeat, is lost.
     """
     runner.app[LIFECYCLE].draining = True
-    for site in list(runner.sites):
-        await site.stop()
     server = runner.server
     assert server is not None  # noqa: S101  # set up above
+    waiting = _accept_waiting(listener)
+    for site in list(runner.sites):
+        await site.stop()
+    for connection in waiting:
+        await asyncio.get_running_loop().connect_accepted_socket(server, connection)
     log.info("draining %d connections", len(server.connections))
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):
