@@ -42,6 +42,7 @@ def create_app(
     settings: AuthSettings, *, clock: Clock = time.time, hasher: PasswordHasher | None = None
 ) -> web.Application:
     """Return the service. *clock* and *hasher* (OWASP's Argon2id if None) are for tests to choose."""
+    derived = DerivedKeys.from_secret(settings.key_encryption_secret.get_secret_value())
 
     async def database_ready() -> str | None:
         return await database_missing(app[ENGINE]) if ENGINE in app else "the database is not open yet"
@@ -60,7 +61,6 @@ def create_app(
             hasher or owasp_hasher(), threads=settings.password_threads, queue=settings.password_queue
         )
         app[ACCOUNTS] = Accounts(app[ENGINE])
-        derived = DerivedKeys.from_secret(settings.key_encryption_secret.get_secret_value())
         guesses = GuessLimits(app[REDIS], derived.guess_limits, settings.guess_limits, clock)
         app[AUTHENTICATION] = Authentication(app[ACCOUNTS], passwords, guesses)
         await app[AUTHENTICATION].ensure_administrator(settings.admin_password.get_secret_value())
@@ -68,14 +68,14 @@ def create_app(
         passwords.close()
 
     async def tokens(app: web.Application) -> AsyncIterator[None]:
-        derived = DerivedKeys.from_secret(settings.key_encryption_secret.get_secret_value())
         families = FamilyStore(app[REDIS], settings.access_token_seconds + LEEWAY_SECONDS)
+        refresh_tokens = RefreshTokens(settings.issuer, derived.refresh_tokens)
         app[LOGINS] = Logins(
             accounts=app[ACCOUNTS],
             families=families,
             keys=app[KEYS],
             access_tokens=AccessTokens(settings.issuer, settings.audience, settings.access_token_seconds),
-            refresh_tokens=RefreshTokens(settings.issuer, derived.refresh_tokens),
+            refresh_tokens=refresh_tokens,
             lifetimes=_lifetimes(settings),
             clock=clock,
         )
@@ -84,13 +84,7 @@ def create_app(
             return app[KEYS].find(kid)
 
         app[VERIFIER] = AccessTokenVerifier(find_key, settings.issuer, settings.audience, clock)
-        app[INTROSPECTION] = Introspection(
-            app[ACCOUNTS],
-            families,
-            app[VERIFIER],
-            RefreshTokens(settings.issuer, derived.refresh_tokens),
-            clock,
-        )
+        app[INTROSPECTION] = Introspection(app[ACCOUNTS], families, app[VERIFIER], refresh_tokens, clock)
         yield
 
     app = create_service(settings.replica, [database_ready, keys_ready])
