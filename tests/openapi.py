@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import jsonschema_rs
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from services.app.application import create_app
 from services.app.openapi import VARIABLE, describe
@@ -25,15 +25,25 @@ def idle_replica() -> web.Application:
         "redis_password": "-",
         "app_client_secret": "-",
         "auth_urls": "http://localhost:1",
+        "cookie_keys": "A" * 43 + "=",
     }
     return create_app(AppSettings.model_validate(values))
+
+
+def routes_of(app: web.Application) -> set[tuple[str, str]]:
+    """Return path and method of every route, but for those that say that there is none."""
+    return {
+        (route.resource.canonical, route.method)
+        for route in app.router.routes()
+        if route.resource and route.method not in (hdrs.METH_HEAD, "*")
+    }
 
 
 class Description:
     """The document that the replicas serve."""
 
     def __init__(self) -> None:
-        self.document = describe(idle_replica().router)
+        self.document = describe(path for path, _ in routes_of(idle_replica()))
         self.operations = {
             (path, method.upper()): operation
             for path, item in self.document["paths"].items()
@@ -111,10 +121,11 @@ class Recorder:
         """Compare what *app* answers from now on. It is not started yet."""
 
         async def compare(request: web.Request, response: web.StreamResponse) -> None:
-            resource = request.match_info.route.resource
-            path = self.description.path(resource.canonical if resource else request.path)
+            route = request.match_info.route
+            none = route.method == "*" or route.resource is None
+            path = self.description.path(request.path if none or not route.resource else route.resource.canonical)
             method = request.method.replace("HEAD", "GET")
-            if resource is None and (path, method) not in self.description.operations:
+            if none and (path, method) not in self.description.operations:
                 return  # there is no such path
             self.seen.add((path, method, str(response.status)))
             for fault in self.description.faults(path, method, response):

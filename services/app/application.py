@@ -1,28 +1,29 @@
 """Composition root: puts a replica together."""
 
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
 
 from aiohttp import web
 from redis.asyncio import Redis
 
-from services.app.access_tokens import AccessTokens
 from services.app.auth_client import AuthClient
 from services.app.auth_servers import AuthServers
 from services.app.handlers import CATALOGUE, Pages, catalogue
 from services.app.jwks import SigningKeys
-from services.app.openapi import add_description
+from services.app.openapi import description
 from services.app.parts import Parts
-from services.app.redis_sessions import FirstContact
+from services.app.redis_link import RedisLink
 from services.app.removed_keys import RemovedKeys
+from services.app.revocations import Revocations
 from services.app.same_origin import same_origin
 from services.app.settings import AppSettings
 from services.app.shared_key import SharedKey
 from services.app.strategies import STRATEGIES
+from services.app.strategy import Strategy
 from services.common.access_tokens import FindKey
 from services.common.redis_client import close, connect
-from services.common.service import LIFECYCLE, create_service
+from services.common.service import LIFECYCLE, add_routes, create_service
 
 KEYS: web.AppKey[SigningKeys] = web.AppKey("keys", SigningKeys)
 JWKS_SECONDS = 2.0
@@ -30,21 +31,42 @@ JWKS_SECONDS = 2.0
 
 def create_app(settings: AppSettings, *, clock: Callable[[], float] = time.time) -> web.Application:
     """Return a replica. Nothing is connected before it starts; *clock* returns Unix time."""
-    servers = AuthServers([str(url) for url in settings.auth_urls])
-    auth = AuthClient(servers, settings.app_client_secret.get_secret_value())
-    redis = connect(settings.redis_url, settings.redis_password.get_secret_value())
+    app = create_service(settings.replica, [])
+    parts = _parts(app, settings, clock)
+    strategies = [create(name, parts, app) for name, create in STRATEGIES.items()]
+    app.cleanup_ctx.append(parts.revocations.followed)  # when those that are told of them are there
+    app[CATALOGUE] = tuple(strategy.info for strategy in strategies)
+    add_routes(app, _routes(strategies, parts), same_origin)
+    return app
+
+
+def _parts(app: web.Application, settings: AppSettings, clock: Callable[[], float]) -> Parts:
+    """Make what strategies share; *app* opens and closes it."""
+    url, password = settings.redis_url, settings.redis_password.get_secret_value()
+    servers, redis, link = (
+        AuthServers([str(url) for url in settings.auth_urls]),
+        connect(url, password),
+        RedisLink(url, password),
+    )
+    revocations = Revocations(url, password, longest=settings.session_absolute_seconds, clock=clock)
 
     async def redis_closed(_: web.Application) -> AsyncIterator[None]:
         yield
         await close(redis)
 
-    app = create_service(settings.replica, [FirstContact(redis)])
-    app.middlewares.append(same_origin)
-    app.cleanup_ctx.extend([servers.opened, redis_closed])
-    find_key = _shared_key(settings) if settings.algorithm == "HS256" else _public_keys(app, settings, servers, redis)
-    access_tokens = AccessTokens(find_key, settings.issuer, settings.audience, clock)
-    _mount(app, Parts(settings, clock, redis, access_tokens), auth)
-    return app
+    app.cleanup_ctx.extend([servers.opened, redis_closed, link.kept])
+    app[LIFECYCLE].checks.extend([link.missing, revocations.missing])
+    return Parts(
+        settings=settings,
+        clock=clock,
+        redis=redis,
+        link=link,
+        find_key=_shared_key(settings)
+        if settings.algorithm == "HS256"
+        else _public_keys(app, settings, servers, redis),
+        auth=AuthClient(servers, settings.app_client_secret.get_secret_value()),
+        revocations=revocations,
+    )
 
 
 def _shared_key(settings: AppSettings) -> FindKey:
@@ -63,15 +85,11 @@ def _public_keys(app: web.Application, settings: AppSettings, servers: AuthServe
     return app[KEYS].find
 
 
-def _mount(app: web.Application, parts: Parts, auth: AuthClient) -> None:
-    """Serve each strategy of the table under its name."""
-    infos = []
-    for name, create in STRATEGIES.items():
-        area = web.Application()
-        strategy = create(name, parts, area)
-        Pages(strategy, auth, parts.settings.replica).add_routes(area.router)
-        app.add_subapp(f"/{name}/", area)
-        infos.append(strategy.info)
-    app[CATALOGUE] = tuple(infos)
-    app.router.add_get("/strategies", catalogue)
-    add_description(app.router)
+def _routes(strategies: list[Strategy], parts: Parts) -> Iterator[web.RouteDef]:
+    """Yield each strategy's pages under its name, and what tells of all of them."""
+    routes = [
+        route for strategy in strategies for route in Pages(strategy, parts.auth, parts.settings.replica).routes()
+    ]
+    routes.append(web.get("/strategies", catalogue))
+    yield from routes
+    yield web.get("/openapi.json", description(route.path for route in routes))

@@ -1,4 +1,4 @@
-"""Asks the auth service whether a password is right: the app is its backend-for-frontend."""
+"""What a replica asks of the auth service: whether a password is right, and to end a login."""
 
 import json
 import logging
@@ -7,18 +7,20 @@ import aiohttp
 from pydantic import BaseModel, ValidationError
 
 from services.app.auth_servers import Answer, AuthServers
-from services.app.strategy import User
+from services.app.strategy import Authenticated, User
 from services.common.addresses import FORWARDED_FOR
 from services.common.problems import BadRequest, Problem, TooManyRequests, Unavailable
 
 log = logging.getLogger(__name__)
 
 TIMEOUT_SECONDS = 10.0  # a password check may have to queue
+REVOKE_SECONDS = 3.0
 CLIENT_ID = "app"
 
 
-class _Answer(BaseModel):
+class _Login(BaseModel):
     user: User
+    checked_at: float
 
 
 class AuthClient:
@@ -28,8 +30,8 @@ class AuthClient:
         self._servers = servers
         self._headers = {"Authorization": aiohttp.encode_basic_auth(CLIENT_ID, secret)}
 
-    async def check_password(self, username: str, password: str, address: str) -> User | None:
-        """Return the user, or None if name or password is wrong. *address* is where the end user comes from.
+    async def check_password(self, username: str, password: str, address: str) -> Authenticated | None:
+        """Return whose password it is, or None if name or password is wrong. *address* is the end user's.
 
         Raises `Unavailable` when the auth service does not answer, `TooManyRequests` and `BadRequest` as it says.
         """
@@ -43,19 +45,32 @@ class AuthClient:
             log.warning("password check: %s", type(error).__name__)
             raise Unavailable("The auth service does not answer.") from error
         if answer.status == 200:
-            return _read_user(answer.body)
+            return _read_login(answer.body)
         if answer.status == 401 and _problem_type(answer.body) == "urn:authscale:problem:unauthenticated":
             return None
         raise _refusal(answer)
 
+    async def revoke(self, token: str) -> None:
+        """End the login of *token* (RFC 7009). Raises `Unavailable` unless the auth service says that it has ended."""
+        try:
+            answer = await self._servers.ask("POST", "/auth/revoke", seconds=REVOKE_SECONDS, data={"token": token})
+        except (aiohttp.ClientError, TimeoutError) as error:
+            log.warning("revocation: %s", type(error).__name__)
+            raise Unavailable("The auth service does not answer: you are still logged in.") from error
+        if answer.status != 200:
+            log.warning("revocation: status %d", answer.status)
+            raise Unavailable("The auth service did not end the login: you are still logged in.")
 
-def _read_user(body: bytes) -> User:
+
+def _read_login(body: bytes) -> Authenticated:
     try:
-        user = json.loads(body)["user"]
-        return _Answer(user=User(user["id"], user["name"], tuple(user["roles"]))).user
+        content = json.loads(body)
+        user = content["user"]
+        login = _Login(user=User(user["id"], user["name"], tuple(user["roles"])), checked_at=content["checked_at"])
     except (ValueError, TypeError, KeyError, ValidationError) as error:
         log.exception("password check: an answer that is none")
         raise Unavailable("The auth service gave no usable answer.") from error
+    return Authenticated(login.user, login.checked_at)
 
 
 def _problem_type(body: bytes) -> object:

@@ -2,11 +2,13 @@
 
 import functools
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import yaml
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 import services.common
 
@@ -15,27 +17,26 @@ HEADERS = {"Content-Type": "application/json", "Cache-Control": "public, max-age
 VARIABLE = "{strategy}"
 
 
-def describe(router: web.UrlDispatcher) -> dict[str, Any]:
-    """Return the OpenAPI document. In each path, `{strategy}` can be what *router* serves that page for."""
+def describe(served: Iterable[str]) -> dict[str, Any]:
+    """Return the OpenAPI document. In each path, `{strategy}` can be what that page of is among the *served* paths."""
     document: dict[str, Any] = json.loads(_source())
-    served = dict.fromkeys(route.resource.canonical for route in router.routes() if route.resource)
+    pages = dict.fromkeys(path.removeprefix("/").partition("/")[::2] for path in served)
     for path, item in document["paths"].items():
-        if VARIABLE in path:
-            page = path.partition(VARIABLE)[2]
-            names = [other.removeprefix("/").removesuffix(page) for other in served if other.endswith(page)]
+        if path.startswith(f"/{VARIABLE}/"):
+            names = [name for name, page in pages if path == f"/{VARIABLE}/{page}"]
             parameter = {"name": "strategy", "in": "path", "required": True, "schema": {"enum": names}}
             item["parameters"] = [*item.get("parameters", []), parameter]
     return document
 
 
-def add_description(router: web.UrlDispatcher) -> None:
-    """Serve the description of what *router* has so far, at `GET /openapi.json`."""
-    body = json.dumps(describe(router)).encode()
+def description(served: Iterable[str]) -> Handler:
+    """Return the handler of `GET /openapi.json`, for what is *served* beside it."""
+    body = json.dumps(describe(served)).encode()
 
-    async def description(_: web.Request) -> web.Response:
+    async def answer(_: web.Request) -> web.Response:
         return web.Response(body=body, headers=HEADERS)
 
-    router.add_get("/openapi.json", description)
+    return answer
 
 
 @functools.cache

@@ -6,9 +6,12 @@ from dataclasses import dataclass
 from aiohttp import web
 from redis.asyncio import Redis
 
-from services.app.access_tokens import AccessTokens
+from services.app.auth_client import AuthClient
+from services.app.redis_link import RedisLink
+from services.app.revocations import Revocations
 from services.app.settings import AppSettings
 from services.app.strategy import Strategy
+from services.common.access_tokens import AccessTokenVerifier, FindKey
 
 
 @dataclass(frozen=True)
@@ -18,8 +21,16 @@ class Parts:
     settings: AppSettings
     clock: Callable[[], float]
     redis: Redis
-    access_tokens: AccessTokens
+    link: RedisLink
+    find_key: FindKey
+    auth: AuthClient
+    revocations: Revocations
+
+    def access_tokens(self, remembered: int = 0) -> AccessTokenVerifier:
+        """Return a verifier of access tokens that remembers so many of them."""
+        settings = self.settings
+        return AccessTokenVerifier(self.find_key, settings.issuer, settings.audience, self.clock, remembered)
 
 
 Factory = Callable[[str, Parts, web.Application], Strategy]
-"""Makes the strategy of a name (its URL prefix); the application is its own, for middlewares and `cleanup_ctx`."""
+"""Makes the strategy of a name (its URL prefix) for a replica, which runs what is added to its `cleanup_ctx`."""

@@ -1,101 +1,156 @@
-"""Sessions in Redis, one key each."""
+"""Sessions in Redis: a hash for each user, a field for each of his sessions.
+
+So the index by user is the sessions themselves: a list, a limit and a forced logout are one step, nothing can be in one
+and missing in the other, and a login costs one key, not two.
+"""
 
 import asyncio
-import json
 import logging
-from collections.abc import Awaitable
-from typing import TypeVar, cast
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
 from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
-from services.app.session_storage import State
+from services.app.redis_link import OnAnswer, RedisLink
+from services.app.session_state import Key
+from services.app.session_storage import Limit
 from services.common.problems import Unavailable
 from services.common.redis_client import TIMEOUT_SECONDS
 
 log = logging.getLogger(__name__)
 
-STATE: TypeAdapter[State] = TypeAdapter(State)
+# A session begins with `[expires,seen,created,` (services.app.session_state). What does not is no session of ours.
+LUA = """
+local key = KEYS[1]
+local function times(raw)
+    local expires, seen, created = string.match(raw, '^%[(%d+),(%d+),([%d.]+),')
+    return tonumber(expires) or 0, tonumber(seen) or 0, tonumber(created) or 0
+end
+local function live_for(milliseconds)
+    if redis.call('PTTL', key) < tonumber(milliseconds) then redis.call('PEXPIRE', key, milliseconds) end
+end
+"""
 
-REPLACE = """
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
-redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+# Returns 0 if the user has as many sessions as he may and more are to be denied.
+CREATE = f"""{LUA}
+local id, raw, milliseconds, now, most, deny = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6]
+local live, stored = {{}}, redis.call('HGETALL', key)
+for i = 1, #stored, 2 do
+    local expires, seen = times(stored[i + 1])
+    if expires > now then table.insert(live, {{seen, stored[i]}}) else redis.call('HDEL', key, stored[i]) end
+end
+if #live >= most and deny == '1' then return 0 end
+table.sort(live, function(a, b) return a[1] < b[1] end)
+for i = 1, #live - most + 1 do redis.call('HDEL', key, live[i][2]) end
+redis.call('HSET', key, id, raw)
+live_for(milliseconds)
 return 1
 """
 
-T = TypeVar("T")
+REPLACE = f"""{LUA}
+if redis.call('HGET', key, ARGV[1]) ~= ARGV[2] then return 0 end
+redis.call('HSET', key, ARGV[1], ARGV[3])
+live_for(ARGV[4])
+return 1
+"""
 
+END_ALL = f"""{LUA}
+local kept, now, before, ended, stored = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), 0, redis.call('HGETALL', key)
+for i = 1, #stored, 2 do
+    local expires, _, created = times(stored[i + 1])
+    if stored[i] ~= kept and created <= before then
+        redis.call('HDEL', key, stored[i])
+        if expires > now then ended = ended + 1 end
+    end
+end
+return ended
+"""
 
-class FirstContact:
-    """A `ReadyCheck`: Redis must have answered once.
-
-    Later outages leave the replica ready: the strategies that need no Redis still serve, the others say 503.
-    """
-
-    def __init__(self, redis: Redis) -> None:
-        self._redis = redis
-        self._made = False
-
-    async def __call__(self) -> str | None:
-        """Return what is missing."""
-        if not self._made:
-            try:
-                self._made = bool(await _answer(self._redis.ping()))
-            except Unavailable as unavailable:
-                return f"Redis: {unavailable.detail}"
-        return None
+FOREVER = 2**53
 
 
 class RedisSessions:
-    """A `Store`. Values are JSON arrays (`State`), compared and replaced by a script."""
+    """A `Store` in the keys that begin with *prefix*. What every request asks goes over *link*, the rest over *redis*.
 
-    def __init__(self, redis: Redis, prefix: str) -> None:
+    While the link is down, nothing is tried: Redis does not answer. *clock* returns Unix time.
+    """
+
+    def __init__(self, redis: Redis, link: RedisLink, prefix: str, clock: Callable[[], float]) -> None:
         self._redis = redis
+        self._link = link
         self._prefix = prefix
+        self._clock = clock
+        self._create = redis.register_script(CREATE)
         self._replace = redis.register_script(REPLACE)
+        self._end_all = redis.register_script(END_ALL)
 
-    async def create(self, identity: str, state: State, ttl: float) -> None:
-        """Keep a new session, which Redis forgets after *ttl* seconds."""
-        await _answer(self._redis.set(self._prefix + identity, _encode(state), px=_milliseconds(ttl), nx=True))
+    def key(self, owner: str) -> str:
+        """Return the Redis key of a user's sessions."""
+        return self._prefix + owner
 
-    async def read(self, identity: str) -> State | None:
-        """Return the session. What is not a state of ours counts as none."""
+    async def create(self, key: Key, raw: bytes, ttl: float, limit: Limit) -> bool:
+        """Keep a new session; Redis forgets the user when the last one has expired."""
+        deny = int(limit.policy == "deny")
+        arguments = (key.id, raw, _milliseconds(ttl), self._clock(), limit.most, deny)
+        return bool(await self._run(self._create, key.owner, arguments))
+
+    async def read(self, key: Key, link: RedisLink | None = None, on_answer: OnAnswer | None = None) -> bytes | None:
+        """Return the session. *link* and *on_answer* are for those who remember what they read."""
         try:
-            raw = await _answer(self._redis.get(self._prefix + identity))
-            return STATE.validate_json(raw, strict=True) if raw else None
-        except (ValidationError, WrongTypeError) as error:
-            log.error("a value in Redis is no session, its user is logged out: %s", type(error).__name__)  # noqa: TRY400
+            raw = await (link or self._link).ask("HGET", self._prefix + key.owner, key.id, on_answer=on_answer)
+        except ResponseError as error:
+            _refuse_unless_foreign(error)
             return None
+        except OSError as error:
+            raise _unavailable(error) from error
+        return raw if isinstance(raw, bytes) else None
 
-    async def replace(self, identity: str, old: State, new: State, ttl: float) -> bool:
+    async def replace(self, key: Key, old: bytes, new: bytes, ttl: float) -> bool:
         """Write *new* if *old* is what is stored."""
-        arguments: list[bytes | int] = [_encode(old), _encode(new), _milliseconds(ttl)]
-        return bool(await _answer(cast("Awaitable[int]", self._replace([self._prefix + identity], arguments))))
+        return bool(await self._run(self._replace, key.owner, (key.id, old, new, _milliseconds(ttl))))
 
-    async def delete(self, identity: str) -> None:
+    async def delete(self, key: Key) -> bool:
         """Forget the session."""
-        await _answer(self._redis.delete(self._prefix + identity))
+        return bool(await self._ask(lambda: self._redis.hdel(self._prefix + key.owner, key.id)))
+
+    async def all_of(self, owner: str) -> Mapping[str, bytes]:
+        """Return the user's sessions."""
+        stored = await self._ask(lambda: self._redis.hgetall(self._prefix + owner))
+        return {id_.decode("ascii", "replace"): raw for id_, raw in (stored or {}).items()}
+
+    async def end_all(self, owner: str, *, keep: str = "", until: float | None = None) -> int:
+        """Forget the user's sessions but *keep*."""
+        arguments = (keep, self._clock(), FOREVER if until is None else until)
+        return int(await self._run(self._end_all, owner, arguments) or 0)
+
+    async def _run(self, script: Any, owner: str, arguments: tuple[Any, ...]) -> Any:
+        return await self._ask(lambda: script([self._prefix + owner], arguments))
+
+    async def _ask(self, command: Callable[[], Awaitable[Any]]) -> Any:
+        """Return Redis' answer, or raise `Unavailable` after `TIMEOUT_SECONDS`, whatever the reason for having none."""
+        if not self._link.up:
+            raise Unavailable("The session store does not answer.")
+        try:
+            async with asyncio.timeout(TIMEOUT_SECONDS):
+                return await command()
+        except ResponseError as error:
+            _refuse_unless_foreign(error)
+            return None
+        except (RedisError, OSError) as error:  # a TimeoutError is an OSError
+            raise _unavailable(error) from error
 
 
-class WrongTypeError(Exception):
-    """A key holds another type of value than a session."""
+def _refuse_unless_foreign(error: ResponseError) -> None:
+    """Take a value of another type for none; raise `Unavailable` for any other refusal, such as a full memory."""
+    if "WRONGTYPE" not in str(error):
+        raise _unavailable(error) from error
+    log.error("a value in Redis is no user's sessions: he is logged out")
 
 
-async def _answer(command: Awaitable[T]) -> T:
-    """Return Redis' answer, or raise `Unavailable` after `TIMEOUT_SECONDS`, whatever the reason for having none."""
-    try:
-        async with asyncio.timeout(TIMEOUT_SECONDS):
-            return await command
-    except (RedisError, OSError) as error:  # a TimeoutError is an OSError
-        if isinstance(error, ResponseError) and str(error).startswith("WRONGTYPE"):
-            raise WrongTypeError from error
-        log.warning("Redis: %s", type(error).__name__)
-        raise Unavailable("The session store does not answer.") from error
-
-
-def _encode(state: State) -> bytes:
-    return json.dumps(state, separators=(",", ":")).encode()
+def _unavailable(error: Exception) -> Unavailable:
+    log.warning("Redis: %s", type(error).__name__)
+    return Unavailable("The session store does not answer.")
 
 
 def _milliseconds(seconds: float) -> int:

@@ -3,19 +3,16 @@
 from urllib.parse import urlsplit
 
 from aiohttp import web
-from aiohttp.typedefs import Handler
 
 from services.common.problems import Forbidden
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
-@web.middleware
-async def same_origin(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Refuse (403) an unsafe request whose browser says that a page of another origin sent it."""
+def same_origin(request: web.Request) -> None:
+    """Refuse (`Forbidden`) an unsafe request whose browser says that a page of another origin sent it: a `Guard`."""
     if request.method not in SAFE and _is_foreign(request):
         raise Forbidden("A page of another origin sent this request.")
-    return await handler(request)
 
 
 def _is_foreign(request: web.Request) -> bool:

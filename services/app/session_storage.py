@@ -5,135 +5,166 @@ old one dies, logout deletes, an id that was never issued is not adopted, a writ
 nothing, idle and absolute timeouts hold.
 """
 
-import re
-import secrets
-from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, NamedTuple, Protocol
 
 from aiohttp import web
 from aiohttp_session import AbstractStorage, Session
 
-from services.app.strategy import User
-from services.common.problems import Unavailable
+from services.app.session_cookie import SessionCookie
+from services.app.session_state import Key, Lifetimes, State, decode, encode, key_of, new_cookie, owner_of
+from services.common.problems import Conflict, Unavailable
 
-IDENTITY = re.compile(r"[A-Za-z0-9_-]{43}")  # secrets.token_urlsafe(32)
+log = logging.getLogger(__name__)
+
 ATTEMPTS = 200  # each failed one is another request's success
+RESERVED = frozenset({"user", "device", "created"})  # what a session says beside its own values
 
 
-class State(NamedTuple):
-    """A session as stored. *created* and *seen* (last use) in Unix time, *values* by name; never changed in place."""
+class Limit(NamedTuple):
+    """How many sessions a user may have (at one store), and what becomes of one more: it, or the longest unused."""
 
-    created: float
-    seen: float
-    user: User
-    values: dict[str, Any]
+    most: int
+    policy: Literal["deny", "end-oldest"]
 
 
 class Store(Protocol):
-    """Where states are kept. Every call raises `Unavailable` if the store does not answer. *ttl* in seconds."""
+    """Where encoded states are kept. Every call raises `Unavailable` if the store cannot answer. *ttl* in seconds."""
 
-    async def create(self, identity: str, state: State, ttl: float) -> None:
-        """Keep a new session."""
+    async def create(self, key: Key, raw: bytes, ttl: float, limit: Limit) -> bool:
+        """Keep a new session, within *limit* also when there are several at once. False if it was denied."""
 
-    async def read(self, identity: str) -> State | None:
+    async def read(self, key: Key) -> bytes | None:
         """Return the session, or None if there is none (any more)."""
 
-    async def replace(self, identity: str, old: State, new: State, ttl: float) -> bool:
+    async def replace(self, key: Key, old: bytes, new: bytes, ttl: float) -> bool:
         """Write *new* in one step if *old* is still what is stored; else do nothing and return False."""
 
-    async def delete(self, identity: str) -> None:
-        """Forget the session. An unknown id is no error."""
+    async def delete(self, key: Key) -> bool:
+        """Forget the session. False if there was none."""
+
+    async def all_of(self, owner: str) -> Mapping[str, bytes]:
+        """Return the owner's sessions by id; some may have expired."""
+
+    async def end_all(self, owner: str, *, keep: str = "", until: float | None = None) -> int:
+        """Forget the owner's sessions but *keep*; with *until*, only those created at that time or before.
+
+        Returns how many there were, without those that had expired already.
+        """
 
 
-class Lifetimes(NamedTuple):
-    """How long sessions live, in seconds: since the last use, and since the login."""
+class Found(NamedTuple):
+    """A session as read, and the very bytes that were read."""
 
-    idle: int
-    absolute: int
+    key: Key
+    raw: bytes
+    state: State
 
 
 class SessionStorage(AbstractStorage):
     """aiohttp-session's storage over *store*. *clock* returns Unix time."""
 
     def __init__(
-        self, store: Store, lifetimes: Lifetimes, *, cookie_name: str, secure: bool, clock: Callable[[], float]
+        self, store: Store, lifetimes: Lifetimes, limit: Limit, cookie: SessionCookie, clock: Callable[[], float]
     ) -> None:
-        name = f"__Host-{cookie_name}" if secure else cookie_name
-        super().__init__(cookie_name=name, secure=secure, samesite="Lax")
+        super().__init__(cookie_name=cookie.name)
         self._store = store
         self._lifetimes = lifetimes
+        self._limit = limit
+        self._cookie = cookie
         self._clock = clock
-        self._grain = lifetimes.idle / 60  # a use is not noted more often: reads stay reads, the timeout this imprecise
 
-    async def load_session(self, request: web.Request) -> Session:
-        """Return the request's session, or a new one."""
-        identity = self.identity(request)
-        state = await self._read(identity) if identity else None
-        if identity is None or state is None:
-            return await self.new_session()
-        if self._clock() - state.seen >= self._grain:
-            await self._replace(identity, state, state.values)
-        return Session(identity, data={"session": {"user": state.user, **state.values}}, new=False)
+    async def find(self, request: web.Request) -> Found | None:
+        """Return the request's session if it is good, and note its use now and then."""
+        cookie = self._cookie.find(request)
+        found = await self._read(key_of(cookie)) if cookie else None
+        if found and self._clock() - found.state.seen >= self._lifetimes.grain:
+            await self._touch(found)
+        return found
 
-    async def save_session(self, request: web.Request, response: web.StreamResponse, session: Session) -> None:
-        """Write what changed. A new session takes the place of the one in the request, an empty one ends it."""
-        if session.new or session.empty:
-            await self._end(request)
-        if session.empty:
-            self._delete_cookie(response)
-        elif session.new:
-            self.save_cookie(response, await self._begin(dict(session)))
-        else:
-            await self.change(str(session.identity), lambda values: values | _without_user(session))
-
-    async def change(self, identity: str, make: Callable[[dict[str, Any]], dict[str, Any]]) -> dict[str, Any] | None:
-        """Replace the session's values by what *make* returns for them, as one step; None if the session has ended.
+    async def change(self, request: web.Request, make: Callable[[dict[str, Any]], dict[str, Any]]) -> State | None:
+        """Replace the session's values by what *make* returns for them, as one step; None if there is no session.
 
         *make* is called again if another request wrote meanwhile, so that no write is lost.
         """
+        cookie = self._cookie.find(request)
+        key = key_of(cookie) if cookie else None
         for _ in range(ATTEMPTS):
-            state = await self._read(identity)
-            if state is None:
+            found = await self._read(key) if key else None
+            if found is None:
                 return None
-            values = make(state.values)
-            if await self._replace(identity, state, values):
-                return values
+            now = self._clock()
+            new = self._lifetimes.used(found.state, now, make(found.state.values))
+            if await self._store.replace(found.key, found.raw, encode(new), new.expires - now):
+                return new
         raise Unavailable("Too many requests write to this session at once.")
 
-    def identity(self, request: web.Request) -> str | None:
-        """Return the session id that the request carries if it looks like one of ours; it may be dead or invented."""
-        cookie = self.load_cookie(request)
-        return cookie if cookie and IDENTITY.fullmatch(cookie) else None
+    async def sessions_of(self, owner: str) -> dict[str, State]:
+        """Return the owner's good sessions by id."""
+        raw = await self._store.all_of(owner)
+        states = {id_: decode(text) for id_, text in raw.items()}
+        now = self._clock()
+        return {id_: state for id_, state in states.items() if state and state.expires > now}
 
-    async def _begin(self, mapping: dict[str, Any]) -> str:
-        identity, now = secrets.token_urlsafe(32), self._clock()
-        state = State(now, now, mapping.pop("user"), mapping)
-        await self._store.create(identity, state, self._ttl(now, now))
-        return identity
+    async def end(self, key: Key) -> bool:
+        """End one session; False if there is none."""
+        return await self._store.delete(key)
+
+    async def end_all(self, user_id: str, *, keep: str = "", until: float | None = None) -> int:
+        """End a user's sessions but *keep* (with *until*: those created by then) and return how many there were."""
+        return await self._store.end_all(owner_of(user_id), keep=keep, until=until)
+
+    async def load_session(self, request: web.Request) -> Session:
+        """Return the request's session, or a new one (aiohttp-session's call)."""
+        found = await self.find(request)
+        if found is None:
+            return await self.new_session()
+        state = found.state
+        known = {"user": state.user, "device": state.device, "created": state.created}
+        return Session(found.key, data={"session": {**state.values, **known}}, new=False)
+
+    async def save_session(self, request: web.Request, response: web.StreamResponse, session: Session) -> None:
+        """Write what changed. A new session takes the place of the request's, an empty one ends it.
+
+        A new one must say its `user`, `device` and when it was `created`. `Conflict` if the user has too many already.
+        """
+        if session.new or session.empty:
+            await self._end(request)
+        if session.empty:
+            self._cookie.delete(response)
+        elif session.new:
+            self._cookie.set(response, await self._begin(session))
+        else:
+            await self.change(request, lambda values: values | _values(session))
+
+    async def _begin(self, session: Session) -> str:
+        user, now = session["user"], self._clock()
+        state = self._lifetimes.begun(user, session["device"], session["created"], now, _values(session))
+        cookie = new_cookie(user.id)
+        if not await self._store.create(key_of(cookie), encode(state), state.expires - now, self._limit):
+            raise Conflict(f"You are logged in {self._limit.most} times, which is the limit: log out somewhere first.")
+        return cookie
 
     async def _end(self, request: web.Request) -> None:
-        if identity := self.identity(request):
-            await self._store.delete(identity)
+        if cookie := self._cookie.find(request):
+            await self._store.delete(key_of(cookie))
 
-    async def _read(self, identity: str) -> State | None:
-        """Return the state if neither timeout has passed. The store's own expiry just frees the room."""
-        state = await self._store.read(identity)
-        return state if state and self._ttl(state.created, state.seen) > 0 else None
+    async def _read(self, key: Key) -> Found | None:
+        """Return the session if neither timeout has passed. The store's own expiry just frees the room."""
+        raw = await self._store.read(key)
+        state = decode(raw)
+        return Found(key, raw, state) if raw and state and state.expires > self._clock() else None
 
-    async def _replace(self, identity: str, state: State, values: dict[str, Any]) -> bool:
+    async def _touch(self, found: Found) -> None:
+        """Note the use. Where that cannot be written just now, the answer is known all the same."""
         now = self._clock()
-        new = State(state.created, now, state.user, values)
-        return await self._store.replace(identity, state, new, self._ttl(state.created, now))
-
-    def _ttl(self, created: float, seen: float) -> float:
-        return min(seen + self._lifetimes.idle, created + self._lifetimes.absolute) - self._clock()
-
-    def _delete_cookie(self, response: web.StreamResponse) -> None:
-        """Browsers ignore the deletion of a `__Host-` cookie that lacks its attributes (S9)."""
-        response.del_cookie(
-            self.cookie_name, path="/", secure=self.cookie_params["secure"], httponly=True, samesite="Lax"
-        )
+        state = self._lifetimes.used(found.state, now)
+        try:
+            await self._store.replace(found.key, found.raw, encode(state), state.expires - now)
+        except Unavailable:
+            log.warning("a session's use could not be noted")
 
 
-def _without_user(session: Session) -> dict[str, Any]:
-    return {name: value for name, value in session.items() if name != "user"}
+def _values(session: Session) -> dict[str, Any]:
+    return {name: value for name, value in session.items() if name not in RESERVED}

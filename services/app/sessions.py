@@ -1,4 +1,4 @@
-"""What session strategies share; they differ in the store.
+"""What session strategies on the server share; they differ in the store.
 
 aiohttp-session's middleware is left out: it is paid by every request, and only login and logout set a cookie.
 """
@@ -7,32 +7,52 @@ from typing import Any
 
 from aiohttp import web
 
+from services.app.denylist import Denylist
 from services.app.parts import Parts
-from services.app.session_storage import Lifetimes, SessionStorage, Store
-from services.app.strategy import COOKIE_CHALLENGE, Info, User
+from services.app.session_cookie import SessionCookie
+from services.app.session_state import OWNER, SECRET, Key, Lifetimes, State
+from services.app.session_storage import Found, Limit, SessionStorage, Store
+from services.app.strategy import COOKIE_CHALLENGE, Authenticated, Capability, Info, ListedDevice, Reach, User
+from services.common.devices import device_of
 from services.common.problems import Unauthenticated
+
+SERVER_SIDE = frozenset(
+    {
+        Capability.VISITS,
+        Capability.ATOMIC,
+        Capability.LOGOUT,
+        Capability.DEVICES,
+        Capability.FORCED_LOGOUT,
+    }
+)
+"""What every session on a server can do."""
 
 
 class SessionStrategy:
     """Keeps the login in a session on the server; the cookie is a random id that points to it."""
 
-    def __init__(self, info: Info, storage: SessionStorage) -> None:
+    def __init__(self, info: Info, storage: SessionStorage, reach: Reach, denylist: Denylist) -> None:
         self.info = info
+        self.reach = reach
+        self._denylist = denylist
         self._storage = storage
 
     async def user(self, request: web.Request) -> User:
         """Return the session's user."""
-        session = await self._storage.load_session(request)
-        if session.new:
-            raise Unauthenticated("Not logged in.", challenge=COOKIE_CHALLENGE)
-        user: User = session["user"]
-        return user
+        if found := await self._storage.find(request):
+            return found.state.user
+        raise not_logged_in()
 
-    async def login(self, request: web.Request, response: web.Response, user: User) -> None:
+    async def login(self, request: web.Request, response: web.Response, login: Authenticated) -> None:
         """Begin a session with a new id."""
         session = await self._storage.new_session()
-        session["user"] = user
+        session.update({"user": login.user, "device": device_of(request), "created": login.at})
         await self._storage.save_session(request, response, session)
+        if self._denylist.denies_session(
+            login.user.id, login.at
+        ):  # ended while it began: it may have been too late to be ended there
+            await self.force_logout(login.user.id, until=login.at)
+            raise not_logged_in()
 
     async def logout(self, request: web.Request, response: web.Response) -> None:
         """Delete the session and its cookie."""
@@ -40,28 +60,66 @@ class SessionStrategy:
         session.invalidate()
         await self._storage.save_session(request, response, session)
 
-    async def visits(self, request: web.Request) -> int:
+    async def visits(self, request: web.Request, response: web.Response) -> int:  # noqa: ARG002  # the cookie stays
         """Count in the session."""
-        identity = self._storage.identity(request)
-        values = await self._storage.change(identity, _count_visit) if identity else None
-        if values is None:
-            raise Unauthenticated("Not logged in.", challenge=COOKIE_CHALLENGE)
-        visits: int = values["visits"]
+        state = await self._storage.change(request, count_visit)
+        if state is None:
+            raise not_logged_in()
+        visits: int = state.values["visits"]
         return visits
 
+    async def devices(self, request: web.Request) -> list[ListedDevice]:
+        """Return the user's sessions, the one used last first."""
+        key = (await self._found(request)).key
+        sessions = await self._storage.sessions_of(key.owner)
+        newest_first = sorted(sessions.items(), key=lambda item: item[1].seen, reverse=True)
+        return [_listed(id_, state, current=id_ == key.id) for id_, state in newest_first]
 
-def _count_visit(values: dict[str, Any]) -> dict[str, Any]:
+    async def end_device(self, request: web.Request, device_id: str) -> bool:
+        """End one of the user's sessions."""
+        key = (await self._found(request)).key
+        return await self._storage.end(Key(key.owner, device_id))
+
+    async def end_devices(self, request: web.Request, *, others: bool) -> int:
+        """End the user's sessions, this one included unless *others*."""
+        found = await self._found(request)
+        return await self._storage.end_all(found.state.user.id, keep=found.key.id if others else "")
+
+    async def force_logout(self, user_id: str, until: float | None = None) -> int:
+        """End a user's sessions; with *until*, those that were created by then."""
+        return await self._storage.end_all(user_id, until=until)
+
+    async def _found(self, request: web.Request) -> Found:
+        found = await self._storage.find(request)
+        if found is None:
+            raise not_logged_in()
+        return found
+
+
+def count_visit(values: dict[str, Any]) -> dict[str, Any]:
+    """Return *values* with one visit more."""
     return values | {"visits": values.get("visits", 0) + 1}
 
 
-def session_strategy(info: Info, store: Store, parts: Parts) -> SessionStrategy:
-    """Return the strategy *info* that keeps its sessions in *store*."""
+def session_strategy(info: Info, store: Store, parts: Parts, reach: Reach) -> SessionStrategy:
+    """Return the strategy *info* that keeps its sessions in *store*, which other replicas share or not (*reach*)."""
     settings = parts.settings
     storage = SessionStorage(
         store,
         Lifetimes(settings.session_idle_seconds, settings.session_absolute_seconds),
-        cookie_name=f"{info.name}-session",
-        secure=settings.secure_cookies,
-        clock=parts.clock,
+        Limit(settings.session_limit, settings.session_limit_policy),
+        SessionCookie(f"{info.name}-session", f"[A-Za-z0-9_-]{{{OWNER + SECRET}}}", secure=settings.secure_cookies),
+        parts.clock,
     )
-    return SessionStrategy(info, storage)
+    strategy = SessionStrategy(info, storage, reach, parts.revocations.denylist)
+    parts.revocations.tell(strategy.force_logout)
+    return strategy
+
+
+def _listed(id_: str, state: State, *, current: bool) -> ListedDevice:
+    return ListedDevice(id_, state.created, state.seen, state.device.address, state.device.user_agent, current)
+
+
+def not_logged_in() -> Unauthenticated:
+    """Return the refusal of whoever brings no session that is good."""
+    return Unauthenticated("Not logged in.", challenge=COOKIE_CHALLENGE)

@@ -1,8 +1,9 @@
 """What a replica is configured with."""
 
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import AnyHttpUrl, BeforeValidator, Field, model_validator
+from cryptography.fernet import Fernet
+from pydantic import AnyHttpUrl, BeforeValidator, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode
 
 from services.common.removed_keys import REMEMBERED_SECONDS
@@ -22,8 +23,13 @@ class AppSettings(CommonSettings):
     session_idle_seconds: int = Field(
         1800, validation_alias="SESSION_IDLE_SECONDS", ge=1, description="a session ends so long after its last use"
     )
-    session_absolute_seconds: int = Field(
-        43200, validation_alias="SESSION_ABSOLUTE_SECONDS", ge=1, description="... and so long after its login anyway"
+    session_limit: int = Field(
+        50, validation_alias="SESSION_LIMIT", ge=1, description="sessions of one user under one strategy"
+    )
+    session_limit_policy: Literal["deny", "end-oldest"] = Field(
+        "end-oldest",
+        validation_alias="SESSION_LIMIT_POLICY",
+        description="at one more: deny it (409), or end-oldest: the one unused for longest ends",
     )
     memory_max_sessions: int = Field(
         500_000, validation_alias="MEMORY_MAX_SESSIONS", ge=1, description="above, the longest unused session ends"
@@ -35,11 +41,40 @@ class AppSettings(CommonSettings):
         le=REMEMBERED_SECONDS,
         description="keys are trusted so long after they were last fetched; above, tokens get a 503",
     )
+    near_cache_users: int = Field(
+        10_000,
+        validation_alias="NEAR_CACHE_USERS",
+        ge=1,
+        description="redis-cached: whose sessions a replica remembers",
+    )
+    jwt_cache_tokens: int = Field(
+        10_000, validation_alias="JWT_CACHE_TOKENS", ge=1, description="jwt-cached: how many tokens a replica remembers"
+    )
+    denylist_max_stale_seconds: float = Field(
+        10,
+        validation_alias="DENYLIST_MAX_STALE_SECONDS",
+        gt=1,
+        description="jwt-denylist: without news of revocations for so long, tokens get a 503",
+    )
+    cookie_keys: SecretStr = Field(
+        validation_alias="cookie-keys",
+        description="cookie: Fernet keys with commas between; the first one encrypts, all decrypt",
+    )
     secure_cookies: bool = Field(
         True,
         validation_alias="SECURE_COOKIES",
         description="false only for plain HTTP on localhost: no Secure, no __Host-",
     )
+
+    @field_validator("cookie_keys")
+    @classmethod
+    def _keys_are_fernets(cls, keys: SecretStr) -> SecretStr:
+        for number, key in enumerate(keys.get_secret_value().split(","), 1):
+            try:
+                Fernet(key.strip())
+            except ValueError:
+                raise ValueError(f"key {number} is no Fernet key (32 bytes, base64url)") from None
+        return keys
 
     @model_validator(mode="after")
     def _idle_within_absolute(self) -> Self:

@@ -4,6 +4,7 @@ from aiohttp import web
 
 from services.auth.accounts import Accounts
 from services.auth.authentication import Authentication
+from services.auth.clock import Clock
 from services.auth.introspection import Introspection
 from services.auth.key_rotation import KeyRotation
 from services.auth.logins import Logins
@@ -12,6 +13,7 @@ from services.auth.signing_keys import KeyRing
 from services.common.access_tokens import AccessTokenVerifier
 
 SETTINGS: web.AppKey[AuthSettings] = web.AppKey("settings", AuthSettings)
+CLOCK: web.AppKey[Clock] = web.AppKey("clock")
 ACCOUNTS: web.AppKey[Accounts] = web.AppKey("accounts", Accounts)
 AUTHENTICATION: web.AppKey[Authentication] = web.AppKey("authentication", Authentication)
 LOGINS: web.AppKey[Logins] = web.AppKey("logins", Logins)

@@ -12,7 +12,17 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.auth.access_tokens import AccessTokens
 from services.auth.accounts import Accounts
-from services.auth.appkeys import ACCOUNTS, AUTHENTICATION, INTROSPECTION, KEYS, LOGINS, ROTATION, SETTINGS, VERIFIER
+from services.auth.appkeys import (
+    ACCOUNTS,
+    AUTHENTICATION,
+    CLOCK,
+    INTROSPECTION,
+    KEYS,
+    LOGINS,
+    ROTATION,
+    SETTINGS,
+    VERIFIER,
+)
 from services.auth.authentication import Authentication
 from services.auth.clock import Clock
 from services.auth.database import database_missing, open_database
@@ -32,7 +42,7 @@ from services.auth.settings import AuthSettings
 from services.auth.signing_keys import SharedKey, SharedKeyRing, UnfitKeyError
 from services.common.access_tokens import LEEWAY_SECONDS, AccessTokenVerifier
 from services.common.redis_client import open_redis
-from services.common.service import create_service
+from services.common.service import add_routes, create_service
 
 ENGINE: web.AppKey[AsyncEngine] = web.AppKey("engine", AsyncEngine)
 REDIS: web.AppKey[Redis] = web.AppKey("redis", Redis)
@@ -68,7 +78,8 @@ def create_app(
         passwords.close()
 
     async def tokens(app: web.Application) -> AsyncIterator[None]:
-        families = FamilyStore(app[REDIS], settings.access_token_seconds + LEEWAY_SECONDS)
+        token_seconds = settings.access_token_seconds + LEEWAY_SECONDS
+        families = FamilyStore(app[REDIS], token_seconds, settings.session_absolute_seconds)
         refresh_tokens = RefreshTokens(settings.issuer, derived.refresh_tokens)
         app[LOGINS] = Logins(
             accounts=app[ACCOUNTS],
@@ -88,10 +99,9 @@ def create_app(
         yield
 
     app = create_service(settings.replica, [database_ready, keys_ready])
-    app[SETTINGS] = settings
+    app[SETTINGS], app[CLOCK] = settings, clock
     app.cleanup_ctx.extend([stores, authentication, _keys(settings, clock), tokens])
-    for routes in (accounts.routes, devices.routes, oauth.routes, discovery.routes, keys.routes):
-        app.add_routes(routes)
+    add_routes(app, [*accounts.routes, *devices.routes, *oauth.routes, *discovery.routes, *keys.routes])
     return app
 
 

@@ -48,13 +48,13 @@ return 1
 
 # Ends one family. Its user's index is named by the family itself.
 END = f"""
-local stream, id, now, life = KEYS[2], ARGV[1], ARGV[2], ARGV[3]
+local stream, id, now, token_life, session_life = KEYS[2], ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 {revocations.LUA}
 local raw = redis.call('GET', KEYS[1])
 if not raw then return 0 end
 redis.call('DEL', KEYS[1])
-redis.call('ZREM', ARGV[4] .. cjson.decode(raw).user_id, id)
-publish('family', id)
+redis.call('ZREM', ARGV[5] .. cjson.decode(raw).user_id, id)
+publish('family', id, token_life)
 trim()
 return 1
 """
@@ -62,7 +62,7 @@ return 1
 # Ends the user's families but one (or none), and makes logins that are on their way begin again.
 END_ALL = f"""
 local index, epoch, stream = KEYS[1], KEYS[2], KEYS[3]
-local user, kept, now, life, prefix = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+local user, kept, now, token_life, session_life, prefix = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
 {revocations.LUA}
 local ended = 0
 redis.call('DEL', epoch)
@@ -71,12 +71,12 @@ for _, id in ipairs(redis.call('ZRANGE', index, 0, -1)) do
         redis.call('ZREM', index, id)
         if redis.call('DEL', prefix .. id) == 1 then
             ended = ended + 1
-            publish('family', id)
+            publish('family', id, token_life)
         end
     end
 end
-redis.call('SET', epoch, ARGV[6], 'EX', ARGV[7])
-if kept == '' then publish('user', user) end
+redis.call('SET', epoch, ARGV[7], 'EX', ARGV[8])
+publish(kept == '' and 'user' or 'sessions', user, life)
 trim()
 return ended
 """
@@ -93,12 +93,13 @@ class Stored:
 class FamilyStore:
     """The families. Every call raises `Unavailable` when Redis does not answer: that is never a no.
 
-    An ending is published (see `revocations`) in the same step; *revocation_seconds* is how long that is of interest.
+    An ending is published (see `services.common.revocations`) in the same step; it is of interest for as long as an
+    access token or a session could live: *token_seconds*, *session_seconds*.
     """
 
-    def __init__(self, redis: Redis, revocation_seconds: int) -> None:
+    def __init__(self, redis: Redis, token_seconds: int, session_seconds: int) -> None:
         self._redis = redis
-        self._revocation_seconds = revocation_seconds
+        self._lives = (token_seconds, session_seconds)
         self._create = redis.register_script(CREATE)
         self._replace = redis.register_script(REPLACE)
         self._end = redis.register_script(END)
@@ -138,7 +139,7 @@ class FamilyStore:
     async def end(self, family_id: str, now: float) -> bool:
         """Forget the family: from now on all of its tokens are unknown. False if it was not there."""
         with told_when_away():
-            args = (family_id, now, self._revocation_seconds, _index_key(""))
+            args = (family_id, now, *self._lives, _index_key(""))
             return bool(await self._end(keys=[_key(family_id), revocations.STREAM], args=args))
 
     async def end_all(self, user_id: str, now: float, *, keep: str = "") -> int:
@@ -146,7 +147,7 @@ class FamilyStore:
         with told_when_away():
             keys = [_index_key(user_id), _epoch_key(user_id), revocations.STREAM]
             nonce = secrets.token_urlsafe(9)
-            args = (user_id, keep, now, self._revocation_seconds, _key(""), nonce, EPOCH_SECONDS)
+            args = (user_id, keep, now, *self._lives, _key(""), nonce, EPOCH_SECONDS)
             return int(await self._end_all(keys=keys, args=args))
 
 

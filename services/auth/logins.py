@@ -8,7 +8,6 @@ from typing import Any
 from services.auth.access_tokens import AccessTokens
 from services.auth.accounts import Account, Accounts
 from services.auth.clock import Clock
-from services.auth.devices import Device
 from services.auth.family_store import FamilyStore, Stored
 from services.auth.refresh_rotation import (
     Family,
@@ -23,6 +22,7 @@ from services.auth.refresh_rotation import (
 )
 from services.auth.refresh_tokens import InvalidRefreshTokenError, Presented, RefreshTokens, digest
 from services.auth.signing_keys import KeyRing
+from services.common.devices import Device
 from services.common.problems import Unavailable
 
 log = logging.getLogger(__name__)

@@ -1,4 +1,4 @@
-"""Errors as answers: one tree of exceptions, one middleware that turns them into problem details (RFC 9457)."""
+"""Errors as answers: one tree of exceptions, and one place that turns them into problem details (RFC 9457)."""
 
 import json
 import logging
@@ -7,7 +7,6 @@ from http import HTTPStatus
 from typing import ClassVar
 
 from aiohttp import web
-from aiohttp.typedefs import Handler
 
 log = logging.getLogger(__name__)
 
@@ -93,20 +92,17 @@ def problem_response(
     return response
 
 
-@web.middleware
-async def problem_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Turn whatever a handler raises into problem details; the unforeseen is logged in full and told as a bare 500."""
-    try:
-        return await handler(request)
-    except Problem as problem:
-        return problem_response(problem.status, problem.type, problem.detail, problem.headers)
-    except web.RequestPayloadError:  # the body is not what its Content-Encoding or its framing says
-        return problem_response(BadRequest.status, BadRequest.type, "The body cannot be read.")
-    except web.HTTPException as raised:
-        status = HTTPStatus(raised.status)
-        kept = {name: value for name, value in raised.headers.items() if name.lower() in ("allow", "location")}
-        return problem_response(status, HTTP_TYPES.get(status, f"http-{status}"), status.description, kept)
-    except Exception:
-        log.exception("unforeseen error in %s %s", request.method, request.match_info.route.resource)
-        internal = HTTPStatus.INTERNAL_SERVER_ERROR
-        return problem_response(internal, "internal", "An unforeseen error; the server's log has the details.")
+def problem_answer(request: web.Request, error: Exception) -> web.Response:
+    """Return what the client is told of *error*; the unforeseen is logged in full and told as a bare 500."""
+    match error:
+        case Problem():
+            return problem_response(error.status, error.type, error.detail, error.headers)
+        case web.RequestPayloadError():  # the body is not what its Content-Encoding or its framing says
+            return problem_response(BadRequest.status, BadRequest.type, "The body cannot be read.")
+        case web.HTTPException():
+            status = HTTPStatus(error.status)
+            kept = {name: value for name, value in error.headers.items() if name.lower() in ("allow", "location")}
+            return problem_response(status, HTTP_TYPES.get(status, f"http-{status}"), status.description, kept)
+    log.error("unforeseen error in %s %s", request.method, request.match_info.route.resource, exc_info=error)
+    internal = HTTPStatus.INTERNAL_SERVER_ERROR
+    return problem_response(internal, "internal", "An unforeseen error; the server's log has the details.")

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
@@ -11,28 +12,27 @@ TIMEOUT_SECONDS = 0.25
 MAX_CONNECTIONS = 32
 
 
-def connect(url: str, password: str) -> Redis:
+def connect(url: str, password: str, **options: Any) -> Redis:
     """Return a client; it connects when it is first used, waits for a free connection, and never repeats a command.
 
     RESP 2, because with 3 this version of redis-py does not check whether a pooled connection has an unread answer.
+    *options* are the pool's, in place of these.
     """
-    pool = BlockingConnectionPool.from_url(
-        url,
-        password=password,
-        protocol=2,
-        max_connections=MAX_CONNECTIONS,
-        timeout=TIMEOUT_SECONDS,
-        socket_timeout=TIMEOUT_SECONDS,
-        socket_connect_timeout=TIMEOUT_SECONDS,
-        retry=Retry(NoBackoff(), 0),
-    )
-    return Redis.from_pool(pool)
+    usual: dict[str, Any] = {
+        "protocol": 2,
+        "max_connections": MAX_CONNECTIONS,
+        "timeout": TIMEOUT_SECONDS,
+        "socket_timeout": TIMEOUT_SECONDS,
+        "socket_connect_timeout": TIMEOUT_SECONDS,
+        "retry": Retry(NoBackoff(), 0),
+    }
+    return Redis.from_pool(BlockingConnectionPool.from_url(url, password=password, **(usual | options)))
 
 
 @asynccontextmanager
-async def open_redis(url: str, password: str) -> AsyncIterator[Redis]:
+async def open_redis(url: str, password: str, **options: Any) -> AsyncIterator[Redis]:
     """Yield what `connect` returns and close it in the end. Redis need not be there yet."""
-    redis = connect(url, password)
+    redis = connect(url, password, **options)
     try:
         yield redis
     finally:

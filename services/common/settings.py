@@ -33,12 +33,20 @@ class CommonSettings(BaseSettings):
     )
     issuer: str = Field(validation_alias="AUTH_ISSUER", description="`iss` of all tokens: public URL plus /auth")
     audience: str = Field("authscale", validation_alias="AUTH_AUDIENCE", description="`aud` of access tokens")
-    redis_url: str = Field(validation_alias="REDIS_URL", description="redis://HOST:PORT/DB, without the password")
+    redis_url: str = Field(
+        validation_alias="REDIS_URL", pattern="^redis://", description="redis://HOST:PORT/DB, without the password"
+    )
     redis_password: SecretStr = Field(validation_alias="redis-password")
     app_client_secret: SecretStr = Field(
         validation_alias="app-client-secret", description="what the app proves itself with to the auth service"
     )
 
+    session_absolute_seconds: int = Field(
+        43200,
+        validation_alias="SESSION_ABSOLUTE_SECONDS",
+        ge=1,
+        description="a session ends so long after its login; auth tells of endings for as long",
+    )
     algorithm: Algorithm = Field(
         "EdDSA", validation_alias="AUTH_ALGORITHM", description="what new signing keys are for; HS256: a shared secret"
     )

@@ -1,6 +1,7 @@
 """A replica's surroundings for the contract suite: a real Valkey, a small auth service, replicas, a clock to set."""
 
 import asyncio
+import base64
 import json
 import signal
 import socket
@@ -9,6 +10,7 @@ import sysconfig
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +26,15 @@ from services.app.application import create_app
 from services.app.settings import AppSettings
 from services.app.strategy import Info, Kind
 from services.common.jwk import thumbprint
+from services.common.revocations import STREAM
 from services.common.service import MAX_HEADER_BYTES
 from tests.openapi import Recorder
 
 ISSUER, AUDIENCE, REDIS_PASSWORD, CLIENT_SECRET = "http://localhost:8080/auth", "authscale", "redis-pass", "app-pass"
 PRIVATE_KEY = Ed25519PrivateKey.from_private_bytes(bytes(32))
 KID = thumbprint(jwt.algorithms.OKPAlgorithm.to_jwk(PRIVATE_KEY.public_key(), as_dict=True))
-USERS = {"alice": "correct horse", "bob": "battery staple"}
+USERS = {"alice": "correct horse", "bob": "battery staple", "root": "of all evil"}
+COOKIE_KEY = base64.urlsafe_b64encode(bytes(32)).decode()
 Client = TestClient[web.Request, web.Application]
 StartReplica = Callable[..., Awaitable[Client]]
 
@@ -82,6 +86,7 @@ class FakeAuth:
 
     def __init__(self, clock: Clock, private_key: Ed25519PrivateKey | None = None) -> None:
         self.clock = clock
+        self.revoke: Callable[[str, str], Awaitable[None]] | None = None
         self.private_key = private_key or Ed25519PrivateKey.generate()  # an attacker's own, under the same name
         self.public_jwk: dict[str, Any] = json.loads(
             jwt.algorithms.OKPAlgorithm.to_jwk(self.private_key.public_key())
@@ -93,6 +98,7 @@ class FakeAuth:
         app = web.Application()
         app.router.add_post("/auth/password/check", self.check)
         app.router.add_post("/auth/login", self.login)
+        app.router.add_post("/auth/revoke", self.end)
         app.router.add_get("/auth/jwks.json", self.jwks)
         return app
 
@@ -104,12 +110,21 @@ class FakeAuth:
         body = await request.json()
         if USERS.get(body["username"]) != body["password"]:
             return self.problem(401, "unauthenticated")
-        user = {"id": f"id-of-{body['username']}", "name": body["username"], "roles": []}
-        return web.json_response({"user": user})
+        roles = ["admin"] if body["username"] == "root" else []
+        user = {"id": f"id-of-{body['username']}", "name": body["username"], "roles": roles}
+        return web.json_response({"user": user, "checked_at": self.clock()})
 
     async def login(self, request: web.Request) -> web.Response:
         name = (await request.json())["username"]
         return web.json_response({"access_token": self.token(sub=f"id-of-{name}", preferred_username=name)})
+
+    async def end(self, request: web.Request) -> web.Response:
+        if self.refusal:
+            return self.refusal
+        claims = jwt.decode(str((await request.post())["token"]), options={"verify_signature": False})
+        assert self.revoke is not None
+        await self.revoke("family", claims["sid"])
+        return web.json_response({})
 
     async def jwks(self, request: web.Request) -> web.Response:
         self.jwks_fetches += 1
@@ -131,6 +146,7 @@ class FakeAuth:
             "iat": now,
             "jti": uuid.uuid4().hex,
             "client_id": "web",
+            "sid": uuid.uuid4().hex,
             "preferred_username": "alice",
             "roles": ["user"],
         }
@@ -149,6 +165,7 @@ class World:
 
     def __init__(self, clock: Clock, auth: FakeAuth, auth_url: str, valkey: Valkey) -> None:
         self.clock, self.auth, self.auth_url, self.valkey = clock, auth, auth_url, valkey
+        auth.revoke = self.revoke
 
     def settings(self, replica: str = "a", **changes: Any) -> AppSettings:
         values: dict[str, Any] = {
@@ -162,13 +179,27 @@ class World:
             "session_idle_seconds": 600,
             "session_absolute_seconds": 3600,
             "secure_cookies": False,
+            "cookie_keys": COOKIE_KEY,
         }
         return AppSettings(**(values | changes))
 
+    @asynccontextmanager
+    async def redis(self) -> AsyncIterator[redis.asyncio.Redis]:
+        """Yield a client of the shared Valkey."""
+        async with redis.asyncio.Redis.from_url(self.valkey.url, password=REDIS_PASSWORD, protocol=2) as client:
+            yield client
+
     async def keys_in_redis(self) -> list[bytes | str]:
-        client = redis.asyncio.Redis.from_url(self.valkey.url, password=REDIS_PASSWORD, protocol=2)
-        async with client:
-            return list(await client.keys("*"))
+        """Return all keys but the stream of revocations."""
+        async with self.redis() as client:
+            return [key for key in await client.keys("*") if key != STREAM.encode()]
+
+    async def revoke(self, kind: str, subject: str) -> None:
+        """Take something back as the auth service does."""
+        now = self.clock()
+        async with self.redis() as client:
+            fields = {"kind": kind, "subject": subject, "before": now, "expires": int(now) + 4000}
+            await client.xadd(STREAM, fields)  # type: ignore[arg-type]  # its types are too narrow
 
     async def login(self, client: Client, info: Info, username: str = "alice") -> dict[str, str]:
         """Log in as *info* says and return the headers that carry the login."""
@@ -205,10 +236,10 @@ async def world(shared_valkey: Valkey) -> AsyncIterator[World]:
     clock = Clock()
     auth = FakeAuth(clock, PRIVATE_KEY)
     async with TestServer(auth.application()) as server:
-        client = redis.asyncio.Redis.from_url(shared_valkey.url, password=REDIS_PASSWORD, protocol=2)
-        async with client:
+        world = World(clock, auth, str(server.make_url("")).rstrip("/"), shared_valkey)
+        async with world.redis() as client:
             await client.flushdb()
-        yield World(clock, auth, str(server.make_url("")).rstrip("/"), shared_valkey)
+        yield world
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ from services.auth.accounts import Accounts
 from services.auth.appkeys import ACCOUNTS
 from services.auth.application import REDIS
 from services.auth.authentication import Authentication
-from services.auth.devices import MAX_USER_AGENT
 from services.auth.revocations import STREAM
+from services.common.devices import MAX_USER_AGENT
 from tests.auth_service import Client, ManualClock, StartAuth, Valkey
 
 pytest_plugins = ("tests.auth_fixtures",)

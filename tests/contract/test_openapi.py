@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import hdrs, web
+from aiohttp import web
 
 from services.app.handlers import CATALOGUE
 from services.app.strategy import Capability
@@ -16,7 +16,7 @@ from tests.auth_service import StartAuth, Valkey, auth_settings
 from tests.contract.conftest import Client, StartReplica, World
 from tests.contract.conftest import Valkey as ReplicaValkey
 from tests.contract.test_auth_service import ANN, APP
-from tests.openapi import Description, Recorder, idle_replica
+from tests.openapi import Description, Recorder, idle_replica, routes_of
 
 pytest_plugins = ("tests.auth_fixtures",)
 
@@ -24,11 +24,7 @@ DESCRIPTION = Description()
 
 
 def routes(app: web.Application) -> set[tuple[str, str]]:
-    return {
-        (DESCRIPTION.path(route.resource.canonical), route.method)
-        for route in app.router.routes()
-        if route.resource and route.method != hdrs.METH_HEAD
-    }
+    return {(DESCRIPTION.path(path), method) for path, method in routes_of(app)}
 
 
 def test_every_route_of_both_services_is_described_and_nothing_else(tmp_path: Path, auth_valkey: Valkey) -> None:

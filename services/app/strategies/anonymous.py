@@ -28,6 +28,6 @@ class Anonymous:
         """Do nothing: nobody is logged in."""
 
 
-def create(name: str, parts: Parts, area: web.Application) -> Anonymous:  # noqa: ARG001  # a Factory
+def create(name: str, parts: Parts, app: web.Application) -> Anonymous:  # noqa: ARG001  # a Factory
     """Return the strategy."""
     return Anonymous(name)

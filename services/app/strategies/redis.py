@@ -4,17 +4,18 @@ from aiohttp import web
 
 from services.app.parts import Parts
 from services.app.redis_sessions import RedisSessions
-from services.app.sessions import SessionStrategy, session_strategy
-from services.app.strategy import Capability, Info, Kind
+from services.app.sessions import SERVER_SIDE, SessionStrategy, session_strategy
+from services.app.strategy import Capability, Info, Kind, Reach
 
 
-def create(name: str, parts: Parts, area: web.Application) -> SessionStrategy:  # noqa: ARG001  # a Factory
+def create(name: str, parts: Parts, app: web.Application) -> SessionStrategy:  # noqa: ARG001  # a Factory
     """Return the strategy."""
     info = Info(
         name,
         Kind.SESSION,
         f"/{name}/login",
         "Sessions in a Redis that all replicas share",
-        frozenset({Capability.VISITS, Capability.LOGOUT, Capability.ANY_REPLICA}),
+        SERVER_SIDE | {Capability.ANY_REPLICA},
     )
-    return session_strategy(info, RedisSessions(parts.redis, "session:"), parts)
+    store = RedisSessions(parts.redis, parts.link, f"{name}:", parts.clock)
+    return session_strategy(info, store, parts, Reach.CLUSTER)

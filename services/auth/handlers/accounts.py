@@ -9,15 +9,15 @@ from pydantic import Field
 
 from services.auth.accounts import NAME_PATTERN, Account
 from services.auth.answers import never_cached
-from services.auth.appkeys import AUTHENTICATION, LOGINS, SETTINGS
+from services.auth.appkeys import AUTHENTICATION, CLOCK, LOGINS, SETTINGS
 from services.auth.bearer import require_bearer
 from services.auth.client_authentication import APP_CLIENT_ID, FIRST_PARTY_CLIENT_ID, require_client
 from services.auth.common_passwords import refuse_common
-from services.auth.devices import device_of
 from services.auth.logins import AccountChangedError
 from services.auth.passwords import MAX_LENGTH, MIN_LENGTH
 from services.common.addresses import client_address
 from services.common.bodies import Body, read_json
+from services.common.devices import device_of
 from services.common.problems import Unavailable
 
 ATTEMPTS = 3  # at a login of an account that is being changed
@@ -90,13 +90,17 @@ async def check_password(request: web.Request) -> web.Response:
 
     401 `invalid-client` if it is not the app that asks, 401 `unauthenticated` if the password is wrong. The app says
     in `X-Forwarded-For` for whom it asks. Without Redis guesses are not counted: `memory` needs no Redis to log in.
+
+    `checked_at` is a time before the account was looked at: whatever ends the user's logins later means the app's
+    session, too, even if that is still to be made.
     """
     require_client(request, APP_CLIENT_ID, request.app[SETTINGS].app_client_secret)
     body = await read_json(request, Credentials)
+    checked_at = request.app[CLOCK]()
     account = await request.app[AUTHENTICATION].authenticate(
         body.username, body.password, client_address(request), fail_open=True
     )
-    return never_cached({"user": _user(account) | {"roles": list(account.roles)}})
+    return never_cached({"user": _user(account) | {"roles": list(account.roles)}, "checked_at": checked_at})
 
 
 def _user(account: Account) -> dict[str, Any]:

@@ -9,7 +9,8 @@ from services.auth.answers import never_cached
 from services.auth.appkeys import ACCOUNTS, LOGINS
 from services.auth.bearer import require_admin, require_bearer
 from services.auth.refresh_rotation import Family
-from services.common.problems import BadRequest, Conflict
+from services.common.devices import others_only
+from services.common.problems import Conflict
 
 USER = "/auth/admin/users/{id:[0-9a-f]{32}}"
 
@@ -37,9 +38,7 @@ async def end_own(request: web.Request) -> web.Response:
 async def end_all_own(request: web.Request) -> web.Response:
     """End all of the own logins, this one included; with `?others=true`, all but this one: 204."""
     bearer = await require_bearer(request)
-    if set(request.query) - {"others"} or request.query.getall("others", ["false"]) not in (["true"], ["false"]):
-        raise BadRequest("The only parameter is others, true or false.")
-    keep = bearer.session_id if request.query.get("others") == "true" else None
+    keep = bearer.session_id if others_only(request) else None
     await request.app[LOGINS].end_all(bearer.account.id, keep=keep)
     return _done()
 

@@ -5,10 +5,10 @@ from aiohttp import web
 from services.auth.answers import never_cached
 from services.auth.appkeys import INTROSPECTION, LOGINS, SETTINGS
 from services.auth.client_authentication import APP_CLIENT_ID, identified_client, require_client
-from services.auth.devices import device_of
 from services.auth.forms import read_form, required
 from services.auth.oauth_errors import OAuthError, answers_oauth_errors
 from services.auth.refresh_tokens import InvalidRefreshTokenError
+from services.common.devices import device_of
 
 routes = web.RouteTableDef()
 

@@ -1,10 +1,11 @@
-"""What is noted of the device that logs in, so that its user can recognize the login in a list."""
+"""A user's devices: what is noted of one that logs in, to recognize the login in a list, and which are to be ended."""
 
 from typing import NamedTuple
 
 from aiohttp import hdrs, web
 
 from services.common.addresses import UNKNOWN, client_address
+from services.common.problems import BadRequest
 
 MAX_USER_AGENT = 256  # characters; the rest is cut off
 
@@ -20,3 +21,10 @@ def device_of(request: web.Request) -> Device:
     """Return where *request* comes from. Bytes that are not UTF-8 are replaced: the text is stored as JSON."""
     raw = request.headers.get(hdrs.USER_AGENT, "").encode("utf-8", "surrogateescape")
     return Device(client_address(request), raw.decode("utf-8", "replace")[:MAX_USER_AGENT])
+
+
+def others_only(request: web.Request) -> bool:
+    """Return whether `DELETE sessions` means the others only (`?others=true`). `BadRequest` for anything else."""
+    if set(request.query) - {"others"} or request.query.getall("others", ["false"]) not in (["true"], ["false"]):
+        raise BadRequest("The only parameter is others, true or false.")
+    return request.query.get("others") == "true"

@@ -1,0 +1,124 @@
+"""The session itself in an encrypted cookie: no store to ask, and none that could take anything back."""
+
+from collections.abc import Callable
+
+from aiohttp import web
+from aiohttp_session import Session
+from aiohttp_session.cookie_storage import EncryptedCookieStorage
+from cryptography.fernet import Fernet, MultiFernet
+
+from services.app.parts import Parts
+from services.app.session_cookie import SessionCookie
+from services.app.session_state import Lifetimes, State, decode, encode
+from services.app.sessions import count_visit, not_logged_in
+from services.app.strategy import Authenticated, Capability, Info, Kind, User
+from services.common.devices import device_of
+
+MAX_BYTES = 4096  # of a cookie's name and value: what browsers keep (draft-ietf-httpbis-rfc6265bis §5.6)
+RENEWED: web.RequestKey[State] = web.RequestKey("renewed", State)
+
+
+class RotatedFernet(Fernet):
+    """Encrypts with the first of *keys* and decrypts with any, as `MultiFernet` does, but is a `Fernet`."""
+
+    def __init__(self, keys: list[str]) -> None:
+        super().__init__(keys[0])
+        self._any = MultiFernet([Fernet(key) for key in keys])
+
+    def decrypt(self, token: bytes | str, ttl: int | None = None) -> bytes:
+        """Return what any of the keys has encrypted."""
+        return self._any.decrypt(token, ttl)
+
+
+class CookieStorage(EncryptedCookieStorage):
+    """aiohttp-session's, with our cookie's attributes and without what is no cookie of that form."""
+
+    def __init__(self, keys: list[str], cookie: SessionCookie) -> None:
+        super().__init__(RotatedFernet(keys), cookie_name=cookie.name)
+        self._cookie = cookie
+
+    def load_cookie(self, request: web.Request) -> str | None:
+        """Return the cookie if it could be one of ours, with the padding that it is sent without."""
+        found = self._cookie.find(request)
+        return found + "=" * (-len(found) % 4) if found else None
+
+    def save_cookie(self, response: web.StreamResponse, cookie_data: str, *, max_age: int | None = None) -> None:  # noqa: ARG002  # aiohttp-session's signature
+        """Set or delete the cookie. 413 if browsers would drop it silently for its size."""
+        size = len(self.cookie_name) + len(cookie_data)
+        if size > MAX_BYTES:
+            raise web.HTTPRequestEntityTooLarge(max_size=MAX_BYTES, actual_size=size)
+        if cookie_data:
+            self._cookie.set(response, cookie_data.rstrip("="))
+        else:
+            self._cookie.delete(response)
+
+
+class EncryptedCookie:
+    """Keeps the login in a session that the client holds. *clock* returns Unix time.
+
+    What the client sends is what counts: an old cookie is as good as a new one until it expires, and of two writes at
+    once the browser keeps one.
+    """
+
+    def __init__(self, info: Info, storage: CookieStorage, lifetimes: Lifetimes, clock: Callable[[], float]) -> None:
+        self.info = info
+        self._storage = storage
+        self._lifetimes = lifetimes
+        self._clock = clock
+
+    async def user(self, request: web.Request) -> User:
+        """Return the session's user."""
+        state = await self._state(request)
+        if self._clock() - state.seen >= self._lifetimes.grain:
+            request[RENEWED] = self._lifetimes.used(state, self._clock())
+        return state.user
+
+    async def login(self, request: web.Request, response: web.Response, login: Authenticated) -> None:
+        """Begin a session."""
+        state = self._lifetimes.begun(login.user, device_of(request), login.at, self._clock(), {})
+        await self._save(request, response, state)
+
+    async def logout(self, request: web.Request, response: web.Response) -> None:
+        """Let the browser forget the cookie. A copy of it is good until it expires."""
+        await self._storage.save_session(request, response, await self._storage.new_session())
+
+    async def visits(self, request: web.Request, response: web.Response) -> int:
+        """Count in the cookie."""
+        state = await self._state(request)
+        counted = self._lifetimes.used(state, self._clock(), count_visit(state.values))
+        await self._save(request, response, counted)
+        visits: int = counted.values["visits"]
+        return visits
+
+    async def renew(self, request: web.Request, response: web.Response) -> None:
+        """Put the session's last use into the cookie, now and then."""
+        if state := request.get(RENEWED):
+            await self._save(request, response, state)
+
+    async def _state(self, request: web.Request) -> State:
+        session = await self._storage.load_session(request)
+        state = decode(session.get("state"))
+        if state is None or state.expires <= self._clock():
+            raise not_logged_in()
+        return state
+
+    async def _save(self, request: web.Request, response: web.Response, state: State) -> None:
+        session = Session(None, data=None, new=True)
+        session["state"] = encode(state).decode()
+        await self._storage.save_session(request, response, session)
+
+
+def create(name: str, parts: Parts, app: web.Application) -> EncryptedCookie:  # noqa: ARG001  # a Factory
+    """Return the strategy."""
+    settings = parts.settings
+    keys = [key.strip() for key in settings.cookie_keys.get_secret_value().split(",")]
+    cookie = SessionCookie(f"{name}-session", "[A-Za-z0-9_-]+", secure=settings.secure_cookies)
+    info = Info(
+        name,
+        Kind.SESSION,
+        f"/{name}/login",
+        "The session itself in an encrypted cookie that every replica can read",
+        frozenset({Capability.VISITS, Capability.ANY_REPLICA}),
+    )
+    lifetimes = Lifetimes(settings.session_idle_seconds, settings.session_absolute_seconds)
+    return EncryptedCookie(info, CookieStorage(keys, cookie), lifetimes, parts.clock)

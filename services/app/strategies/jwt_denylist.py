@@ -1,0 +1,57 @@
+"""Access tokens that can be taken back: each replica has the list of those, which the auth service keeps up to date."""
+
+from aiohttp import web
+
+from services.app.auth_client import AuthClient
+from services.app.denylist import Ending
+from services.app.parts import Parts
+from services.app.revocations import Revocations
+from services.app.strategy import Capability, Info, Kind
+from services.app.tokens import TokenStrategy, bearer, invalid_token
+from services.common.access_tokens import LEEWAY_SECONDS, AccessTokenClaims, AccessTokenVerifier
+from services.common.problems import Unauthenticated, Unavailable
+
+
+class JwtDenylist(TokenStrategy):
+    """`jwt`, and a look at what was taken back. Without news of that for *max_stale* seconds it cannot know."""
+
+    def __init__(
+        self, info: Info, tokens: AccessTokenVerifier, revocations: Revocations, auth: AuthClient, max_stale: float
+    ) -> None:
+        super().__init__(info, tokens)
+        self._revocations = revocations
+        self._auth = auth
+        self._max_stale = max_stale
+
+    async def claims(self, token: str) -> AccessTokenClaims:
+        """Return what *token* says if it is good and has not been taken back."""
+        claims = await super().claims(token)
+        if self._revocations.age() > self._max_stale:
+            raise Unavailable("What has been revoked is not known right now.")
+        if self._revocations.denylist.denies_token(claims):
+            raise invalid_token()
+        return claims
+
+    async def logout(self, request: web.Request, response: web.Response) -> None:  # noqa: ARG002  # the protocol's
+        """End the token's login at the auth service, which tells all replicas; this one knows at once."""
+        try:
+            token = bearer(request)
+            claims = await self.claims(token)
+        except Unauthenticated:
+            return
+        await self._auth.revoke(token)
+        expires = claims.raw["exp"] + LEEWAY_SECONDS
+        self._revocations.denylist.add(Ending("jti", claims.raw["jti"], claims.raw["iat"], expires))
+
+
+def create(name: str, parts: Parts, app: web.Application) -> JwtDenylist:  # noqa: ARG001  # a Factory
+    """Return the strategy."""
+    info = Info(
+        name,
+        Kind.TOKEN,
+        "/auth/login",
+        "Signed access tokens (JWT), and in each replica's memory which of them were revoked",
+        frozenset({Capability.ANY_REPLICA, Capability.LOGOUT, Capability.FORCED_LOGOUT}),
+    )
+    max_stale = parts.settings.denylist_max_stale_seconds
+    return JwtDenylist(info, parts.access_tokens(), parts.revocations, parts.auth, max_stale)

@@ -1,0 +1,26 @@
+"""What has been taken back before its time: how the auth service tells the replicas.
+
+The Redis stream `auth:revocations` gets an entry in the same atomic step that ends a login. Its fields, all texts:
+
+    kind      `family`    one login: every token whose `sid` is *subject*
+              `user`      every login of the user *subject*, tokens and sessions
+              `sessions`  every session of the user *subject*, and no token
+              `jti`       the one access token *subject* (reserved: what this service ends is the whole login)
+    subject   the id
+    before    Unix time of the ending, with fractions. Of a `user`, a token is meant if its `iat` < int(*before*): those
+              of the same second are told one by one, as `family`. A session is meant if its password was checked at
+              or before *before*
+    expires   Unix time after which nothing that is meant can be valid any more, leeway included
+
+Sign-out everywhere, a forced logout and a disabled account write one `family` for each login, then one `user`.
+Signing out the others, and a changed password, write `family` for the other logins, then `sessions`: the current login
+goes on.
+
+Life is bounded: entries older than the longest life of what they mean are trimmed at the next write, the stream goes
+away by itself after that time without one, and above about `MAX_ENTRIES` the oldest are dropped. A reader that was away
+reads on after the last id it saw; that it missed some is known by a `max-deleted-entry-id` (XINFO STREAM) above that.
+Ids are Redis' own time, so that they go on rising after the stream went away.
+"""
+
+STREAM = "auth:revocations"
+MAX_ENTRIES = 200_000
