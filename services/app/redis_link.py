@@ -138,7 +138,7 @@ class RedisLink:
     """A connection to the Redis at *url* that is made again whenever it is lost.
 
     *tracking*: Redis tells `on_push` which keys changed that were asked for here (`CLIENT TRACKING`), and `on_lost` is
-    called the moment when it cannot any more. Whoever wants to know sets both before the start.
+    called the moment when it cannot any more. Whoever wants to know sets both.
     """
 
     def __init__(self, url: str, password: str, *, tracking: bool = False) -> None:
@@ -219,7 +219,7 @@ class RedisLink:
     async def _connect(self) -> None:
         async with asyncio.timeout(TIMEOUT_SECONDS):
             _, connection = await asyncio.get_running_loop().create_connection(
-                lambda: _Connection(self.on_push, self._forget), self._host, self._port
+                lambda: _Connection(lambda message: self.on_push(message), self._forget), self._host, self._port
             )
         try:
             for command in self._introduction:

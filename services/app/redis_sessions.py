@@ -35,6 +35,7 @@ end
 # Returns 0 if the user has as many sessions as he may and more are to be denied.
 CREATE = f"""{LUA}
 local id, raw, milliseconds, now, most, deny = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6]
+if redis.call('TYPE', key).ok ~= 'hash' then redis.call('DEL', key) end -- a foreign value keeps nobody logged out
 local live, stored = {{}}, redis.call('HGETALL', key)
 for i = 1, #stored, 2 do
     local expires, seen = times(stored[i + 1])

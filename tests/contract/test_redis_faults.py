@@ -1,14 +1,38 @@
-"""What users see when Redis is gone, hangs, is full, was emptied, or holds what it should not."""
+"""What users see when Redis is gone, hangs, is slow, full, emptied, or holds what it should not."""
 
+import asyncio
 import signal
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 import redis.asyncio
 
 from services.app.strategy import Capability, Info, Kind
-from tests.contract.calls import INFOS, call, each, page
-from tests.contract.conftest import Client, StartReplica, Valkey, World
+from tests.contract.calls import INFOS, call, each, logout, page, post_login, until, visit
+from tests.contract.conftest import REDIS_PASSWORD, USERS, Client, StartReplica, Valkey, World
+
+SHARED = [info for info in INFOS if {Capability.ATOMIC, Capability.ANY_REPLICA} <= info.capabilities]
+in_redis = pytest.mark.parametrize("info", SHARED, ids=[info.name for info in SHARED])
+"""For each strategy that keeps its sessions in Redis."""
+
+A_BUSY_MACHINE_ADDS = 1.0
+
+
+@asynccontextmanager
+async def client_of(valkey: Valkey) -> AsyncIterator[redis.asyncio.Redis]:
+    async with redis.asyncio.Redis.from_url(valkey.url, password=REDIS_PASSWORD, protocol=2) as client:
+        yield client
+
+
+async def refused_in_time(client: Client, method: str, path: str, login: Any) -> None:
+    """Assert a 503 with Retry-After, soon: 300 ms is the promise (measured in `make stress`)."""
+    began = time.monotonic()
+    status, headers, _ = await call(client, method, path, login)
+    assert time.monotonic() - began < 0.3 + A_BUSY_MACHINE_ADDS
+    assert (status, int(headers["Retry-After"]) >= 1) == (503, True)
 
 
 @each()
@@ -20,40 +44,117 @@ async def test_redis_that_hangs_is_never_a_logout(
     own_valkey.signal(signal.SIGSTOP)
     began = time.monotonic()
     status, headers, _ = await call(client, "GET", f"/{info.name}/mypage", login)
-    assert time.monotonic() - began < 1.5  # 0.25 s, and what a busy machine adds
+    assert time.monotonic() - began < 0.3 + A_BUSY_MACHINE_ADDS
     assert status == 200 or (status == 503 and int(headers["Retry-After"]) >= 1)
     own_valkey.signal(signal.SIGCONT)
+    await until(200, page, client, info, login)
+
+
+@in_redis
+async def test_a_dead_redis_costs_no_time(start: StartReplica, world: World, own_valkey: Valkey, info: Info) -> None:
+    client = await start("a", redis_url=own_valkey.url)
+    login = await world.login(client, info)
+    own_valkey.signal(signal.SIGSTOP)
+    await until(503, page, client, info, login)  # now the circuit is open
+    began = time.monotonic()
+    for _ in range(20):
+        assert await page(client, info, login) == 503
+        assert (await visit(client, info, login))[0] == 503
+        assert await logout(client, info, login) == 503  # a logout that cannot be made true is not acknowledged
+    assert time.monotonic() - began < 60 * 0.25 / 3, "each of them waited for Redis"
+    own_valkey.signal(signal.SIGCONT)
+    await until(200, page, client, info, login)
+
+
+@in_redis
+async def test_redis_killed_is_503_at_once_and_its_empty_successor_a_logout(
+    start: StartReplica, world: World, own_valkey: Valkey, info: Info
+) -> None:
+    """The sessions are gone with it: whoever was logged in gets a 401, never another answer, and logs in again."""
+    client = await start("a", redis_url=own_valkey.url)
+    login = await world.login(client, info)
     assert await page(client, info, login) == 200
+    own_valkey.kill()
+    for method, path in (("GET", "mypage"), ("POST", "visits"), ("POST", "logout"), ("GET", "sessions")):
+        await refused_in_time(client, method, f"/{info.name}/{path}", login)
+    status, headers, _ = await post_login(client, info, password=USERS["alice"])
+    assert (status, "Set-Cookie" in headers, "Retry-After" in headers) == (503, False, True)
+    own_valkey.start()
+    await until(401, page, client, info, login)
+    assert await page(client, info, await world.login(client, info)) == 200
 
 
-@each()
-async def test_redis_away_is_503_and_its_restart_is_noticed_at_once(
+@in_redis
+async def test_redis_that_is_full_refuses_logins_and_writes_but_nobody_who_reads(
+    start: StartReplica, world: World, own_valkey: Valkey, info: Info
+) -> None:
+    client = await start("a", redis_url=own_valkey.url)
+    login, other = await world.login(client, info), await world.login(client, info, "bob")
+    async with client_of(own_valkey) as admin:
+        await admin.config_set("maxmemory-policy", "noeviction")
+        await admin.config_set("maxmemory", "1")
+        status, headers, _ = await post_login(client, info, password=USERS["alice"])
+        assert (status, "Set-Cookie" in headers) == (503, False)
+        assert (await visit(client, info, login))[0] == 503
+        assert await page(client, info, login) == 200
+        world.clock.now += 100  # a use that ought to be noted, and cannot be
+        assert await page(client, info, login) == 200
+        assert await logout(client, info, other) == 204
+        assert await page(client, info, other) == 401
+        await admin.config_set("maxmemory", "0")
+    assert await visit(client, info, login) == (200, 1)
+
+
+@in_redis
+async def test_redis_that_is_slow_is_503_and_then_as_before(
     start: StartReplica, world: World, own_valkey: Valkey, info: Info
 ) -> None:
     client = await start("a", redis_url=own_valkey.url)
     login = await world.login(client, info)
-    own_valkey.kill()
-    before = await page(client, info, login)
-    assert before in (200, 503)
-    if Capability.LOGOUT in info.capabilities:  # a logout that cannot be made true is not acknowledged
-        assert (await call(client, "POST", f"/{info.name}/logout", login))[0] == (204 if before == 200 else 503)
-    own_valkey.start()
-    assert await page(client, info, await world.login(client, info)) == 200
+    async with client_of(own_valkey) as admin:
+        await admin.execute_command("CLIENT", "PAUSE", 1500, "ALL")
+        statuses = set()
+        async with asyncio.timeout(1.4):
+            while 503 not in statuses:
+                statuses.add(await page(client, info, login))
+        assert statuses <= {200, 503}  # 200: what was remembered, for a second at most
+    await until(200, page, client, info, login)
 
 
-async def test_a_corrupted_value_in_redis_is_a_logged_out_user(
-    replica: Client, world: World, caplog: pytest.LogCaptureFixture
+@in_redis
+@pytest.mark.parametrize(
+    "value",
+    [b"\xff", b"{}", b"[1,2,3,4]", b"null", b'[1.0,2.0,["a"],{}]', b'[9999999999,1,1.0,["",1,[]],["",""],{}]', None],
+)
+async def test_a_corrupted_or_foreign_value_is_a_logged_out_user_and_a_log_line(
+    replica: Client, world: World, info: Info, value: bytes | None, caplog: pytest.LogCaptureFixture
 ) -> None:
-    client = redis.asyncio.Redis.from_url(world.valkey.url, password="redis-pass", protocol=2)
-    async with client:
-        for info in (info for info in INFOS if info.kind is Kind.SESSION):
-            for value in (b"\xff", b"{}", b"[1,2,3,4]", b"null", b'[1.0,2.0,["a"],{}]', None):
-                login = await world.login(replica, info)
-                for key in await client.keys("*"):
-                    await client.delete(key)
-                    await (client.set(key, value) if value else client.hset(key, "a", "b"))
-                    assert await page(replica, info, login) == 401
-                    assert (await call(replica, "POST", f"/{info.name}/visits", login))[0] == 401
-                await client.flushdb()
-                assert login["Cookie"].partition("=")[2] not in caplog.text  # S15
-    assert "no session" in caplog.text
+    login = await world.login(replica, info)
+    assert await page(replica, info, login) == 200
+    async with world.redis() as client:
+        (key,) = await world.keys_in_redis()
+        (field,) = await client.hkeys(key)
+        if value is None:  # of another type altogether
+            await client.set(key, b"a text")
+        else:
+            await client.hset(key, field, value)
+        await until(401, page, replica, info, login)
+        assert (await visit(replica, info, login))[0] == 401
+        assert (await call(replica, "GET", f"/{info.name}/sessions", login))[0] == 401
+        assert await logout(replica, info, login) == 204
+    assert "logged out" in caplog.text
+    assert login["Cookie"].partition("=")[2] not in caplog.text  # S15
+    assert await page(replica, info, await world.login(replica, info)) == 200
+
+
+@each(Kind.SESSION, lacking=Capability.ANY_REPLICA)
+async def test_what_is_in_the_replicas_own_memory_needs_no_redis(
+    start: StartReplica, world: World, own_valkey: Valkey, info: Info
+) -> None:
+    client = await start("a", redis_url=own_valkey.url)
+    own_valkey.kill()
+    login = await world.login(client, info)
+    assert await page(client, info, login) == 200
+    assert await visit(client, info, login) == (200, 1)
+    assert await logout(client, info, login) == 204
+    assert await page(client, info, login) == 401
