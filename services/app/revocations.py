@@ -8,12 +8,12 @@ from typing import Any
 
 from aiohttp import web
 from redis.asyncio import Redis
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import RedisError
 
 from services.app.denylist import Denylist, Ending, read_ending
 from services.common.problems import Unavailable
 from services.common.redis_client import open_redis
-from services.common.revocations import STREAM
+from services.common.revocations import MAX_ENTRIES, STREAM
 
 log = logging.getLogger(__name__)
 
@@ -110,27 +110,27 @@ class Revocations:
             await listener(ending.subject, ending.before)
 
     async def _note_a_gap(self, redis: Redis) -> None:
-        if await self._has_gap(redis):
-            log.error("revocations: entries after %s are gone unread: earlier access tokens are denied", self._last)
-            self.denylist.deny_everybody(self._clock())
+        """Deny what cannot be judged if entries that might still matter were dropped or lost before they were read.
+
+        All that is lost was written before the first entry that is there, and means tokens that are older still.
+        """
+        if not await self._has_gap(redis):
+            return
+        first: Any = await redis.xrange(STREAM, count=1)
+        before = _written_at(first[0][0].decode()) if first else self._clock()
+        log.error("revocations: entries after %s are gone unread: access tokens of before are denied", self._last)
+        self.denylist.deny_everybody(before)
 
     async def _has_gap(self, redis: Redis) -> bool:
-        """Return whether entries that might still matter were dropped or lost before they were read."""
-        if self._matters(self._last) and not await redis.xrange(STREAM, self._last, self._last):
-            return True
-        try:
-            info: Any = await redis.xinfo_stream(STREAM)
-        except ResponseError as error:
-            if "no such key" in str(error):
-                return False
-            raise
-        gone = info["max-deleted-entry-id"].decode()
-        return _number(gone) > _number(self._last) and self._matters(gone)
+        if self._matters(self._last):
+            return not await redis.xrange(STREAM, self._last, self._last)
+        length: int = await redis.xlen(STREAM)
+        return length >= MAX_ENTRIES
 
     def _matters(self, entry_id: str) -> bool:
-        return _number(entry_id)[0] / 1000 > self._clock() - self._longest
+        return _written_at(entry_id) > self._clock() - self._longest
 
 
-def _number(entry_id: str) -> tuple[int, int]:
-    milliseconds, _, serial = entry_id.partition("-")
-    return int(milliseconds), int(serial)
+def _written_at(entry_id: str) -> float:
+    """Return the Unix time that a stream's entry id begins with."""
+    return int(entry_id.partition("-")[0]) / 1000

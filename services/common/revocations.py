@@ -18,8 +18,8 @@ goes on.
 
 Life is bounded: entries older than the longest life of what they mean are trimmed at the next write, the stream goes
 away by itself after that time without one, and above about `MAX_ENTRIES` the oldest are dropped. A reader that was away
-reads on after the last id it saw; that it missed some is known by a `max-deleted-entry-id` (XINFO STREAM) above that.
-Ids are Redis' own time, so that they go on rising after the stream went away.
+reads on after the last id it saw. It missed some if that entry is gone though it is young; one that begins, if the
+stream is as long as it may be. Ids are Redis' own time, so that they go on rising after the stream went away.
 """
 
 STREAM = "auth:revocations"

@@ -92,6 +92,8 @@ class FakeAuth:
             jwt.algorithms.OKPAlgorithm.to_jwk(self.private_key.public_key())
         ) | {"kid": KID, "use": "sig", "alg": "EdDSA"}
         self.refusal: web.Response | None = None
+        self.late = 0.0
+        """so many seconds pass between its answer and what it looked at"""
         self.jwks_fetches = 0
 
     def application(self) -> web.Application:
@@ -112,7 +114,7 @@ class FakeAuth:
             return self.problem(401, "unauthenticated")
         roles = ["admin"] if body["username"] == "root" else []
         user = {"id": f"id-of-{body['username']}", "name": body["username"], "roles": roles}
-        return web.json_response({"user": user, "checked_at": self.clock()})
+        return web.json_response({"user": user, "checked_at": self.clock() - self.late})
 
     async def login(self, request: web.Request) -> web.Response:
         name = (await request.json())["username"]
