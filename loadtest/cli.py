@@ -4,10 +4,12 @@ import asyncio
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 import click
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 
@@ -15,12 +17,16 @@ from loadtest.cluster import processes
 from loadtest.cluster.local import PATIENCE_SECONDS, STATE, LocalCluster
 from loadtest.cluster.protocol import ClusterError
 from loadtest.cluster.topology import REPOSITORY, Topology
+from loadtest.crosscheck import crosscheck as measure_by_wrk
 from loadtest.experiments import EXPERIMENTS
 from loadtest.experiments.compare import compare as measure
 from loadtest.experiments.experiment import FULL, QUICK, Experiment, WrongAnswer
 from loadtest.generator import GeneratorError
 from loadtest.progress import Bars
 from loadtest.report import write_report
+from loadtest.report.numbers import with_interval
+from loadtest.results import Figure
+from loadtest.wrk import Wrk, find_wrk
 
 REPORTS = REPOSITORY / "reports"
 
@@ -93,7 +99,7 @@ seed_option = click.option("--seed", type=int, help="Repeat the order of an earl
 @full_option
 @seed_option
 def compare(*, full: bool, seed: int | None) -> None:
-    """Measure every strategy on a cluster of its own, and write a report. About four minutes."""
+    """Measure every strategy on a cluster of its own, and write a report. About seven minutes."""
     _measure(EXPERIMENTS, full=full, seed=seed, standing=False)
 
 
@@ -108,6 +114,35 @@ def run(names: tuple[str, ...], *, standing: bool, full: bool, seed: int | None)
     if unknown := [name for name in names if name not in known]:
         raise click.UsageError(f"no experiment is called {', '.join(unknown)}; there are {', '.join(known)}")
     _measure([known[name] for name in names], full=full, seed=seed, standing=standing)
+
+
+@cli.command()
+@click.option("--rounds", default=15, show_default=True, type=click.IntRange(min=2), help="Blocks per strategy.")
+@click.option("--seconds", default=1, show_default=True, type=click.IntRange(min=1), help="Length of a block.")
+@click.option("--connections", default=32, show_default=True, type=click.IntRange(min=1), help="How many at once.")
+def crosscheck(*, rounds: int, seconds: int, connections: int) -> None:
+    """Measure CPU per request with wrk, at one replica and past nginx: do the ratios of `compare` hold? Three minutes.
+
+    wrk is not among our packages: `apt-get install wrk`, or name it by WRK_BIN.
+    """
+    wrk = Wrk(find_wrk(), connections, seconds)
+    topology = replace(Topology.from_environment(), app_replicas=1).on_free_ports()
+    with Bars(console) as bars, _own_cluster(topology, STATE / "crosscheck", bars) as cluster:
+        logs, rng = cluster.directory / "logs", np.random.default_rng()
+        found = asyncio.run(measure_by_wrk(cluster, wrk, rounds, bars, rng, logs))
+    console.print(_costs(found))
+
+
+def _costs(figures: Sequence[Figure]) -> Table:
+    """Return one row per strategy: what a request costs, and how often what another costs."""
+    ratios = {figure.strategy: figure for figure in figures if figure.metric == "cpu_ratio"}
+    table = Table("strategy", "CPU per request", "ratio", "over")
+    for cost in figures:
+        if cost.metric == "cpu_per_request":
+            ratio = ratios.get(cost.strategy)
+            beside = (with_interval(ratio), ratio.labels["over"]) if ratio else ()
+            table.add_row(cost.strategy, with_interval(cost), *beside)
+    return table
 
 
 @cli.command("list")
@@ -163,8 +198,15 @@ def _cluster(*, standing: bool, bars: Bars) -> Iterator[LocalCluster]:
             raise ClusterError("no cluster is up: `make up` starts one")
         yield cluster
         return
+    with _own_cluster(Topology.from_environment().on_free_ports(), STATE / "compare", bars) as cluster:
+        yield cluster
+
+
+@contextmanager
+def _own_cluster(topology: Topology, directory: Path, bars: Bars) -> Iterator[LocalCluster]:
+    """Yield a cluster that runs for this block only."""
     bars.start("starting a cluster of its own", 1)
-    with LocalCluster(Topology.from_environment().on_free_ports(), STATE / "compare") as cluster:
+    with LocalCluster(topology, directory) as cluster:
         bars.advance()
         yield cluster
 

@@ -1,7 +1,7 @@
 """One user's client, for experiments that count users, not requests: a browser with cookies or an app with tokens."""
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
@@ -80,6 +80,12 @@ class Client:
         """The access token that this device sends, or an empty string."""
         return self._headers.get("Authorization", "").removeprefix("Bearer ")
 
+    def credential(self, path: str) -> dict[str, str]:
+        """Return the headers that tell the server at *path* who this device is: its cookies, or its access token."""
+        cookies = self._http.cookie_jar.filter_cookies(self._base.join(URL(path)))
+        cookie = "; ".join(f"{name}={morsel.coded_value}" for name, morsel in cookies.items())
+        return self._headers | ({"Cookie": cookie} if cookie else {})
+
     async def call(
         self, method: str, path: str, json: object = None, *, form: Form | None = None, headers: Form | None = None
     ) -> Answer:
@@ -131,6 +137,11 @@ class Client:
         answer = await self.call("POST", f"/{self.strategy.name}/logout")
         self._http.cookie_jar.update_cookies(kept, self._base)
         return answer
+
+
+def control_of(strategies: Iterable[Strategy]) -> Strategy | None:
+    """Return the strategy that all others are compared with, if there is one."""
+    return next((strategy for strategy in strategies if strategy.is_control), None)
 
 
 async def register(client: Client) -> Account:

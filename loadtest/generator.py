@@ -1,7 +1,6 @@
 """The parent's side of `measure.py`: one Locust process per strategy waits, logged in, to be asked for a block."""
 
 import asyncio
-import contextlib
 import json
 import os
 import sys
@@ -13,10 +12,10 @@ from typing import Any, Self
 
 from hdrh.histogram import HdrHistogram
 
-from loadtest.cluster.protocol import Cluster, CpuReading
+from loadtest.children import end, pipes
+from loadtest.cluster.protocol import CpuReading, Metered
 from loadtest.machine import busy_seconds
 
-ROOT = Path(__file__).parent.parent
 PLUGINS = "loadtest/locustfile.py,loadtest/measure.py"
 READY_SECONDS = 90.0
 MARGIN_SECONDS = 40.0
@@ -47,6 +46,15 @@ class Block:
     """CPU seconds of everything on this machine, ourselves included."""
 
     @property
+    def total(self) -> float:
+        """Return the CPU seconds of all server tiers together."""
+        return sum(self.tiers.values())
+
+    def per_request(self, seconds: float) -> float:
+        """Return *seconds* of the window as microseconds per request."""
+        return 1e6 * seconds / self.requests
+
+    @property
     def generator_share(self) -> float:
         """Return how much of one core Locust used."""
         return self.generator_cpu / self.seconds
@@ -54,7 +62,7 @@ class Block:
     @property
     def other_share(self) -> float:
         """Return how much of one core went to neither the cluster nor Locust."""
-        return max(0.0, self.machine_busy - sum(self.tiers.values()) - self.generator_cpu) / self.seconds
+        return max(0.0, self.machine_busy - self.total - self.generator_cpu) / self.seconds
 
 
 class Generator:
@@ -74,7 +82,7 @@ class Generator:
         self._log.parent.mkdir(parents=True, exist_ok=True)
         with self._log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                *self._command, **_pipes(), stderr=log, env=_environment(), cwd=ROOT, limit=LONGEST_LINE
+                *self._command, **pipes(), stderr=log, env=_environment(), limit=LONGEST_LINE
             )
         try:
             await self._expect("ready", READY_SECONDS)
@@ -88,13 +96,16 @@ class Generator:
     ) -> None:
         await self.close()
 
-    async def run_block(self, cluster: Cluster, warmup: float, seconds: float, rate: float | None = None) -> Block:
-        """Run one block and return what it measured; *rate* in requests/s opens the loop (DESIGN §6.5)."""
+    async def run_block(self, served_by: Metered, warmup: float, seconds: float, rate: float | None = None) -> Block:
+        """Run one block and return what it measured; *rate* in requests/s opens the loop (DESIGN §6.5).
+
+        *served_by*: whose CPU it costs.
+        """
         self._ask(run={"warmup": warmup, "seconds": seconds, "rate": rate})
         await self._expect("window", warmup + MARGIN_SECONDS)
-        before, busy = cluster.cpu(), busy_seconds()
+        before, busy = served_by.cpu(), busy_seconds()
         await self._expect("end", seconds + MARGIN_SECONDS)
-        after, busy = cluster.cpu(), busy_seconds() - busy
+        after, busy = served_by.cpu(), busy_seconds() - busy
         return self._block(await self._expect("done", MARGIN_SECONDS), rate, cpu_between(before, after), busy)
 
     def _block(self, done: dict[str, Any], rate: float | None, tiers: dict[str, float], busy: float) -> Block:
@@ -113,17 +124,9 @@ class Generator:
         )
 
     async def close(self) -> None:
-        """End the process: politely by closing its stdin, then not."""
-        process = self._process
-        if process is None or process.stdin is None:
-            return
-        process.stdin.close()
-        try:
-            await asyncio.wait_for(process.wait(), 5)
-        except TimeoutError:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
+        """End the process."""
+        if self._process is not None:
+            await end(self._process)
 
     def _ask(self, **message: Any) -> None:
         if self._process is None or self._process.stdin is None:
@@ -162,10 +165,6 @@ def cpu_between(before: CpuReading, after: CpuReading) -> dict[str, float]:
         for tier, seconds in after.seconds.items()
         if tier != "loadgen"
     }
-
-
-def _pipes() -> dict[str, Any]:
-    return {"stdin": asyncio.subprocess.PIPE, "stdout": asyncio.subprocess.PIPE}
 
 
 def _environment() -> dict[str, str]:

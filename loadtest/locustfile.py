@@ -3,7 +3,7 @@
     locust -f loadtest/locustfile.py --host http://127.0.0.1:8080 [RedisUser JwtUser ...]
 
 A class is a client's behaviour: a browser with a cookie, an app with tokens, a visitor without a login. The strategies
-stand at the end of the file: **add a class there for a new one** (`two_words` is looked for as `TwoWordsUser`).
+stand at the end of the file: **add a class there for a new one** (`two-words` is looked for as `TwoWordsUser`).
 """
 
 import secrets
@@ -92,7 +92,7 @@ class ControlUser(MyPageUser):
 
 
 class SessionUser(MyPageUser):
-    """A browser: logs in at the strategy and sends back the cookie that it was given."""
+    """A browser: logs in at the strategy and sends back the cookie that it was given last."""
 
     abstract = True
 
@@ -152,3 +152,27 @@ class JwtUser(TokenUser):
     """Access tokens, verified by each replica."""
 
     strategy = "jwt"
+
+
+class RedisCachedUser(SessionUser):
+    """Sessions in Redis, which each replica remembers until Redis says that they have changed."""
+
+    strategy = "redis-cached"
+
+
+class CookieUser(SessionUser):
+    """Sessions in a sealed cookie: whatever the last answer set is sent back."""
+
+    strategy = "cookie"
+
+
+class JwtCachedUser(TokenUser):
+    """Access tokens, verified by each replica once."""
+
+    strategy = "jwt-cached"
+
+
+class JwtDenylistUser(TokenUser):
+    """Access tokens, verified by each replica and looked up among those that were revoked."""
+
+    strategy = "jwt-denylist"

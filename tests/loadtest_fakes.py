@@ -1,15 +1,20 @@
-"""A small app that speaks the contract as a load test sees it, and can be told to misbehave."""
+"""A small app that speaks the contract as a load test sees it, and can be told to misbehave; and a plan to match."""
 
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 from aiohttp import encode_basic_auth, web
 
+from loadtest.client import strategies_of
 from loadtest.cluster.protocol import CpuReading
+from loadtest.experiments.experiment import QUICK, Context, Silent
 
 
 class FakeApp:
@@ -26,6 +31,8 @@ class FakeApp:
         self.page_of_another = False
         self.logout_forgets = True
         self.refuse_access_tokens = 0
+        self.renew_cookies = False
+        self.breaks_down = False
         self.introspection_works = True
 
     def app(self) -> web.Application:
@@ -107,6 +114,8 @@ class FakeApp:
             self.stalled.set()
             self.stall_after = None
             time.sleep(0.6)  # noqa: ASYNC251 - the whole server stands still, which is the point
+        if self.breaks_down:
+            return web.Response(status=500)
         strategy = request.match_info["s"]
         name = "nobody" if strategy == "anonymous" else self.logins.get(self.key(request))
         if strategy == "jwt" and self.refuse_access_tokens:
@@ -117,7 +126,11 @@ class FakeApp:
             return web.json_response({"status": 401}, status=401, headers=headers)
         user = "somebody else" if self.page_of_another else name
         page = {"user": {"id": user, "name": user}, "strategy": strategy, "replica": "app-1"}
-        return web.json_response(page, headers=headers)
+        response = web.json_response(page, headers=headers)
+        if self.renew_cookies:
+            self.logins.pop(self.key(request))
+            response.set_cookie("session", self.credential(name))
+        return response
 
     async def visit(self, request: web.Request) -> web.Response:
         key = self.key(request)
@@ -131,13 +144,17 @@ class FakeApp:
 
 
 class FakeCluster:
-    """A cluster of one process that is not metered."""
+    """A cluster of one process, this one. *when_read* is called whenever its CPU is read."""
 
     def __init__(self, url: str) -> None:
         self.url = self.url_no_affinity = url
+        self.when_read: Callable[[], None] = lambda: None
 
     def replicas(self) -> list[str]:
         return ["app-1"]
+
+    def replica_urls(self) -> dict[str, str]:
+        return {"app-1": self.url}
 
     def kill(self, replica: str) -> None:
         """Nothing dies: whoever loses a login lost it otherwise."""
@@ -146,6 +163,7 @@ class FakeCluster:
         """It always is."""
 
     def cpu(self) -> CpuReading:
+        self.when_read()
         return CpuReading(time.monotonic(), {"app": time.process_time(), "loadgen": 99.0})
 
     def secret(self, name: str) -> str:
@@ -166,3 +184,15 @@ async def serve(fake: FakeApp) -> AsyncIterator[FakeCluster]:
         yield FakeCluster(f"http://127.0.0.1:{runner.addresses[0][1]}")
     finally:
         await runner.cleanup()
+
+
+TINY = replace(
+    QUICK, users=2, rounds=2, warmup=0.05, seconds=0.2, open_rounds=2, open_seconds=0.2, open_fraction=0.2,
+    floor_rounds=2, algorithm_rounds=2, algorithm_seconds=0.001, login_rounds=2, logins=2, token_rounds=2,
+    token_logins=3, survival_users=4, after_kill_seconds=0.0,
+)  # fmt: skip
+
+
+async def context(cluster: FakeCluster, logs: Path) -> Context:
+    """What an experiment may use, on *cluster*."""
+    return Context(cluster, await strategies_of(cluster.url), TINY, Silent(), np.random.default_rng(1), logs)

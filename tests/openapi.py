@@ -30,13 +30,13 @@ def idle_replica() -> web.Application:
     return create_app(AppSettings.model_validate(values))
 
 
-def routes_of(app: web.Application) -> set[tuple[str, str]]:
+def routes_of(app: web.Application) -> list[tuple[str, str]]:
     """Return path and method of every route, but for those that say that there is none."""
-    return {
+    return [
         (route.resource.canonical, route.method)
         for route in app.router.routes()
         if route.resource and route.method not in (hdrs.METH_HEAD, "*")
-    }
+    ]
 
 
 class Description:

@@ -23,6 +23,7 @@ from loadtest.cluster.binaries import find_binaries, versions
 from loadtest.cluster.protocol import ClusterError, CpuReading, Tier
 from loadtest.cluster.supervisor import ProcessInfo, Supervisor
 from loadtest.cluster.topology import REPOSITORY, Topology, is_free
+from loadtest.process_cpu import cpu_seconds
 
 STATE = Path(os.environ.get("STATE_DIR", REPOSITORY / ".run")).absolute()  # one directory below it per cluster
 PATIENCE_SECONDS = 25  # to stop: above every stopwaitsecs in supervisord.conf
@@ -71,6 +72,10 @@ class LocalCluster:
     def replicas(self) -> list[str]:
         """Return the names of the replicas."""
         return [info["name"] for info in self.processes() if info["group"] == "app"]
+
+    def replica_urls(self) -> dict[str, str]:
+        """Return where each replica listens, by its name."""
+        return {name: f"http://127.0.0.1:{port}" for port, name in self._replica_names().items()}
 
     def start(self) -> None:
         """Start everything and return when all of it is ready. Raises `ClusterError`; then nothing is left running."""
@@ -128,7 +133,7 @@ class LocalCluster:
         by_tier: dict[Tier, float] = defaultdict(float)
         reading_at = monotonic()
         for info in self.processes():
-            by_tier[info["group"]] += processes.cpu_seconds([info["pid"]])  # type: ignore[index]  # groups are tiers
+            by_tier[info["group"]] += cpu_seconds([info["pid"]])  # type: ignore[index]  # groups are tiers
         return CpuReading(reading_at, by_tier)
 
     def binaries(self) -> dict[str, str]:
@@ -138,8 +143,11 @@ class LocalCluster:
     def _probes(self) -> dict[int, str]:
         """Return which port to ask for `/readyz`, and whose log to show when it is silent."""
         auth = {port: f"auth-{number}" for number, port in enumerate(self.topology.auth_ports(), 1)}
-        app = {port: f"app-{number}" for number, port in enumerate(self.topology.app_ports(), 1)}
-        return auth | app | {self.topology.lb_port: "loadbalancer"}
+        return auth | self._replica_names() | {self.topology.lb_port: "loadbalancer"}
+
+    def _replica_names(self) -> dict[int, str]:
+        """Return the name of the replica that listens on each port."""
+        return {port: f"app-{number}" for number, port in enumerate(self.topology.app_ports(), 1)}
 
     def _wait_for(self, port: int, name: str, deadline: float) -> None:
         polling = tenacity.Retrying(

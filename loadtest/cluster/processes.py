@@ -1,41 +1,18 @@
-"""What the operating system says about our processes: CPU used, and which are still there."""
+"""What the operating system says about our processes: which are still there, and who listens where."""
 
-from collections.abc import Iterable
 from pathlib import Path
 
 import psutil
 
+from loadtest.process_cpu import family
+
 RUN_DIR_VARIABLE = "RUN_DIR"  # every process of a local cluster carries it in its environment
-
-
-def cpu_seconds(pids: Iterable[int]) -> float:
-    """Return the CPU seconds that *pids* and their descendants have used since they started."""
-    return sum(_own_cpu_seconds(process) for pid in pids for process in _family(pid))
-
-
-def _family(pid: int) -> list[psutil.Process]:
-    try:
-        parent = psutil.Process(pid)
-        return [parent, *parent.children(recursive=True)]
-    except psutil.NoSuchProcess:
-        return []
-
-
-def _own_cpu_seconds(process: psutil.Process) -> float:
-    """Return one process' CPU seconds: in nanoseconds' resolution on Linux (psutil's is 10 ms), else psutil's."""
-    tasks = Path(f"/proc/{process.pid}/task")
-    try:
-        nanoseconds = sum(int((task / "schedstat").read_text().split()[0]) for task in tasks.iterdir())
-    except OSError:
-        times = process.cpu_times()
-        return float(times.user + times.system)
-    return nanoseconds / 1e9
 
 
 def leftovers(state: Path) -> list[psutil.Process]:
     """Return all processes whose cluster keeps its state below *state*, whoever their parent is by now."""
     found = (process for process in psutil.process_iter() if _is_of(process, state))
-    return list(dict.fromkeys(member for process in found for member in _family(process.pid)))
+    return list(dict.fromkeys(member for process in found for member in family(process.pid)))
 
 
 def _is_of(process: psutil.Process, state: Path) -> bool:

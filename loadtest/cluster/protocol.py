@@ -19,7 +19,14 @@ class CpuReading:
     seconds: Mapping[Tier, float]
 
 
-class Cluster(Protocol):
+class Metered(Protocol):
+    """Whatever knows how much CPU it has used."""
+
+    def cpu(self) -> CpuReading:
+        """Read the operating system's accounting of every process that belongs to it, by tier."""
+
+
+class Cluster(Metered, Protocol):
     """One running deployment of all tiers. Names of replicas are those of `X-Replica`: `app-1`, `app-2`, ..."""
 
     @property
@@ -33,14 +40,17 @@ class Cluster(Protocol):
     def replicas(self) -> list[str]:
         """Names of the replicas that should be running."""
 
+    def replica_urls(self) -> Mapping[str, str]:
+        """Where each replica listens, by its name, for who wants to ask it past the load balancer.
+
+        Empty where replicas cannot be reached from here, as in containers that publish the load balancer only.
+        """
+
     def kill(self, replica: str) -> None:
         """End *replica* with SIGKILL. Its supervisor will start it again."""
 
     def wait_ready(self, seconds: float = 30) -> None:
         """Return when every service says it is ready; raise `ClusterError` with the last log lines if one does not."""
-
-    def cpu(self) -> CpuReading:
-        """Read the operating system's accounting of every process of the cluster, by tier."""
 
     def secret(self, name: str) -> str:
         """A secret of this deployment: `admin-password`, `app-client-secret`."""

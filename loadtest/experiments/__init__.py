@@ -1,11 +1,13 @@
 """Experiments: each puts one question to a cluster. A new one is a file, and a line in this table."""
 
-from loadtest.experiments import correctness, login, survival, throughput, tokens
+from loadtest.experiments import algorithms, correctness, floor, login, survival, throughput, tokens
 from loadtest.experiments.experiment import Experiment
 
 EXPERIMENTS = (
     Experiment("correctness", "Does every strategy answer as it must?", correctness.run),
     Experiment("throughput", "What does a request cost, and how many are served?", throughput.run),
+    Experiment("floor", "What does the framework cost before anything of ours runs?", floor.run),
+    Experiment("algorithms", "What do HS256, ES256, RS256 and EdDSA cost?", algorithms.run),
     Experiment("login", "What does a login cost?", login.run),
     Experiment("tokens", "What do a refresh and an introspection cost?", tokens.run),
     Experiment("survival", "Who is logged out when a replica dies?", survival.run),

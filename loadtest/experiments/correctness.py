@@ -21,7 +21,7 @@ async def run(context: Context) -> None:
 
 async def _control(context: Context, strategy: Strategy, connector: aiohttp.BaseConnector) -> int:
     async with context.client(strategy, connector) as client:
-        _is_page(strategy, await client.mypage(), None)
+        is_page(strategy, await client.mypage(), None)
     return 1
 
 
@@ -34,7 +34,7 @@ async def _login(context: Context, strategy: Strategy, connector: aiohttp.BaseCo
         _expect(strategy, "login", await client.login(account), 200)
         pages = 2 * len(context.cluster.replicas())
         for _ in range(pages):
-            _is_page(strategy, await client.mypage(), account)
+            is_page(strategy, await client.mypage(), account)
         return 3 + pages + await _visits(strategy, client) + await _logout(strategy, client)
 
 
@@ -62,7 +62,8 @@ def _expect(strategy: Strategy, what: str, answer: Answer, status: int) -> None:
         raise WrongAnswer(f"{strategy.name}: {what}: status {answer.status or 'none'}, must be {status}")
 
 
-def _is_page(strategy: Strategy, answer: Answer, account: Account | None) -> None:
+def is_page(strategy: Strategy, answer: Answer, account: Account | None) -> None:
+    """Raise `WrongAnswer` unless *answer* is *account*'s page, or with None anybody's, under *strategy*."""
     _expect(strategy, "my page", answer, 200)
     if answer.body.get("strategy") != strategy.name:
         raise WrongAnswer(f"{strategy.name}: my page is answered by strategy {answer.body.get('strategy')!r}")

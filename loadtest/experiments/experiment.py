@@ -7,7 +7,7 @@ from typing import Protocol
 
 import aiohttp
 
-from loadtest.client import Client, Strategy
+from loadtest.client import Client, Strategy, control_of
 from loadtest.cluster.protocol import Cluster
 from loadtest.intervals import Interval, Rng
 from loadtest.results import Figure
@@ -39,16 +39,23 @@ class Silent:
 
 @dataclass(frozen=True)
 class Plan:
-    """How long and how often to measure. The defaults are the quick plan."""
+    """How long (seconds) and how often to measure. The defaults are the quick plan.
+
+    Blocks are short and rounds many: what disturbs a ratio lasts longer than a block, so that for the same time twice
+    the rounds say more than twice the seconds.
+    """
 
     name: str = "quick"
     users: int = 24
-    rounds: int = 10
-    warmup: float = 0.4
-    seconds: float = 1.6
+    rounds: int = 20
+    warmup: float = 0.2
+    seconds: float = 0.6
     open_rounds: int = 5
-    open_seconds: float = 2.0
+    open_seconds: float = 1.6
     open_fraction: float = 0.5
+    floor_rounds: int = 20
+    algorithm_rounds: int = 15
+    algorithm_seconds: float = 0.02
     login_rounds: int = 6
     logins: int = 8
     token_rounds: int = 12
@@ -61,10 +68,13 @@ class Plan:
 QUICK = Plan()
 FULL = Plan(
     name="full",
-    rounds=20,
-    seconds=3.0,
-    open_rounds=12,
-    open_seconds=5.0,
+    rounds=50,
+    seconds=0.8,
+    open_rounds=8,
+    open_seconds=4.0,
+    floor_rounds=50,
+    algorithm_rounds=40,
+    algorithm_seconds=0.05,
     login_rounds=15,
     logins=12,
     survival_passes=3,
@@ -85,6 +95,10 @@ class Context:
     logs: Path
     figures: list[Figure] = field(default_factory=list)
 
+    def control(self) -> Strategy | None:
+        """Return the strategy that all others are compared with, if there is one."""
+        return control_of(self.strategies)
+
     def logins(self) -> list[Strategy]:
         """Return the strategies that one can log in to."""
         return [strategy for strategy in self.strategies if not strategy.is_control]
@@ -95,10 +109,12 @@ class Context:
 
     def add(self, experiment: str, strategy: str, metric: str, unit: str, interval: Interval, **labels: str) -> None:
         """Hand in one figure."""
-        figure = Figure(
-            experiment, strategy, metric, unit, interval.value, interval.low, interval.high, interval.n, labels
-        )
-        self.figures.append(figure)
+        self.figures.append(figure(experiment, strategy, metric, unit, interval, **labels))
+
+
+def figure(experiment: str, strategy: str, metric: str, unit: str, interval: Interval, **labels: str) -> Figure:
+    """Return *interval* as a figure."""
+    return Figure(experiment, strategy, metric, unit, interval.value, interval.low, interval.high, interval.n, labels)
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,14 @@
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import aiohttp
 
 from loadtest.client import Account, Client, Strategy, register
 from loadtest.experiments.experiment import Context, WrongAnswer
 from loadtest.generator import cpu_between
+from loadtest.interleave import interleaved
 from loadtest.intervals import mean_interval
 
 EXPERIMENT = "login"
@@ -21,16 +23,12 @@ async def run(context: Context) -> None:
     """Log in the same accounts under each strategy, strategies in random order within each round."""
     strategies = context.logins()
     context.progress.start("logins", context.plan.login_rounds * len(strategies))
-    samples: dict[str, list[Sample]] = {strategy.name: [] for strategy in strategies}
     async with aiohttp.TCPConnector() as connector:
         accounts = await _accounts(context, connector)
-        for _ in range(context.plan.login_rounds):
-            for index in context.rng.permutation(len(strategies)):
-                strategy = strategies[index]
-                samples[strategy.name].append(await _block(context, strategy, connector, accounts))
-                context.progress.advance()
-    for name, rounds in samples.items():
-        _figures(context, name, rounds)
+        blocks = {strategy.name: partial(_block, context, strategy, connector, accounts) for strategy in strategies}
+        rounds = await interleaved(blocks, context.plan.login_rounds, context.rng, context.progress.advance)
+    for name in blocks:
+        _figures(context, name, [one[name] for one in rounds])
 
 
 async def _accounts(context: Context, connector: aiohttp.BaseConnector) -> list[Account]:

@@ -5,6 +5,7 @@ An introspection (RFC 7662) is what an API asks that does not verify tokens itse
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 
 import aiohttp
 
@@ -12,6 +13,7 @@ from loadtest.client import Answer, Client, register
 from loadtest.cluster.protocol import Cluster
 from loadtest.experiments.experiment import Context, WrongAnswer
 from loadtest.generator import cpu_between
+from loadtest.interleave import interleaved
 from loadtest.intervals import mean_interval
 
 EXPERIMENT = "tokens"
@@ -31,22 +33,21 @@ async def run(context: Context) -> None:
     strategy = next((strategy for strategy in context.strategies if strategy.kind == "token"), None)
     if strategy is None:
         return
-    calls = {"refresh": _refresh, "introspection": _introspection(context.cluster)}
-    samples: dict[str, list[Sample]] = {what: [] for what in calls}
+    calls: dict[str, Call] = {"refresh": _refresh, "introspection": _introspection(context.cluster)}
     async with aiohttp.TCPConnector() as connector:
         devices = [context.client(strategy, connector) for _ in range(context.plan.token_logins)]
         try:
             await _log_in(context, devices)
             context.progress.start("refreshes and introspections", (1 + context.plan.token_rounds) * len(calls))
-            for _ in range(1 + context.plan.token_rounds):
-                for what in context.rng.permutation(list(calls)):
-                    samples[what].append(await _block(context.cluster, calls[what], devices))
-                    context.progress.advance()
+            blocks = {what: partial(_block, context.cluster, call, devices) for what, call in calls.items()}
+            _warm_up, *rounds = await interleaved(
+                blocks, 1 + context.plan.token_rounds, context.rng, context.progress.advance
+            )
         finally:
             await asyncio.gather(*(device.close() for device in devices))
-    for what, (_warm_up, *rounds) in samples.items():
-        for tier in sorted(rounds[0]):
-            cost = mean_interval([1e6 * one[tier] for one in rounds], context.rng)
+    for what in calls:
+        for tier in sorted(rounds[0][what]):
+            cost = mean_interval([1e6 * one[what][tier] for one in rounds], context.rng)
             context.add(EXPERIMENT, strategy.name, f"cpu_per_{what}", "us", cost, tier=tier)
 
 

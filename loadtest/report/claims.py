@@ -66,15 +66,11 @@ def _compare(view: View, token: str, sessions: list[str]) -> str:
 
 
 def _relation(view: View, one: str, other: str) -> str:
-    """Compare by the ratio of the two, whichever stands above the line; without one nothing is known to differ."""
-    for strategy, over, below, above in (
-        (one, other, "less than", "more than"),
-        (other, one, "more than", "less than"),
-    ):
-        ratio = view.one("cpu_ratio", strategy, tier="total", over=over)
-        if ratio and ratio.ci_low is not None and ratio.ci_high is not None:
-            return below if ratio.ci_high < 1 else above if ratio.ci_low > 1 else "about the same as"
-    return "about the same as"
+    """Compare by the ratio of the two; without one nothing is known to differ."""
+    ratio = view.ratio("cpu_ratio", one, other, tier="total")
+    if ratio is None or ratio.ci_low is None or ratio.ci_high is None or ratio.ci_low <= 1 <= ratio.ci_high:
+        return "about the same as"
+    return "less than" if ratio.value < 1 else "more than"
 
 
 CLAIMS = {

@@ -1,6 +1,6 @@
 """The headline findings, computed from the figures: no figure, no sentence."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from loadtest.report.numbers import amount, listed, number, with_interval
 from loadtest.report.view import View
@@ -11,7 +11,7 @@ def findings(view: View) -> list[str]:
     """Return one sentence per finding, most important first."""
     return [
         sentence
-        for find in (cost, logged_out, forgotten_affinity, errors, login, tokens, latency)
+        for find in (cost, floor, logged_out, forgotten_affinity, errors, login, tokens, algorithms, latency)
         for sentence in find(view)
     ]
 
@@ -22,11 +22,37 @@ def cost(view: View) -> Iterator[str]:
     if totals:
         parts = listed([f"{f.strategy} {with_interval(f)}" for f in totals])
         yield f"Server CPU per request, all tiers together: {parts}."
-    ratios = sorted(view.figures("cpu_ratio", tier="app"), key=lambda f: f.value)
+    ratios = sorted(view.figures("cpu_ratio", tier="app", over=view.control or ""), key=lambda f: f.value)
     if ratios:
-        over = ratios[0].labels.get("over", "the control")  # the app tier is compared with the control only
         parts = listed([f"{f.strategy} {_times(f)}" for f in ratios])
-        yield f"In the app tier alone, compared with {over} within each round: {parts}."
+        yield f"In the app tier alone, compared with {view.control} within each round: {parts}."
+
+
+def floor(view: View) -> Iterator[str]:
+    """What the framework costs below everything of ours."""
+    for ratio in view.figures("floor_ratio"):
+        costs = [f"{f.labels['server']} {with_interval(f)}" for f in view.figures("direct_cpu_per_request")]
+        yield (
+            f"Asked directly, a replica's page under {ratio.strategy} costs {with_interval(ratio)} the CPU of a bare "
+            f"aiohttp server that gives the same answer: {listed(costs)}."
+        )
+
+
+def algorithms(view: View) -> Iterator[str]:
+    """What the signature algorithms of tokens cost on this machine."""
+    named = {
+        "signing": view.figures("sign_cpu"),
+        "verifying": view.figures("verify_cpu", part="pyjwt"),
+        "the signature's part of that": view.figures("verify_cpu", part="signature"),
+        "size": view.figures("token_size"),
+    }
+    parts = [f"{what} {listed(_by_algorithm(figures))}" for what, figures in named.items() if figures]
+    if parts:
+        yield f"What signature algorithms of tokens cost, in CPU of one process: {'; '.join(parts)}."
+
+
+def _by_algorithm(figures: Sequence[Figure]) -> list[str]:
+    return [f"{f.labels['algorithm']} {amount(f.value, f.unit)}" for f in figures]
 
 
 def _times(ratio: Figure) -> str:

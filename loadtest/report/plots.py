@@ -1,12 +1,14 @@
 """The plots, drawn on axes that they are given. Colours are Okabe and Ito's: told apart by colour-blind readers too."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, NullLocator
 
-from loadtest.report.numbers import amount, number
+from loadtest.report.numbers import amount
 from loadtest.report.view import View
 from loadtest.results import Figure
 
@@ -20,6 +22,8 @@ TIERS = {
 }
 MARKERS = "osD^vPX*"
 SMALLEST_SHOWN = 0.002
+SIDE_BY_SIDE = 5  # names of strategies that stand beside each other without touching
+SLANTED: dict[str, Any] = {"rotation": 25, "ha": "right", "rotation_mode": "anchor"}
 
 
 def draw_cpu(axes: Axes, view: View, metric: str = "cpu_per_request") -> None:
@@ -48,13 +52,37 @@ def _stack(axes: Axes, view: View, bars: Mapping[str, tuple[str, str]]) -> None:
             axes.barh(list(bars), values, left=left, color=colour, label=tier, height=0.6)
         left = [start + value for start, value in zip(left, values, strict=True)]
     _whiskers(axes, totals, list(bars), across=True)
-    for label, total in zip(bars, totals, strict=True):
-        end = total.ci_high if total.ci_high is not None else total.value
-        axes.annotate(amount(total.value, "us"), (end, label), (6, 0), textcoords="offset points", va="center")
+    _values_beside(axes, totals, list(bars))
     axes.set_xlim(0, 1.22 * max((f.ci_high or f.value for f in totals), default=1))
     axes.xaxis.set_major_formatter(lambda value, _: amount(value, "us"))
     axes.invert_yaxis()
     _legend(axes)
+
+
+def draw_algorithms(axes: Axes, view: View) -> None:
+    """Three panels in the place of *axes*, a bar per algorithm in each: CPU to sign, CPU to verify, bytes."""
+    place = axes.get_subplotspec()
+    assert place is not None  # noqa: S101  # it came from subplots()
+    axes.remove()
+    sign, verify, size = np.asarray(place.subgridspec(1, 3).subplots(sharey=True), dtype=object)
+    _algorithm_bars(sign, view.figures("sign_cpu"), "CPU to sign", COLOURS[0])
+    _algorithm_bars(verify, view.figures("verify_cpu", part="pyjwt"), "CPU to verify", COLOURS[0])
+    signatures = view.figures("verify_cpu", part="signature")
+    names = [f.labels["algorithm"] for f in signatures]
+    verify.barh(names, [f.value for f in signatures], color=COLOURS[1], height=0.3, label="of which the signature")
+    _algorithm_bars(size, view.figures("token_size"), "size of a token", COLOURS[2])
+    sign.invert_yaxis()
+    _legend(verify)
+
+
+def _algorithm_bars(axes: Axes, figures: Sequence[Figure], what: str, colour: str) -> None:
+    names = [f.labels["algorithm"] for f in figures]
+    axes.barh(names, [f.value for f in figures], color=colour, height=0.6)
+    _whiskers(axes, figures, names, across=True)
+    _values_beside(axes, figures, names)
+    axes.set_xlim(0, 1.7 * max((f.ci_high or f.value for f in figures), default=1))
+    axes.set_xticks([])  # the values stand beside the bars
+    axes.set_xlabel(what)
 
 
 def draw_throughput(axes: Axes, view: View) -> None:
@@ -63,9 +91,7 @@ def draw_throughput(axes: Axes, view: View) -> None:
     names = [f.strategy for f in figures]
     axes.barh(names, [f.value for f in figures], color=COLOURS[0], height=0.6)
     _whiskers(axes, figures, names, across=True)
-    for figure in figures:
-        end = figure.ci_high if figure.ci_high is not None else figure.value
-        axes.annotate(number(figure.value), (end, figure.strategy), (6, 0), textcoords="offset points", va="center")
+    _values_beside(axes, [replace(f, unit="") for f in figures], names)
     axes.set_xlim(0, 1.2 * max((f.ci_high or f.value for f in figures), default=1))
     axes.set_xlabel("requests/s, closed loop, this machine")
     axes.invert_yaxis()
@@ -75,9 +101,10 @@ def draw_latency(axes: Axes, view: View) -> None:
     """Percentiles on a logarithmic scale, strategies side by side so that their intervals do not hide each other."""
     names = view.strategies("latency")
     percentiles = list(dict.fromkeys(f.labels["percentile"] for f in view.figures("latency")))
+    step = min(0.15, 0.8 / max(1, len(names)))
     for index, name in enumerate(names):
         figures = view.figures("latency", name)
-        places = [percentiles.index(f.labels["percentile"]) + (index - len(names) / 2 + 0.5) * 0.15 for f in figures]
+        places = [percentiles.index(f.labels["percentile"]) + (index - len(names) / 2 + 0.5) * step for f in figures]
         colour, marker = COLOURS[index % len(COLOURS)], MARKERS[index % len(MARKERS)]
         errors = [[e / 1000 for e in side] for side in _errors(figures)]
         values = [f.value / 1000 for f in figures]
@@ -106,7 +133,7 @@ def draw_survival(axes: Axes, view: View) -> None:
     if expected := view.one("expected_logged_out"):
         line = f"1 of {view.replicas} replicas"
         axes.axhline(expected.value, color=COLOURS[4], linestyle="--", linewidth=1.2, label=line)
-    axes.set_xticks(range(len(names)), names)
+    axes.set_xticks(range(len(names)), names, **(SLANTED if len(names) > SIDE_BY_SIDE else {}))
     axes.set_ylim(0, 105)
     axes.set_ylabel("% of users logged out")
     _legend(axes)
@@ -120,10 +147,22 @@ def _one(view: View, metric: str, strategy: str, tier: str) -> Figure:
 
 
 def _whiskers(axes: Axes, figures: Sequence[Figure], places: Sequence[Any], *, across: bool = False) -> None:
-    """Draw the intervals of bars at *places*; *across*: the bars lie."""
-    values, errors = [f.value for f in figures], _errors(figures)
-    x, y, xerr, yerr = (values, places, errors, None) if across else (places, values, None, errors)
+    """Draw the intervals, where there are any, of bars at *places*; *across*: the bars lie."""
+    known = [(f, place) for f, place in zip(figures, places, strict=True) if f.ci_low is not None]
+    if not known:
+        return
+    values, errors = [f.value for f, _ in known], _errors([f for f, _ in known])
+    at = [place for _, place in known]
+    x, y, xerr, yerr = (values, at, errors, None) if across else (at, values, None, errors)
     axes.errorbar(x, y, xerr=xerr, yerr=yerr, fmt="none", ecolor=INK, capsize=3, elinewidth=1.2)
+
+
+def _values_beside(axes: Axes, figures: Sequence[Figure], places: Sequence[Any]) -> None:
+    """Write each value behind its lying bar."""
+    for figure, place in zip(figures, places, strict=True):
+        end = figure.ci_high if figure.ci_high is not None else figure.value
+        text = amount(figure.value, figure.unit)
+        axes.annotate(text, (end, place), (6, 0), textcoords="offset points", va="center")
 
 
 def _errors(figures: Sequence[Figure]) -> list[list[float]]:

@@ -10,6 +10,7 @@ from loadtest.report import numbers
 from loadtest.report.claims import verdicts
 from loadtest.report.findings import findings
 from loadtest.report.pictures import pictures, write_summary
+from loadtest.report.promises import kept
 from loadtest.report.view import View
 from loadtest.results import Figure, Results
 
@@ -44,6 +45,7 @@ def render(view: View, template: str) -> str:
         .render(
             results=view.results,
             findings=findings(view),
+            promises=kept(view),
             verdicts=verdicts(view),
             pictures=pictures(view) if template.endswith(".html") else [],
             tables=tables(view.results.figures),

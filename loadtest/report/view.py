@@ -1,6 +1,6 @@
 """Results as a reader of the report wants to ask for them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from loadtest.results import Figure, Results
 
@@ -27,6 +27,18 @@ class View:
         """Return who has such a figure, in the order of the results."""
         return list(dict.fromkeys(f.strategy for f in self.figures(metric, **labels)))
 
+    def ratio(self, metric: str, strategy: str, over: str, **labels: str) -> Figure | None:
+        """Return the ratio of two strategies, whichever of them stands above the line in the results."""
+        if found := self.one(metric, strategy, over=over, **labels):
+            return found
+        other_way = self.one(metric, over, over=strategy, **labels)
+        return _inverse(other_way) if other_way else None
+
+    @property
+    def control(self) -> str | None:
+        """Return the strategy that the others are compared with, if the results name one."""
+        return next((name for name in self.strategies("cpu_per_request") if self.kind(name) == "control"), None)
+
     def kind(self, strategy: str) -> str:
         """Return `control`, `session`, `token`, or an empty string when the results do not say."""
         kinds = self.results.config.get("strategies")
@@ -36,3 +48,10 @@ class View:
     def replicas(self) -> str:
         """Return how many replicas there were."""
         return str(self.results.config.get("replicas", "several"))
+
+
+def _inverse(ratio: Figure) -> Figure:
+    """Return the same ratio the other way up. That is exact: ratios are averaged geometrically."""
+    low, high = (1 / bound if bound else None for bound in (ratio.ci_high, ratio.ci_low))
+    labels = ratio.labels | {"over": ratio.strategy}
+    return replace(ratio, strategy=ratio.labels["over"], value=1 / ratio.value, ci_low=low, ci_high=high, labels=labels)

@@ -26,6 +26,7 @@ from services.common.redis_client import TIMEOUT_SECONDS
 log = logging.getLogger(__name__)
 
 PING_SECONDS = 0.25  # between two signs of life, also while nobody asks
+GRACE_SECONDS = 0.02  # for an answer that was not read in time
 RETRY_SECONDS = 0.25  # between two attempts to connect
 INCOMPLETE = object()
 
@@ -121,17 +122,24 @@ class _Connection(asyncio.Protocol):
             self._transport.write(b"".join(self._unsent))
         self._unsent.clear()
 
-    def _check(self) -> None:
-        """End the connection if its oldest question has waited for too long; else look again when it might have."""
+    def _check(self, suspect: _Question | None = None) -> None:
+        """End the connection if its oldest question has waited for too long; else look again when it might have.
+
+        Whoever is overdue is looked at twice: if it was our loop that was late, the answer has arrived and is not read
+        yet.
+        """
         self._watch = None
         if not self._waiting:
             return
-        left = self._waiting[0].asked_at + TIMEOUT_SECONDS - self._loop.time()
-        if left <= 0:
+        oldest = self._waiting[0]
+        left = oldest.asked_at + TIMEOUT_SECONDS - self._loop.time()
+        if left > 0:
+            self._watch = self._loop.call_later(left, self._check)
+        elif oldest is not suspect:
+            self._watch = self._loop.call_later(GRACE_SECONDS, self._check, oldest)
+        else:
             log.warning("Redis: no answer within %g s", TIMEOUT_SECONDS)
             self.abort()
-        else:
-            self._watch = self._loop.call_later(left, self._check)
 
 
 class RedisLink:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import gc
+import itertools
 import logging
 import signal
 import socket
@@ -124,10 +125,13 @@ def add_routes(app: web.Application, routes: Iterable[web.AbstractRouteDef], gua
     *guard* may refuse a request to any of *routes* by raising. Other methods are 405, other paths 404.
     """
     around = app[ENVELOPE].around
+    by_path: dict[str, list[web.RouteDef]] = {}
     for route in (*OPERATIONS, *routes):
         assert isinstance(route, web.RouteDef)  # noqa: S101  # there are others, for files
-        area = route.path.split("/", 2)[1]
-        web.RouteDef(route.method, route.path, around(area, route.handler, guard), route.kwargs).register(app.router)
+        by_path.setdefault(route.path, []).append(route)
+    for route in itertools.chain(*by_path.values()):  # those of one path in a row become one resource
+        handler = around(route.path.split("/", 2)[1], route.handler, guard)
+        web.RouteDef(route.method, route.path, handler, route.kwargs).register(app.router)
     for resource in list(app.router.resources()):
         assert isinstance(resource, web.Resource)  # noqa: S101  # it is what routes make
         resource.add_route("*", around("unmatched", method_not_allowed, everybody))

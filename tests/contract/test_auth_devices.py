@@ -20,6 +20,7 @@ from tests.auth_service import Client, ManualClock, StartAuth, Valkey
 
 pytest_plugins = ("tests.auth_fixtures",)
 
+SESSION_SECONDS = 43_200  # the longest life of what is told of, by default
 ANN = {"username": "ann", "password": "correct horse"}
 BOB = {"username": "bob", "password": "battery staple"}
 ADMIN = {"username": "admin", "password": "the administrator's password"}
@@ -390,7 +391,8 @@ async def test_every_ending_is_published_once(auth: Client, admin: Login, clock:
     one, two, three = [await log_in(auth) for _ in range(3)]
 
     def told(kind: str, subject: str) -> dict[str, str]:
-        return {"kind": kind, "subject": subject, "before": str(clock.now), "expires": str(int(clock.now) + 311)}
+        life = 311 if kind == "family" else SESSION_SECONDS + 1
+        return {"kind": kind, "subject": subject, "before": str(clock.now), "expires": str(int(clock.now) + life)}
 
     for _ in range(2):
         await auth.post("/auth/revoke", data={"token": one.refresh_token})
@@ -398,7 +400,7 @@ async def test_every_ending_is_published_once(auth: Client, admin: Login, clock:
     assert await revocations(redis) == expected
     clock.now += 1
     await two.call("DELETE", "/auth/sessions?others=true")
-    expected.append(told("family", three.id))
+    expected += [told("family", three.id), told("sessions", one.user_id)]
     assert await revocations(redis) == expected
     clock.now += 1
     await admin.call("POST", f"/auth/admin/users/{one.user_id}/disable")
@@ -415,14 +417,24 @@ async def test_t3_reuse_is_published_too(auth: Client, clock: ManualClock, redis
     assert [fields["subject"] for fields in await revocations(redis)] == [login.id]
 
 
-async def test_what_was_published_goes_when_no_token_can_be_meant_any_more(auth: Client, redis: Redis) -> None:
+async def test_s12_a_changed_password_is_told_to_the_replicas_for_their_sessions(
+    auth: Client, clock: ManualClock, redis: Redis
+) -> None:
+    login = await log_in(auth)
+    body = {"old_password": ANN["password"], "new_password": "another one altogether"}
+    assert (await login.call("POST", "/auth/password", json=body)).status == 204
+    (entry,) = await revocations(redis)
+    assert (entry["kind"], entry["subject"], entry["before"]) == ("sessions", login.user_id, str(clock.now))
+
+
+async def test_what_was_published_goes_when_nothing_can_be_meant_any_more(auth: Client, redis: Redis) -> None:
     seconds, _ = await redis.time()
-    for age in (400, 200):
+    for age in (SESSION_SECONDS + 100, 200):
         await redis.xadd(STREAM, {"kind": "family", "subject": f"{age} s ago"}, id=f"{(seconds - age) * 1000}-0")
     login = await log_in(auth)
     await auth.post("/auth/revoke", data={"token": login.refresh_token})
     assert [fields["subject"] for fields in await revocations(redis)] == ["200 s ago", login.id]
-    assert 309 <= await redis.ttl(STREAM) <= 310
+    assert SESSION_SECONDS - 1 <= await redis.ttl(STREAM) <= SESSION_SECONDS
 
 
 async def test_logins_can_be_ended_when_redis_is_full(start_auth: StartAuth, frail_valkey: Valkey) -> None:

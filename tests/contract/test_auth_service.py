@@ -131,10 +131,12 @@ async def test_the_administrator_has_the_password_of_the_secret(auth: Client) ->
     assert jwt.decode(token, options={"verify_signature": False})["roles"] == ["admin"]
 
 
-async def test_the_app_checks_a_password_and_gets_no_tokens(auth: Client) -> None:
+async def test_the_app_checks_a_password_and_gets_no_tokens_but_s11_the_time(auth: Client, clock: ManualClock) -> None:
+    looked_at, clock.tick = clock.now, 1  # time goes on while it looks
     answer = await auth.post("/auth/password/check", json=ANN, headers=APP)
     body = await answer.json()
-    assert body == {"user": {"id": body["user"]["id"], "name": "ann", "roles": []}}
+    user = {"id": body["user"]["id"], "name": "ann", "roles": []}
+    assert body == {"user": user, "checked_at": looked_at + 1}  # the first time that was read, before the account was
     assert answer.headers["Cache-Control"] == "no-store"
 
 

@@ -8,13 +8,10 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from services.app.handlers import CATALOGUE
-from services.app.strategy import Capability
 from services.auth.application import create_app as create_auth
 from tests.auth_service import Client as AuthClient
 from tests.auth_service import StartAuth, Valkey, auth_settings
-from tests.contract.conftest import Client, StartReplica, World
-from tests.contract.conftest import Valkey as ReplicaValkey
+from tests.contract.conftest import Client
 from tests.contract.test_auth_service import ANN, APP
 from tests.openapi import Description, Recorder, idle_replica, routes_of
 
@@ -102,18 +99,6 @@ async def test_without_the_account_database_nothing_is_known(start_auth: StartAu
 async def test_what_operators_ask_is_answered(replica: Client) -> None:
     assert (await replica.get("/healthz")).status == 200
     assert (await replica.get("/metrics")).status == 200
-
-
-async def test_visits_are_503_when_they_cannot_be_counted(
-    start: StartReplica, world: World, own_valkey: ReplicaValkey
-) -> None:
-    client = await start("a", redis_url=own_valkey.url)
-    for info in idle_replica()[CATALOGUE]:
-        if {Capability.VISITS, Capability.ANY_REPLICA} <= info.capabilities:  # not in the replica's own memory
-            login = await world.login(client, info)
-            own_valkey.kill()
-            assert (await client.post(f"/{info.name}/visits", headers=login)).status == 503
-            own_valkey.start()
 
 
 async def test_no_strategy_of_that_name_is_404(replica: Client) -> None:

@@ -18,6 +18,15 @@ SHARED = [info for info in INFOS if {Capability.ATOMIC, Capability.ANY_REPLICA} 
 in_redis = pytest.mark.parametrize("info", SHARED, ids=[info.name for info in SHARED])
 """For each strategy that keeps its sessions in Redis."""
 
+CALLS = [
+    ("GET", "mypage"),
+    ("POST", "visits"),
+    ("GET", "sessions"),
+    ("DELETE", "sessions"),
+    ("DELETE", "sessions/x"),
+    ("POST", "admin/users/x/logout"),
+    ("POST", "logout"),
+]
 A_BUSY_MACHINE_ADDS = 1.0
 
 
@@ -72,10 +81,10 @@ async def test_redis_killed_is_503_at_once_and_its_empty_successor_a_logout(
 ) -> None:
     """The sessions are gone with it: whoever was logged in gets a 401, never another answer, and logs in again."""
     client = await start("a", redis_url=own_valkey.url)
-    login = await world.login(client, info)
+    login = await world.login(client, info, "root")
     assert await page(client, info, login) == 200
     own_valkey.kill()
-    for method, path in (("GET", "mypage"), ("POST", "visits"), ("POST", "logout"), ("GET", "sessions")):
+    for method, path in CALLS:
         await refused_in_time(client, method, f"/{info.name}/{path}", login)
     status, headers, _ = await post_login(client, info, password=USERS["alice"])
     assert (status, "Set-Cookie" in headers, "Retry-After" in headers) == (503, False, True)

@@ -1,24 +1,31 @@
 """The main job, in small, on a real cluster: what `make compare` does; and Locust as one would run it by hand."""
 
+import os
+import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from loadtest.cluster.local import LocalCluster
-from loadtest.cluster.topology import REPOSITORY
+from loadtest.cluster.topology import REPOSITORY, Topology
+from loadtest.crosscheck import crosscheck
 from loadtest.experiments.compare import compare
-from loadtest.experiments.experiment import Plan
+from loadtest.experiments.experiment import Plan, Silent
 from loadtest.report import write_report
+from loadtest.wrk import Wrk, find_wrk
 
 pytestmark = pytest.mark.e2e
 
 TINY = Plan(
     name="tiny", users=4, rounds=2, warmup=0.1, seconds=0.3, open_rounds=2, open_seconds=0.4, open_fraction=0.3,
-    login_rounds=2, logins=2, token_rounds=2, token_logins=8, survival_users=4, after_kill_seconds=0.5,
+    floor_rounds=2, algorithm_rounds=2, algorithm_seconds=0.002, login_rounds=2, logins=2, token_rounds=2,
+    token_logins=8, survival_users=4, after_kill_seconds=0.5,
 )  # fmt: skip
-STRATEGIES = {"anonymous", "memory", "redis", "jwt"}
+STRATEGIES = {"anonymous", "memory", "redis", "redis-cached", "cookie", "jwt", "jwt-cached", "jwt-denylist"}
 
 
 async def test_compare_has_figures_for_every_strategy_and_no_failed_answer(
@@ -32,6 +39,8 @@ async def test_compare_has_figures_for_every_strategy_and_no_failed_answer(
     assert of("throughput") == of("cpu_per_request") == of("latency") == STRATEGIES
     assert of("cpu_per_login") == of("logged_out") == STRATEGIES - {"anonymous"}
     assert of("cpu_per_refresh") == of("cpu_per_introspection") == {"jwt"}
+    assert of("floor_ratio") == of("direct_cpu_per_request") == {"anonymous"}
+    assert of("sign_cpu") == of("verify_cpu") == of("token_size") == {"machine"}
     failed = {figure.strategy: figure.value for figure in results.figures if figure.metric == "failed_answers"}
     assert failed == dict.fromkeys(STRATEGIES, 0)
     costs = [f for f in results.figures if f.metric == "cpu_per_refresh"]
@@ -39,11 +48,12 @@ async def test_compare_has_figures_for_every_strategy_and_no_failed_answer(
     results.write(tmp_path)
     page = write_report(tmp_path).read_text()
     assert all(f"{name} " in page for name in STRATEGIES)
-    assert page.count("<svg") == 6
+    assert page.count("<svg") == 7
+    assert "not measured" not in page[page.index("Promises") : page.index("Claims")]
 
 
 def test_the_locustfile_runs_by_itself(cluster: LocalCluster) -> None:
-    command = "-m locust -f loadtest/locustfile.py --headless -u 4 -r 4 -t 3s --only-summary --host"
+    command = "-m locust -f loadtest/locustfile.py --headless -u 8 -r 8 -t 3s --only-summary --host"
     done = subprocess.run(
         [sys.executable, *command.split(), cluster.url], cwd=REPOSITORY, capture_output=True, text=True, timeout=60
     )
@@ -52,3 +62,13 @@ def test_the_locustfile_runs_by_itself(cluster: LocalCluster) -> None:
     assert "Error report" not in output
     for strategy in STRATEGIES:
         assert f"/{strategy}/mypage" in output
+
+
+@pytest.mark.skipif(not shutil.which(os.environ.get("WRK_BIN", "wrk")), reason="wrk is no package of ours")
+async def test_wrk_has_a_cost_for_every_strategy_and_for_a_bare_server(tmp_path: Path) -> None:
+    wrk, topology = Wrk(find_wrk(), connections=4, seconds=1), replace(Topology.from_environment(), app_replicas=1)
+    with LocalCluster(topology.on_free_ports(), tmp_path / "state") as cluster:
+        found = await crosscheck(cluster, wrk, 1, Silent(), np.random.default_rng(1), tmp_path)
+    costs = {figure.strategy: figure.value for figure in found if figure.metric == "cpu_per_request"}
+    assert costs.keys() == STRATEGIES | {"bare server"}
+    assert costs["bare server"] < sum(costs.values()) / len(costs)

@@ -7,11 +7,14 @@ import pytest
 from services.app.settings import AppSettings
 from services.common.settings import read_settings
 
+KEY = "A" * 43 + "="
+
 
 @pytest.fixture
 def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
     for name in ("redis-password", "app-client-secret"):
         (tmp_path / name).write_text(f"the {name}")
+    (tmp_path / "cookie-keys").write_text(KEY)
     for name, value in {
         "SECRETS_DIR": str(tmp_path),
         "PORT": "8101",
@@ -45,9 +48,36 @@ def test_auth_may_have_several_processes(environment: pytest.MonkeyPatch) -> Non
         ("AUTH_URL", "http://a,"),
         ("SESSION_IDLE_SECONDS", "0"),
         ("SESSION_IDLE_SECONDS", "99999"),
+        ("SESSION_LIMIT", "0"),
+        ("SESSION_LIMIT_POLICY", "none"),
+        ("DENYLIST_MAX_STALE_SECONDS", "1"),
+        ("REDIS_URL", "rediss://127.0.0.1:8070/0"),
     ],
 )
 def test_nonsense_stops_the_start(environment: pytest.MonkeyPatch, name: str, value: str) -> None:
     environment.setenv(name, value)
     with pytest.raises(SystemExit, match="setting"):
         read_settings(AppSettings)
+
+
+@pytest.mark.parametrize(
+    ("keys", "wrong"), [("", 1), ("short", 1), (f"{KEY},", 2), (f"{KEY},{KEY[:-1]}", 2), (f"{KEY};{KEY}", 1)]
+)
+def test_a_cookie_key_that_is_none_stops_the_start_and_is_not_shown(
+    environment: pytest.MonkeyPatch, tmp_path: Path, keys: str, wrong: int
+) -> None:
+    (tmp_path / "cookie-keys").write_text(keys)
+    with pytest.raises(SystemExit, match=f"setting cookie-keys: .*key {wrong} is no Fernet key") as refusal:
+        read_settings(AppSettings)
+    assert KEY not in str(refusal.value)
+
+
+def test_without_cookie_keys_there_is_no_start(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "cookie-keys").unlink()
+    with pytest.raises(SystemExit, match="setting cookie-keys"):
+        read_settings(AppSettings)
+
+
+def test_cookie_keys_may_stand_on_a_line_with_spaces(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "cookie-keys").write_text(f"{KEY}, {KEY}\n")
+    read_settings(AppSettings)

@@ -27,7 +27,7 @@ async def redis(auth_valkey: Valkey) -> AsyncIterator[Redis]:
 
 @pytest.fixture
 def families(redis: Redis) -> FamilyStore:
-    return FamilyStore(redis, revocation_seconds=310)
+    return FamilyStore(redis, token_seconds=310, session_seconds=3600)
 
 
 async def test_a_family_is_read_as_it_was_written(families: FamilyStore) -> None:

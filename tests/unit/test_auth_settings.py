@@ -103,6 +103,7 @@ def test_j13_a_weak_shared_secret_stops_the_start(
         (secrets_dir / "token-signing-secret").write_text(secret)
     read_settings(AuthSettings)  # nobody uses it
     monkeypatch.setenv("AUTH_ALGORITHM", "HS256")
+    (secrets_dir / "cookie-keys").write_text("A" * 43 + "=")
     for kind in (AuthSettings, AppSettings):
         monkeypatch.setenv("AUTH_URL", "http://127.0.0.1:8091")
         line = refusal(kind).partition("\n")[0]

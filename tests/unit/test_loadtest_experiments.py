@@ -1,26 +1,15 @@
 """Experiments against a small server in this process."""
 
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from loadtest.client import Account, strategies_of
-from loadtest.cluster.protocol import CpuReading
+from loadtest.client import Account
 from loadtest.experiments import EXPERIMENTS, correctness, login, survival, throughput, tokens
 from loadtest.experiments.compare import compare
-from loadtest.experiments.experiment import QUICK, Context, Silent, WrongAnswer
-from tests.loadtest_fakes import FakeApp, FakeCluster, serve
-
-TINY = replace(
-    QUICK, users=2, rounds=2, warmup=0.05, seconds=0.2, open_rounds=2, open_seconds=0.2, open_fraction=0.2,
-    login_rounds=2, logins=2, token_rounds=2, token_logins=3, survival_users=4, after_kill_seconds=0.0,
-)  # fmt: skip
-
-
-async def context(cluster: FakeCluster, tmp_path: Path) -> Context:
-    return Context(cluster, await strategies_of(cluster.url), TINY, Silent(), np.random.default_rng(1), tmp_path)
+from loadtest.experiments.experiment import WrongAnswer
+from tests.loadtest_fakes import TINY, FakeApp, context, serve
 
 
 async def test_right_answers_are_counted(tmp_path: Path) -> None:
@@ -105,6 +94,8 @@ async def test_compare_measures_everything_and_audits_it(tmp_path: Path) -> None
         "latency",
         "logged_out",
         "cpu_per_refresh",
+        "floor_ratio",
+        "verify_cpu",
     }
     assert results.config["seed"] == 5
     assert results.config["strategies"] == {"anonymous": "control", "memory": "session", "jwt": "token"}
@@ -115,13 +106,7 @@ async def test_compare_measures_everything_and_audits_it(tmp_path: Path) -> None
 async def test_timings_of_a_strategy_with_wrong_answers_are_refused(tmp_path: Path) -> None:
     fake = FakeApp()
     async with serve(fake) as cluster:
-        reading = cluster.cpu()
-
-        def break_it() -> CpuReading:
-            fake.page_of_another = True
-            return reading
-
-        cluster.cpu = break_it  # type: ignore[method-assign]
+        cluster.when_read = partial(setattr, fake, "page_of_another", True)
         found = await context(cluster, tmp_path)
         await throughput.run(found)
     metrics = {figure.metric for figure in found.figures if figure.strategy == "memory"}
@@ -130,6 +115,16 @@ async def test_timings_of_a_strategy_with_wrong_answers_are_refused(tmp_path: Pa
     assert failed.value > 0
     assert failed.labels == {"example": "another user's page"}
     assert not [figure for figure in found.figures if figure.metric in ("cpu_ratio", "null_ratio")]
+
+
+async def test_every_pair_has_a_ratio_and_the_control_stands_below_the_line(tmp_path: Path) -> None:
+    async with serve(FakeApp()) as cluster:
+        found = await context(cluster, tmp_path)
+        found.strategies = [*found.strategies[1:], found.strategies[0]]  # wherever the table has the control
+        await throughput.run(found)
+    ratios = [(f.labels["tier"], f.strategy, f.labels["over"]) for f in found.figures if f.metric == "cpu_ratio"]
+    pairs = {("memory", "anonymous"), ("jwt", "anonymous"), ("jwt", "memory")}
+    assert sorted(ratios) == sorted((tier, *pair) for tier in ("app", "total") for pair in pairs)
 
 
 def test_every_experiment_has_a_name_of_its_own_and_a_question() -> None:

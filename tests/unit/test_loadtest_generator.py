@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from loadtest.cluster.protocol import CpuReading
 from loadtest.generator import Generator, GeneratorError, user_class
 from tests.loadtest_fakes import FakeApp, serve
 
@@ -75,6 +76,30 @@ async def test_a_token_client_refreshes_when_it_is_refused_and_tries_once_more(t
     assert block.failed <= 1
 
 
+async def test_a_browser_sends_back_the_cookie_that_it_was_given_last(tmp_path: Path) -> None:
+    fake = FakeApp()
+    fake.renew_cookies = True  # with each page, and the one before is dead
+    async with serve(fake) as cluster, Generator("cookie", cluster.url, 2, tmp_path / "log") as generator:
+        block = await generator.run_block(cluster, 0.1, 0.3)
+    assert block.requests > 4
+    assert block.failed == 0
+
+
+async def test_the_load_is_still_on_when_the_cpu_is_read_at_the_window_s_end(tmp_path: Path) -> None:
+    fake = FakeApp()
+    pages: list[int] = []
+
+    class Metered:
+        def cpu(self) -> CpuReading:
+            pages.append(fake.pages)
+            return CpuReading(0.0, {})
+
+    async with serve(fake) as cluster, Generator("anonymous", cluster.url, 2, tmp_path / "log") as generator:
+        await generator.run_block(Metered(), 0.1, 0.3)
+    _at_the_begin, at_the_end = pages
+    assert fake.pages - at_the_end > 10  # far more than those that were on their way
+
+
 async def test_no_login_is_an_error_that_says_why_and_no_secret(tmp_path: Path) -> None:
     fake = FakeApp()
     fake.accounts = Forgetful()
@@ -101,7 +126,7 @@ async def test_closing_stdin_ends_the_process(tmp_path: Path) -> None:
 
 
 def test_names_of_strategies_become_names_of_classes() -> None:
-    assert [user_class(name) for name in ("jwt", "jwt_cookie", "a-b")] == ["JwtUser", "JwtCookieUser", "ABUser"]
+    assert [user_class(name) for name in ("jwt", "redis-cached", "a_b")] == ["JwtUser", "RedisCachedUser", "ABUser"]
 
 
 class Forgetful(dict[str, str]):

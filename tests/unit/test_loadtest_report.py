@@ -11,6 +11,7 @@ from loadtest.report import write_report
 from loadtest.report.claims import NOT_MEASURED, verdicts
 from loadtest.report.findings import findings
 from loadtest.report.numbers import amount, number
+from loadtest.report.promises import kept, verdict
 from loadtest.report.view import View
 from loadtest.results import Figure, Results
 
@@ -34,7 +35,23 @@ def small(*, warning: str = "") -> Results:
     figures.append(
         Figure("throughput", "jwt", "cpu_ratio", "ratio", 1.75, 1.7, 1.8, 8, {"tier": "app", "over": "anonymous"})
     )
-    figures.append(Figure("throughput", "memory", "cpu_ratio", "ratio", 1.01, 0.98, 1.05, 8, {"tier": "app"}))
+    for name, over, value in (("memory", "anonymous", 1.01), ("jwt", "redis", 0.77)):
+        pair = {"tier": "app", "over": over}
+        figures.append(Figure("throughput", name, "cpu_ratio", "ratio", value, value - 0.03, value + 0.04, 8, pair))
+    figures.append(
+        Figure("floor", "anonymous", "floor_ratio", "ratio", 1.36, 1.3, 1.42, 8, {"over": "bare server"}),
+    )
+    for server, value in (("replica", 68.0), ("bare", 50.0)):
+        figures.append(
+            Figure("floor", "anonymous", "direct_cpu_per_request", "us", value, None, None, 8, {"server": server})
+        )
+    for algorithm, value in (("HS256", 40.0), ("RS256", 2100.0)):
+        labels = {"algorithm": algorithm}
+        figures.append(Figure("algorithms", "machine", "sign_cpu", "us", value, value - 1, value + 1, 8, labels))
+        figures.append(Figure("algorithms", "machine", "token_size", "B", value + 400, labels=labels))
+        for part, share in (("signature", 0.5), ("pyjwt", 1.5)):
+            one = labels | {"part": part}
+            figures.append(Figure("algorithms", "machine", "verify_cpu", "us", share * value, None, None, 8, one))
     for over, value in (("memory", 1.29), ("redis", 0.82)):
         pair = {"tier": "total", "over": over}
         figures.append(Figure("throughput", "jwt", "cpu_ratio", "ratio", value, value - 0.1, value + 0.1, 8, pair))
@@ -78,7 +95,7 @@ def test_the_report_is_complete(tmp_path: Path) -> None:
         assert "1.31.3" in text
         assert NOT_MEASURED in text
         assert "C12" in text
-    assert page.count("<svg") == 5
+    assert page.count("<svg") == 6
 
 
 def test_the_html_page_loads_nothing_and_describes_its_pictures(tmp_path: Path) -> None:
@@ -90,7 +107,7 @@ def test_the_html_page_loads_nothing_and_describes_its_pictures(tmp_path: Path) 
     assert [value for value in loading if not value.startswith("#")] == []
     ids = [value for _, name, value in elements.attributes if name == "id"]
     labelled = [value for tag, name, value in elements.attributes if tag == "svg" and name == "aria-labelledby"]
-    assert len(labelled) == 5
+    assert len(labelled) == 6
     assert len(ids) == len(set(ids))
     assert all(part in ids for value in labelled for part in value.split())
 
@@ -133,6 +150,9 @@ def test_findings_say_what_the_figures_say() -> None:
     text = " ".join(findings(View(small())))
     assert "jwt 1.75 times the CPU" in text
     assert "memory no measurable difference" in text
+    assert "jwt 0.770 times" not in text  # the control is what all are compared with
+    assert "under anonymous costs 1.36 times (1.30 to 1.42 times) the CPU of a bare" in text
+    assert "signing HS256 40 µs and RS256 2.10 ms; verifying HS256 60 µs and RS256 3.15 ms" in text
     assert "a refresh 900 µs (891 to 909 µs), as much as 10 pages; an introspection 450 µs" in text
     assert "memory: 33 % (25 to 41 %) of 120" in text
     assert "logged nobody out under redis (0 of 120; at most 8 %) and jwt" in text
@@ -152,6 +172,47 @@ def test_c7_takes_an_interval_that_contains_one_for_no_difference() -> None:
             results.figures[index] = replace(figure, ci_low=0.9, ci_high=1.6)
     rows = {row.claim: row.verdict for row in verdicts(View(results))}
     assert rows["C7"].startswith("jwt costs about the same as memory and redis")
+
+
+def test_a_ratio_is_found_whichever_way_up_it_was_measured() -> None:
+    view = View(small())
+    there = view.ratio("cpu_ratio", "jwt", "redis", tier="app")
+    back = view.ratio("cpu_ratio", "redis", "jwt", tier="app")
+    assert there
+    assert back
+    assert (back.strategy, back.labels) == ("redis", {"tier": "app", "over": "jwt"})
+    assert back.value == pytest.approx(1 / 0.77)
+    assert back.ci_low == pytest.approx(1 / 0.81)
+    assert back.ci_high == pytest.approx(1 / 0.74)
+    assert view.ratio("cpu_ratio", "redis", "memory", tier="app") is None
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "said"),
+    [
+        (1.0, 1.2, "kept"),
+        (1.3, 1.4, "not kept"),
+        (1.1, 1.3, "not decidable"),
+        (1.1, 1.25, "not decidable"),
+        (1.25, 1.3, "not decidable"),
+        (None, None, "not decidable"),
+    ],
+)
+def test_a_promise_is_kept_or_broken_only_by_a_whole_interval(low: float | None, high: float | None, said: str) -> None:
+    assert verdict(Figure("e", "s", "cpu_ratio", "ratio", 1.2, low, high), limit=1.25) == said
+
+
+def test_every_promise_has_a_row_that_says_what_this_run_says(tmp_path: Path) -> None:
+    rows = {row.promise: row for row in kept(View(small()))}
+    assert rows["anonymous over bare server"].verdict == "not decidable"
+    assert rows["memory over anonymous"].verdict == "kept"
+    assert rows["memory over anonymous"].measured == "1.01 times (0.980 to 1.05 times)"
+    assert rows["redis over anonymous"].verdict == "not measured"
+    assert {*rows} >= {f"{name} over anonymous" for name in ("redis-cached", "jwt-cached")} | {"jwt-denylist over jwt"}
+    for text in written(small(), tmp_path):
+        assert text.index("Promises") < text.index("Claims")
+        assert "not measured" in text
+        assert "4.1 (stock RedisStorage)" in text
 
 
 @pytest.mark.parametrize(

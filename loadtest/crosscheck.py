@@ -1,0 +1,78 @@
+"""Ratios of CPU per request by other instruments: wrk instead of Locust, one replica, nothing in front of it."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from functools import partial
+from pathlib import Path
+
+import aiohttp
+
+from loadtest.bare_process import NAME, BareServer
+from loadtest.client import Client, Strategy, control_of, register, strategies_of
+from loadtest.cluster.protocol import Cluster, ClusterError, Metered
+from loadtest.experiments.correctness import is_page
+from loadtest.experiments.experiment import Progress, WrongAnswer, figure
+from loadtest.generator import cpu_between
+from loadtest.interleave import interleaved
+from loadtest.intervals import Rng, mean_interval, ratio_interval
+from loadtest.results import Figure
+from loadtest.wrk import Wrk
+
+CROSSCHECK = "crosscheck"
+
+
+async def crosscheck(cluster: Cluster, wrk: Wrk, rounds: int, progress: Progress, rng: Rng, logs: Path) -> list[Figure]:
+    """Measure the one replica of *cluster* under every strategy, and a bare server, in turns; a first round warms up.
+
+    Raises `ClusterError` unless there is one replica, which can be reached, and a control; `GeneratorError` and
+    `WrongAnswer` for any answer that is not good.
+    """
+    strategies = await strategies_of(cluster.url)
+    control, urls = control_of(strategies), list(cluster.replica_urls().values())
+    if len(urls) != 1 or control is None:
+        raise ClusterError("a cross-check needs a control, and exactly one replica that can be reached from here")
+    async with AsyncExitStack() as stack:
+        connector = await stack.enter_async_context(aiohttp.TCPConnector())
+        page = f"/{control.name}/mypage"
+        bare = await stack.enter_async_context(await BareServer.like(urls[0] + page, logs / "bare-server.log"))
+        blocks = {NAME: partial(_cost, bare, wrk, bare.url + page, {})}
+        blocks |= {one.name: partial(_strategy, cluster, urls[0], wrk, one, connector) for one in strategies}
+        progress.start("wrk at one replica", (1 + rounds) * len(blocks))
+        _warm_up, *measured = await interleaved(blocks, 1 + rounds, rng, progress.advance)
+    return figures(measured, control.name, rng)
+
+
+def figures(measured: Sequence[Mapping[str, float]], control: str, rng: Rng) -> list[Figure]:
+    """Return costs, and ratios within rounds: of strategies to the control, of the control to the bare server.
+
+    *measured*: CPU microseconds per request, round by round.
+    """
+    samples = {name: [one[name] for one in measured] for name in measured[0]}
+    below = dict.fromkeys(samples, control) | {control: NAME}
+    found = []
+    for name, costs in samples.items():
+        found.append(figure(CROSSCHECK, name, "cpu_per_request", "us", mean_interval(costs, rng)))
+        if name != NAME:
+            ratio = ratio_interval(costs, samples[below[name]], rng)
+            found.append(figure(CROSSCHECK, name, "cpu_ratio", "ratio", ratio, over=below[name]))
+    return found
+
+
+async def _strategy(
+    cluster: Cluster, replica: str, wrk: Wrk, strategy: Strategy, connector: aiohttp.BaseConnector
+) -> float:
+    """Log in anew through the load balancer, so that no token grows old, and ask the replica itself for the page."""
+    path = f"/{strategy.name}/mypage"
+    async with Client(cluster.url, strategy, connector) as device:
+        account = None if strategy.is_control else await register(device)
+        if account and (await device.login(account)).status != 200:
+            raise WrongAnswer(f"{strategy.name}: login failed")
+        is_page(strategy, await device.mypage(), account)
+        return await _cost(cluster, wrk, replica + path, device.credential(path))
+
+
+async def _cost(served_by: Metered, wrk: Wrk, url: str, headers: Mapping[str, str]) -> float:
+    """Return the app tier's CPU microseconds per request."""
+    before = served_by.cpu()
+    requests = await wrk.run(url, headers)
+    return 1e6 * cpu_between(before, served_by.cpu())["app"] / requests

@@ -1,0 +1,212 @@
+"""The link to Redis, against a server that answers what and when the test says."""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from aiohttp import web
+from redis.exceptions import ResponseError
+
+from services.app import redis_link
+from services.app.redis_link import RedisLink
+from services.common.problems import Unavailable
+
+OK, PONG = b"+OK\r\n", b"+PONG\r\n"
+
+
+class Server:
+    """Introduces itself as Redis does, answers PING while it *lives*, and lets the test answer all else."""
+
+    def __init__(self) -> None:
+        self.lives = True
+        self.reads: list[bytes] = []
+        self.connections = 0
+        self.port = 0
+        self.writer: asyncio.StreamWriter | None = None
+        self.hello = b"%1\r\n$5\r\nproto\r\n:3\r\n"
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        self.writer = writer
+        answers = {b"HELLO": self.hello, b"SELECT": OK, b"PING": PONG}
+        with contextlib.suppress(ConnectionError):
+            while data := await reader.read(65536):
+                self.reads += [b"*" + part for part in data.split(b"*")[1:]]
+                if self.lives:
+                    writer.write(b"".join(answer * data.count(word) for word, answer in answers.items()))
+        writer.close()
+
+    def say(self, data: bytes) -> None:
+        assert self.writer
+        self.writer.write(data)
+
+    async def has(self, word: bytes, count: int = 1) -> None:
+        async with asyncio.timeout(5):
+            while sum(word in read for read in self.reads) < count:  # noqa: ASYNC110  # the server tells nobody
+                await asyncio.sleep(0)
+
+
+@asynccontextmanager
+async def serving(fake: Server) -> AsyncIterator[Server]:
+    listener = await asyncio.start_server(fake.serve, "127.0.0.1", 0)
+    fake.port = listener.sockets[0].getsockname()[1]
+    yield fake
+    listener.close()
+    await asyncio.sleep(0.01)  # the last connections close
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[Server]:
+    async with serving(Server()) as fake:
+        yield fake
+
+
+@asynccontextmanager
+async def linked(server: Server) -> AsyncIterator[RedisLink]:
+    link = RedisLink(f"redis://127.0.0.1:{server.port}/2", "secret")
+    life = link.kept(web.Application())
+    await anext(life)
+    if link.up:  # the first sign of life is asked for at once; what a test says shall not come before its answer
+        await server.has(b"PING")
+        asked = link.confirmed_at
+        while link.confirmed_at == asked:  # noqa: ASYNC110  # it tells nobody
+            await asyncio.sleep(0)
+    try:
+        yield link
+    finally:
+        async for _ in life:
+            raise AssertionError
+
+
+async def test_it_introduces_itself_and_chooses_its_database(server: Server) -> None:
+    async with linked(server) as link:
+        assert link.up
+        assert await link.missing() is None
+        assert b"HELLO" in server.reads[0]
+        assert b"secret" in server.reads[0]
+        assert server.reads[1] == b"*2\r\n$6\r\nSELECT\r\n$1\r\n2\r\n"
+
+
+async def test_the_questions_of_a_turn_go_in_one_piece_and_answers_come_in_order(server: Server) -> None:
+    async with linked(server) as link:
+        before = len(server.reads)
+        futures = [link.ask("GET", f"key{n}") for n in range(5)]
+        transport = link._connection._transport  # type: ignore[union-attr]
+        assert transport
+        written = []
+        transport.write, write = lambda data: (written.append(data), write(data)), transport.write  # type: ignore[assignment, method-assign]
+        await server.has(b"key4")
+        assert len(written) == 1
+        assert len(server.reads) >= before + 5
+        server.say(b"$1\r\n0\r\n$1\r\n1\r\n_\r\n")
+        assert [await one for one in futures[:3]] == [b"0", b"1", None]
+        server.say(b"$1\r\n")  # half an answer
+        server.say(b"3\r\n-WRONGTYPE that is another\r\n")
+        assert await futures[3] == b"3"
+        with pytest.raises(ResponseError, match="WRONGTYPE"):
+            await futures[4]
+
+
+async def test_an_answer_is_dealt_with_before_what_was_said_after_it(server: Server) -> None:
+    async with linked(server) as link:
+        seen: list[Any] = []
+        link.on_push = seen.append
+        future = link.ask("GET", "key", on_answer=seen.append)
+        await server.has(b"GET")
+        server.say(b"$3\r\nold\r\n>2\r\n$10\r\ninvalidate\r\n*1\r\n$3\r\nkey\r\n")
+        assert await future == b"old"
+        assert seen == [b"old", [b"invalidate", [b"key"]]]
+
+
+async def test_a_question_whose_asker_went_away_keeps_its_place(server: Server) -> None:
+    async with linked(server) as link:
+        gone, here = link.ask("GET", "a"), link.ask("GET", "b")
+        gone.cancel()
+        await server.has(b"GET", 2)
+        server.say(b"$1\r\na\r\n$1\r\nb\r\n")
+        assert await here == b"b"
+
+
+async def test_silence_opens_the_circuit_and_then_nobody_waits(
+    server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    lost: list[bool] = []
+    async with linked(server) as link:
+        link.on_lost = lambda: lost.append(True)
+        server.lives = False
+        began = time.monotonic()
+        with pytest.raises(ConnectionError):
+            await link.ask("GET", "key")
+        assert time.monotonic() - began > 0.2
+        assert not link.up
+        assert lost == [True]
+        for _ in range(100):
+            with pytest.raises(Unavailable):
+                link.ask("GET", "key")
+        server.lives = True
+        async with asyncio.timeout(5):
+            while not link.up:  # noqa: ASYNC110  # it tells nobody
+                await asyncio.sleep(0.01)
+        assert server.connections >= 2
+    assert "no answer within" in caplog.text
+
+
+async def test_silence_is_noticed_even_if_nobody_asks(server: Server) -> None:
+    async with linked(server) as link:
+        server.lives = False
+        async with asyncio.timeout(5):
+            while link.up:  # noqa: ASYNC110  # it tells nobody
+                await asyncio.sleep(0.01)
+
+
+async def test_a_loop_of_ours_that_was_late_is_not_held_against_redis(server: Server) -> None:
+    async with linked(server) as link:
+        future = link.ask("GET", "key")
+        await server.has(b"GET")
+        server.say(b"$1\r\n1\r\n")
+        time.sleep(redis_link.TIMEOUT_SECONDS + 0.1)  # noqa: ASYNC251  # the whole process stands still
+        assert await future == b"1"
+        assert link.up
+
+
+async def test_a_connection_that_breaks_is_made_again(server: Server) -> None:
+    async with linked(server) as link:
+        future = link.ask("GET", "key")
+        await server.has(b"GET")
+        assert server.writer
+        server.writer.close()
+        with pytest.raises(ConnectionError):
+            await future
+        async with asyncio.timeout(5):
+            while not link.up:  # noqa: ASYNC110  # it tells nobody
+                await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("nonsense", [b"HTTP/1.1 400 Bad Request\r\n", b"+nobody asked\r\n"])
+async def test_what_redis_would_never_say_ends_the_connection(
+    server: Server, nonsense: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with linked(server):
+        first = server.connections
+        server.say(nonsense)
+        async with asyncio.timeout(5):
+            while server.connections == first:  # noqa: ASYNC110  # it tells nobody
+                await asyncio.sleep(0.01)
+    assert "an answer that is none" in caplog.text
+
+
+async def test_a_wrong_password_is_told_once_and_nothing_is_up(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING)
+    fake = Server()
+    fake.hello = b"-WRONGPASS invalid username-password pair\r\n"
+    async with serving(fake), linked(fake) as link:
+        assert not link.up
+        assert await link.missing() == "Redis has not answered yet"
+        await fake.has(b"HELLO", 3)
+    assert caplog.text.count("WRONGPASS") == 1
+    assert "secret" not in caplog.text
