@@ -6,6 +6,7 @@ that the second way (`removed_keys`) tells of, and for a bounded time: what we c
 """
 
 import asyncio
+import functools
 import json
 import logging
 import time
@@ -38,8 +39,9 @@ async def none_removed() -> frozenset[str]:
     return frozenset()
 
 
-def load_keys(document: bytes) -> dict[str, jwt.PyJWK]:
-    """Return the signing keys of a JWK Set by key id, prepared for use.
+@functools.lru_cache(maxsize=4)
+def load_keys(document: bytes) -> Mapping[str, jwt.PyJWK]:
+    """Return the signing keys of a JWK Set by key id, prepared for use: the same objects for the same text.
 
     Keys for other uses and of unknown algorithms are left out. Raises ValueError if the set is malformed or has
     private, symmetric or weak keys, two keys with one id, an id that is not the key's thumbprint, or no signing key.

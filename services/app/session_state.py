@@ -80,18 +80,19 @@ class Key(NamedTuple):
 
 def owner_of(user_id: str) -> str:
     """Return what stands for a user: all of his sessions are kept under it."""
-    return _base64url(hashlib.sha256(user_id.encode()).digest()[:16])
+    return _hashed(user_id)
 
 
 def new_cookie(user_id: str) -> str:
     """Return a new cookie's value: whose session it is, and 256 bits that nobody can guess."""
-    return owner_of(user_id) + _base64url(secrets.token_bytes(SECRET_BYTES))
+    return owner_of(user_id) + secrets.token_urlsafe(SECRET_BYTES)
 
 
 def key_of(cookie: str) -> Key:
     """Return where the session of *cookie* is kept. The store has its hash only: who reads it cannot log in."""
-    return Key(cookie[:OWNER], _base64url(hashlib.sha256(cookie.encode()).digest()[:16]))
+    return Key(cookie[:OWNER], _hashed(cookie))
 
 
-def _base64url(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+def _hashed(text: str) -> str:
+    """Return 128 bits as 22 characters of base64url."""
+    return base64.urlsafe_b64encode(hashlib.blake2b(text.encode(), digest_size=16).digest())[:OWNER].decode()

@@ -8,6 +8,7 @@ from typing import Any
 from aiohttp import web
 
 from services.app.denylist import Denylist
+from services.app.device_names import short
 from services.app.parts import Parts
 from services.app.session_cookie import SessionCookie
 from services.app.session_state import OWNER, SECRET, Key, Lifetimes, State
@@ -46,7 +47,7 @@ class SessionStrategy:
     async def login(self, request: web.Request, response: web.Response, login: Authenticated) -> None:
         """Begin a session with a new id."""
         session = await self._storage.new_session()
-        session.update({"user": login.user, "device": device_of(request), "created": login.at})
+        session.update({"user": login.user, "device": short(device_of(request)), "created": login.at})
         await self._storage.save_session(request, response, session)
         if self._denylist.denies_session(
             login.user.id, login.at

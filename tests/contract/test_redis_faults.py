@@ -121,7 +121,7 @@ async def test_redis_that_is_slow_is_503_and_then_as_before(
     client = await start("a", redis_url=own_valkey.url)
     login = await world.login(client, info)
     async with client_of(own_valkey) as admin:
-        await admin.execute_command("CLIENT", "PAUSE", 1500, "ALL")
+        await admin.client_pause(1500)
         statuses = set()
         async with asyncio.timeout(1.4):
             while 503 not in statuses:

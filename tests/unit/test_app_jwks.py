@@ -248,3 +248,11 @@ async def test_j15_a_failed_fetch_counts_for_the_cooldown_and_known_keys_wait_fo
     assert await keys.find(kid())  # while the fetch hangs
     source.gate.set()
     assert await waiting is None
+
+
+def test_a_key_that_is_fetched_again_is_the_same_object() -> None:
+    """Who remembers tokens by their key need not compute them again after each refresh."""
+    document = jwks(jwk())
+    again = bytes(bytearray(document))
+    assert again is not document
+    assert load_keys(document)[kid()] is load_keys(again)[kid()]

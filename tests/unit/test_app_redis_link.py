@@ -12,9 +12,9 @@ import pytest
 from aiohttp import web
 from redis.exceptions import ResponseError
 
-from services.app import redis_link
 from services.app.redis_link import RedisLink
 from services.common.problems import Unavailable
+from services.common.redis_client import TIMEOUT_SECONDS
 
 OK, PONG = b"+OK\r\n", b"+PONG\r\n"
 
@@ -92,14 +92,22 @@ async def test_it_introduces_itself_and_chooses_its_database(server: Server) -> 
         assert server.reads[1] == b"*2\r\n$6\r\nSELECT\r\n$1\r\n2\r\n"
 
 
-async def test_the_questions_of_a_turn_go_in_one_piece_and_answers_come_in_order(server: Server) -> None:
+async def test_the_questions_of_a_turn_go_in_one_piece_and_answers_come_in_order(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with linked(server) as link:
         before = len(server.reads)
         futures = [link.ask("GET", f"key{n}") for n in range(5)]
         transport = link._connection._transport  # type: ignore[union-attr]
         assert transport
-        written = []
-        transport.write, write = lambda data: (written.append(data), write(data)), transport.write  # type: ignore[assignment, method-assign]
+        written: list[bytes] = []
+        send = transport.write
+
+        def write(data: Any) -> None:
+            written.append(data)
+            send(data)
+
+        monkeypatch.setattr(transport, "write", write)
         await server.has(b"key4")
         assert len(written) == 1
         assert len(server.reads) >= before + 5
@@ -169,7 +177,7 @@ async def test_a_loop_of_ours_that_was_late_is_not_held_against_redis(server: Se
         future = link.ask("GET", "key")
         await server.has(b"GET")
         server.say(b"$1\r\n1\r\n")
-        time.sleep(redis_link.TIMEOUT_SECONDS + 0.1)  # noqa: ASYNC251  # the whole process stands still
+        time.sleep(TIMEOUT_SECONDS + 0.1)  # noqa: ASYNC251  # the whole process stands still
         assert await future == b"1"
         assert link.up
 

@@ -5,8 +5,9 @@ from collections.abc import Callable
 from aiohttp import web
 from aiohttp_session import Session
 from aiohttp_session.cookie_storage import EncryptedCookieStorage
-from cryptography.fernet import Fernet, MultiFernet
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
+from services.app.device_names import short
 from services.app.parts import Parts
 from services.app.session_cookie import SessionCookie
 from services.app.session_state import Lifetimes, State, decode, encode
@@ -19,7 +20,10 @@ RENEWED: web.RequestKey[State] = web.RequestKey("renewed", State)
 
 
 class RotatedFernet(Fernet):
-    """Encrypts with the first of *keys* and decrypts with any, as `MultiFernet` does, but is a `Fernet`."""
+    """Encrypts with the first of *keys* and decrypts with any, as `MultiFernet` does, but is a `Fernet`.
+
+    What none of them has encrypted is an empty session, rather than an error that is logged: anybody can send that.
+    """
 
     def __init__(self, keys: list[str]) -> None:
         super().__init__(keys[0])
@@ -27,7 +31,10 @@ class RotatedFernet(Fernet):
 
     def decrypt(self, token: bytes | str, ttl: int | None = None) -> bytes:
         """Return what any of the keys has encrypted."""
-        return self._any.decrypt(token, ttl)
+        try:
+            return self._any.decrypt(token, ttl)
+        except InvalidToken:
+            return b"{}"
 
 
 class CookieStorage(EncryptedCookieStorage):
@@ -75,7 +82,7 @@ class EncryptedCookie:
 
     async def login(self, request: web.Request, response: web.Response, login: Authenticated) -> None:
         """Begin a session."""
-        state = self._lifetimes.begun(login.user, device_of(request), login.at, self._clock(), {})
+        state = self._lifetimes.begun(login.user, short(device_of(request)), login.at, self._clock(), {})
         await self._save(request, response, state)
 
     async def logout(self, request: web.Request, response: web.Response) -> None:
