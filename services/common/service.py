@@ -75,7 +75,7 @@ class RequestCounter(Collector):
 class Envelope:
     """What goes around every handler: errors become problem details, answers are signed by *replica* and counted.
 
-    It is no middleware: having any costs an aiohttp application a tenth of a small request (docs/adr/0010-…).
+    It is no middleware: having any costs an aiohttp application a tenth of a small request (docs/adr/0010-envelope.md).
     """
 
     def __init__(self, replica: str, lifecycle: Lifecycle, counter: RequestCounter) -> None:
