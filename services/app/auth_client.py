@@ -56,10 +56,10 @@ class AuthClient:
             answer = await self._servers.ask("POST", "/auth/revoke", seconds=REVOKE_SECONDS, data={"token": token})
         except (aiohttp.ClientError, TimeoutError) as error:
             log.warning("revocation: %s", type(error).__name__)
-            raise Unavailable("The auth service does not answer: you are still logged in.") from error
+            raise Unavailable("The auth service does not answer: you may still be logged in.") from error
         if answer.status != 200:
             log.warning("revocation: status %d", answer.status)
-            raise Unavailable("The auth service did not end the login: you are still logged in.")
+            raise Unavailable("The auth service did not end the login: you may still be logged in.")
 
 
 def _read_login(body: bytes) -> Authenticated:

@@ -205,12 +205,13 @@ class RedisLink:
         while True:
             if connection := self._connection:
                 await self._live(connection)
+                connection.abort()
             await asyncio.sleep(RETRY_SECONDS)
             await self._try_to_connect()
 
     async def _live(self, connection: _Connection) -> None:
-        """Ask for a sign of life now and then; return when there is none."""
-        with contextlib.suppress(OSError):
+        """Ask for a sign of life now and then; return when there is none (`LOADING` is none either)."""
+        with contextlib.suppress(OSError, ResponseError):
             while not connection.lost.done():
                 await connection.ask(("PING",))
                 await asyncio.wait({connection.lost}, timeout=PING_SECONDS)

@@ -32,19 +32,27 @@ local function live_for(milliseconds)
 end
 """
 
-# Returns 0 if the user has as many sessions as he may and more are to be denied.
+# Returns 0 if the user has as many sessions as he may and more are to be denied. The session that the new one takes the
+# place of does not count, and goes last: if the memory is full, nothing has happened.
 CREATE = f"""{LUA}
 local id, raw, milliseconds, now, most, deny = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6]
-if redis.call('TYPE', key).ok ~= 'hash' then redis.call('DEL', key) end -- a foreign value keeps nobody logged out
+local replaced = ARGV[7]
+local kind = redis.call('TYPE', key).ok
+if kind ~= 'hash' and kind ~= 'none' then redis.call('DEL', key) end -- a foreign value keeps nobody logged out
 local live, stored = {{}}, redis.call('HGETALL', key)
 for i = 1, #stored, 2 do
     local expires, seen = times(stored[i + 1])
-    if expires > now then table.insert(live, {{seen, stored[i]}}) else redis.call('HDEL', key, stored[i]) end
+    if expires <= now then
+        redis.call('HDEL', key, stored[i])
+    elseif stored[i] ~= replaced then
+        table.insert(live, {{seen, stored[i]}})
+    end
 end
 if #live >= most and deny == '1' then return 0 end
 table.sort(live, function(a, b) return a[1] < b[1] end)
 for i = 1, #live - most + 1 do redis.call('HDEL', key, live[i][2]) end
 redis.call('HSET', key, id, raw)
+redis.call('HDEL', key, replaced)
 live_for(milliseconds)
 return 1
 """
@@ -90,10 +98,10 @@ class RedisSessions:
         """Return the Redis key of a user's sessions."""
         return self._prefix + owner
 
-    async def create(self, key: Key, raw: bytes, ttl: float, limit: Limit) -> bool:
+    async def create(self, key: Key, raw: bytes, ttl: float, limit: Limit, replaced: str = "") -> bool:
         """Keep a new session; Redis forgets the user when the last one has expired."""
         deny = int(limit.policy == "deny")
-        arguments = (key.id, raw, _milliseconds(ttl), self._clock(), limit.most, deny)
+        arguments = (key.id, raw, _milliseconds(ttl), self._clock(), limit.most, deny, replaced)
         return bool(await self._run(self._create, key.owner, arguments))
 
     async def read(self, key: Key, link: RedisLink | None = None, on_answer: OnAnswer | None = None) -> bytes | None:

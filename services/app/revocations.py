@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 BLOCK_SECONDS = 0.5  # Redis answers at the latest after this: a sign of life
 PATIENCE_SECONDS = 1.0  # for that answer, in all
 RETRY_SECONDS = 0.25
+CANCEL_SECONDS = 0.1
 AT_A_TIME = 1000
 START_SECONDS = 1.0  # the longest that a replica's start waits to have caught up
 
@@ -64,8 +65,9 @@ class Revocations:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._caught_up.wait(), START_SECONDS)
         yield
-        following.cancel()
-        await asyncio.gather(following, return_exceptions=True)
+        while not following.done():  # redis-py 8.1 swallows a cancellation now and then: one is not enough
+            following.cancel()
+            await asyncio.wait({following}, timeout=CANCEL_SECONDS)
 
     async def _follow_for_ever(self) -> None:
         patience = {"socket_timeout": PATIENCE_SECONDS, "timeout": PATIENCE_SECONDS, "max_connections": 1}

@@ -32,8 +32,11 @@ class Limit(NamedTuple):
 class Store(Protocol):
     """Where encoded states are kept. Every call raises `Unavailable` if the store cannot answer. *ttl* in seconds."""
 
-    async def create(self, key: Key, raw: bytes, ttl: float, limit: Limit) -> bool:
-        """Keep a new session, within *limit* also when there are several at once. False if it was denied."""
+    async def create(self, key: Key, raw: bytes, ttl: float, limit: Limit, replaced: str = "") -> bool:
+        """Keep a new session in the place of the owner's session *replaced*, in one step.
+
+        It is within *limit* also when there are several at once. False, and nothing is done, if it was denied.
+        """
 
     async def read(self, key: Key) -> bytes | None:
         """Return the session, or None if there is none (any more)."""
@@ -129,21 +132,25 @@ class SessionStorage(AbstractStorage):
 
         A new one must say its `user`, `device` and when it was `created`. `Conflict` if the user has too many already.
         """
-        if session.new or session.empty:
-            await self._end(request)
         if session.empty:
+            await self._end(request)
             self._cookie.delete(response)
         elif session.new:
-            self._cookie.set(response, await self._begin(session))
+            self._cookie.set(response, await self._begin(request, session))
         else:
             await self.change(request, lambda values: values | _values(session))
 
-    async def _begin(self, session: Session) -> str:
+    async def _begin(self, request: web.Request, session: Session) -> str:
+        """Store a new session and end the request's own; if the new one cannot be, the old one goes on."""
         user, now = session["user"], self._clock()
         state = self._lifetimes.begun(user, session["device"], session["created"], now, _values(session))
-        cookie = new_cookie(user.id)
-        if not await self._store.create(key_of(cookie), encode(state), state.expires - now, self._limit):
+        cookie, old = new_cookie(user.id), self._cookie.find(request)
+        key, replaced = key_of(cookie), key_of(old) if old else Key("", "")
+        own = replaced.id if replaced.owner == key.owner else ""
+        if not await self._store.create(key, encode(state), state.expires - now, self._limit, own):
             raise Conflict(f"You are logged in {self._limit.most} times, which is the limit: log out somewhere first.")
+        if old and not own:
+            await self._store.delete(replaced)  # somebody else's, who used this browser before
         return cookie
 
     async def _end(self, request: web.Request) -> None:

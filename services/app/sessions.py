@@ -30,7 +30,7 @@ SERVER_SIDE = frozenset(
 
 
 class SessionStrategy:
-    """Keeps the login in a session on the server; the cookie is a random id that points to it."""
+    """Keeps the login in a session on the server; the cookie is a random text that leads to it."""
 
     def __init__(self, info: Info, storage: SessionStorage, reach: Reach, denylist: Denylist) -> None:
         self.info = info
@@ -49,9 +49,8 @@ class SessionStrategy:
         session = await self._storage.new_session()
         session.update({"user": login.user, "device": short(device_of(request)), "created": login.at})
         await self._storage.save_session(request, response, session)
-        if self._denylist.denies_session(
-            login.user.id, login.at
-        ):  # ended while it began: it may have been too late to be ended there
+        if self._denylist.denies_session(login.user.id, login.at):
+            # It was ended while it began, maybe before it was stored, when there was nothing to end.
             await self.force_logout(login.user.id, until=login.at)
             raise not_logged_in()
 

@@ -216,6 +216,19 @@ class World:
             return {"Authorization": f"Bearer {(await response.json())['access_token']}"}
 
 
+async def trackers(world: World) -> list[str]:
+    """Return the ids of the connections that Redis tells of changes."""
+    async with world.redis() as client:
+        return [one["id"] for one in await client.client_list() if "t" in one["flags"]]
+
+
+async def cut(world: World, ids: list[str]) -> None:
+    """Close these connections from Redis' side."""
+    async with world.redis() as client:
+        for one in ids:
+            await client.client_kill_filter(_id=one)
+
+
 @pytest.fixture(scope="session")
 def shared_valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
     valkey = Valkey(tmp_path_factory.mktemp("valkey"))

@@ -103,6 +103,9 @@ async def test_the_limit_denies_one_more_login(start: StartReplica, world: World
     status, headers, problem = await post_login(client, info, password=USERS["alice"])
     assert (status, "Set-Cookie" in headers) == (409, False)
     assert "2 times" in problem["detail"]
+    foreign = await world.login(client, info, "bob")
+    assert (await post_login(client, info, foreign, password=USERS["alice"]))[0] == 409
+    assert await page(client, info, foreign) == 200  # a login that failed has logged nobody out
     assert [await page(client, info, login) for login in logins] == [200, 200]
     again = await post_login(client, info, logins[0], password=USERS["alice"])  # in the place of its own
     assert again[0] == 200
@@ -143,6 +146,7 @@ async def test_s13_an_administrator_ends_anybodys_sessions(
     everywhere = Capability.ANY_REPLICA in info.capabilities
     here, there = await world.login(replica, info), await world.login(other_replica, info)
     others, admin = await world.login(replica, info, "bob"), await world.login(replica, info, "root")
+    assert await page(other_replica, info, there) == 200  # what is remembered of it there must go, too
     expected = {"ended": 2, "reach": "cluster"} if everywhere else {"ended": 1, "reach": "replica"}
     assert await force(replica, info, admin, "id-of-alice") == (200, expected)
     assert await page(replica, info, here) == 401

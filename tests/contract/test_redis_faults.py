@@ -12,7 +12,7 @@ import redis.asyncio
 
 from services.app.strategy import Capability, Info, Kind
 from tests.contract.calls import INFOS, call, each, logout, page, post_login, until, visit
-from tests.contract.conftest import REDIS_PASSWORD, USERS, Client, StartReplica, Valkey, World
+from tests.contract.conftest import REDIS_PASSWORD, USERS, Client, StartReplica, Valkey, World, cut, trackers
 
 SHARED = [info for info in INFOS if {Capability.ATOMIC, Capability.ANY_REPLICA} <= info.capabilities]
 in_redis = pytest.mark.parametrize("info", SHARED, ids=[info.name for info in SHARED])
@@ -102,8 +102,9 @@ async def test_redis_that_is_full_refuses_logins_and_writes_but_nobody_who_reads
     async with client_of(own_valkey) as admin:
         await admin.config_set("maxmemory-policy", "noeviction")
         await admin.config_set("maxmemory", "1")
-        status, headers, _ = await post_login(client, info, password=USERS["alice"])
-        assert (status, "Set-Cookie" in headers) == (503, False)
+        for name, password in USERS.items():  # who has a session, and who has none yet
+            status, headers, _ = await post_login(client, info, login, username=name, password=password)
+            assert (status, "Set-Cookie" in headers) == (503, False)
         assert (await visit(client, info, login))[0] == 503
         assert await page(client, info, login) == 200
         world.clock.now += 100  # a use that ought to be noted, and cannot be
@@ -154,6 +155,24 @@ async def test_a_corrupted_or_foreign_value_is_a_logged_out_user_and_a_log_line(
     assert "logged out" in caplog.text
     assert login["Cookie"].partition("=")[2] not in caplog.text  # S15
     assert await page(replica, info, await world.login(replica, info)) == 200
+
+
+@in_redis
+async def test_what_changed_while_the_invalidation_connection_was_lost_is_known_when_it_is_back(
+    replica: Client, world: World, info: Info
+) -> None:
+    login = await world.login(replica, info)
+    assert await page(replica, info, login) == 200
+    before = await trackers(world)
+    assert before
+    await cut(world, before)
+    async with world.redis() as client:
+        for key in await world.keys_in_redis():
+            await client.delete(key)
+    async with asyncio.timeout(5):
+        while not set(await trackers(world)) - set(before):
+            pass
+    assert await page(replica, info, login) == 401
 
 
 @each(Kind.SESSION, lacking=Capability.ANY_REPLICA)

@@ -11,7 +11,7 @@ from aiohttp.test_utils import unused_port
 
 from services.app.session_state import new_cookie, owner_of
 from services.app.strategy import Capability, Info, Kind
-from tests.contract.calls import call, each, page, post_login, visit
+from tests.contract.calls import call, each, page, post_login, until, visit
 from tests.contract.conftest import USERS, Client, FakeAuth, StartReplica, World
 
 
@@ -211,3 +211,15 @@ async def test_s15_no_credential_is_logged(
     for name in ("mypage", "visits", "logout", "nothing"):
         await call(replica, "POST" if name != "mypage" else "GET", f"/{info.name}/{name}", login)
     assert next(iter(login.values())).split("=")[-1].split()[-1] not in caplog.text.replace("Set-Cookie", "")
+
+
+@each(Kind.SESSION, having=Capability.LOGOUT)
+async def test_s4_s18_a_logout_at_one_replica_is_one_at_all_that_know_the_login(
+    replica: Client, other_replica: Client, world: World, info: Info
+) -> None:
+    login = await world.login(replica, info)
+    known = [replica, other_replica] if Capability.ANY_REPLICA in info.capabilities else [replica]
+    assert [await page(client, info, login) for client in known] == [200] * len(known)
+    assert (await call(known[-1], "POST", f"/{info.name}/logout", login))[0] == 204
+    assert await page(known[-1], info, login) == 401
+    await until(401, page, replica, info, login, seconds=1)

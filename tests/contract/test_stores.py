@@ -1,7 +1,7 @@
 """What every `Store` of sessions promises: one suite for memory, Redis, and Redis with a near-cache."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import pytest
@@ -16,7 +16,7 @@ from services.app.strategies.redis_cached import TRUST_SECONDS, CachedSessions, 
 from services.app.strategy import User
 from services.common.devices import Device
 from services.common.redis_client import open_redis
-from tests.contract.conftest import REDIS_PASSWORD, Clock, Valkey, World
+from tests.contract.conftest import REDIS_PASSWORD, Clock, Valkey, World, cut, trackers
 
 IDLE, ABSOLUTE = 600, 3600
 ALICE, BOB = "alice" + "A" * 17, "bob" + "B" * 19
@@ -225,6 +225,22 @@ async def test_what_another_replica_writes_is_not_read_old_for_long(world: World
         await soon(store, key, now)
 
 
+@pytest.mark.parametrize("name", ["replace", "delete", "end_all", "create"])
+async def test_a_replica_sees_its_own_writes_before_redis_tells_of_them(world: World, name: str) -> None:
+    async with cached(world) as (store, _, cache, key, raw):
+        assert await store.read(key) == raw
+        store._link.on_push = lambda _: None  # Redis' word is late
+        writes: dict[str, Callable[[], Awaitable[object]]] = {
+            "replace": lambda: store.replace(key, raw, raw + b" ", IDLE),
+            "delete": lambda: store.delete(key),
+            "end_all": lambda: store.end_all(key.owner),
+            "create": lambda: store.create(key._replace(id="y" * 22), raw, IDLE, Limit(1, "end-oldest")),
+        }
+        await writes[name]()
+        assert not cache
+        assert await store.read(key) == (raw + b" " if name == "replace" else None)
+
+
 async def test_keys_that_go_by_themselves_are_forgotten_too(world: World) -> None:
     async with cached(world) as (store, _, _, key, raw):
         assert await store.read(key) == raw
@@ -236,7 +252,7 @@ async def test_keys_that_go_by_themselves_are_forgotten_too(world: World) -> Non
 async def test_a_lost_invalidation_connection_is_a_plain_look_up_and_then_a_cache_again(world: World) -> None:
     async with cached(world) as (store, sessions, cache, key, raw):
         assert await store.read(key) == raw
-        await kill_tracking(world)
+        await cut(world, await trackers(world))
         while cache:  # noqa: ASYNC110  # what is waited for tells nobody
             await asyncio.sleep(0)
         new = raw + b" "
@@ -321,11 +337,3 @@ async def commands(world: World, name: str) -> int:
     async with world.redis() as admin:
         stats = await admin.info("commandstats")
     return int(stats.get(f"cmdstat_{name}", {"calls": 0})["calls"])
-
-
-async def kill_tracking(world: World) -> None:
-    """Cut every connection that is told of changes."""
-    async with world.redis() as admin:
-        for client in await admin.client_list():
-            if "t" in client["flags"]:
-                await admin.client_kill_filter(_id=client["id"])

@@ -28,17 +28,19 @@ class Server:
         self.connections = 0
         self.port = 0
         self.writer: asyncio.StreamWriter | None = None
+        self.pong = PONG
         self.hello = b"%1\r\n$5\r\nproto\r\n:3\r\n"
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         self.writer = writer
-        answers = {b"HELLO": self.hello, b"SELECT": OK, b"PING": PONG}
+        answers = {b"HELLO": self.hello, b"SELECT": OK}
         with contextlib.suppress(ConnectionError):
             while data := await reader.read(65536):
                 self.reads += [b"*" + part for part in data.split(b"*")[1:]]
                 if self.lives:
                     writer.write(b"".join(answer * data.count(word) for word, answer in answers.items()))
+                    writer.write(self.pong * data.count(b"PING"))
         writer.close()
 
     def say(self, data: bytes) -> None:
@@ -218,3 +220,20 @@ async def test_a_wrong_password_is_told_once_and_nothing_is_up(caplog: pytest.Lo
         await fake.has(b"HELLO", 3)
     assert caplog.text.count("WRONGPASS") == 1
     assert "secret" not in caplog.text
+
+
+async def test_a_redis_that_loads_its_log_is_not_there_yet_and_is_asked_again(server: Server) -> None:
+    async with linked(server) as link:
+        server.pong = b"-LOADING Redis is loading the dataset in memory\r\n"
+        first = server.connections
+        async with asyncio.timeout(5):
+            while server.connections < first + 2:  # noqa: ASYNC110  # it tells nobody
+                await asyncio.sleep(0.01)
+        server.pong = PONG
+        async with asyncio.timeout(5):
+            while not link.up:  # noqa: ASYNC110  # it tells nobody
+                await asyncio.sleep(0.01)
+        future = link.ask("GET", "key")
+        await server.has(b"GET")
+        server.say(b"$1\r\n1\r\n")
+        assert await future == b"1"

@@ -63,8 +63,8 @@ class CookieStorage(EncryptedCookieStorage):
 class EncryptedCookie:
     """Keeps the login in a session that the client holds. *clock* returns Unix time.
 
-    What the client sends is what counts: an old cookie is as good as a new one until it expires, and of two writes at
-    once the browser keeps one.
+    What the client sends is what counts: an old cookie is as good as a new one until it expires, and of two answers at
+    once that set it (two writes, a write and a renewal, a logout and a renewal) the browser keeps one.
     """
 
     def __init__(self, info: Info, storage: CookieStorage, lifetimes: Lifetimes, clock: Callable[[], float]) -> None:

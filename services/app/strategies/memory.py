@@ -17,7 +17,7 @@ SWEEP_SECONDS = 10.0
 class MemorySessions:
     """A `Store` of at most *limit* sessions; above, the one unused for longest ends. *clock* returns Unix time.
 
-    Sessions are kept encoded: half the memory of objects, and nothing for the garbage collector to look at. Every write
+    Sessions are kept encoded: less memory than objects, and nothing for the garbage collector to look at. Every write
     moves a session to the end, so the first ones are those unused for longest, and the first to expire (but for the
     absolute timeout, which is enforced when a session is read).
     """
@@ -32,14 +32,15 @@ class MemorySessions:
     def __len__(self) -> int:
         return len(self._sessions)
 
-    async def create(self, key: Key, raw: bytes, ttl: float, limit: Limit) -> bool:  # noqa: ARG002  # it is in *raw*
+    async def create(self, key: Key, raw: bytes, ttl: float, limit: Limit, replaced: str = "") -> bool:  # noqa: ARG002  # the expiry is in *raw*
         """Keep a new session."""
         self._sweep(key.owner)
-        ids = self._ids.get(key.owner, ())
+        ids = [id_ for id_ in self._ids.get(key.owner, ()) if id_ != replaced]
         if len(ids) >= limit.most and limit.policy == "deny":
             return False
         for id_ in ids[: max(0, len(ids) + 1 - limit.most)]:
             self._forget(Key(key.owner, id_))
+        self._forget(Key(key.owner, replaced))
         if len(self._sessions) >= self._limit:
             self._forget_first()
         self._write(key, raw)

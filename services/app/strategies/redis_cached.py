@@ -74,9 +74,12 @@ class CachedSessions:
         self._link = link
         self._cache = cache
 
-    async def create(self, key: Key, raw: bytes, ttl: float, limit: Limit) -> bool:
+    async def create(self, key: Key, raw: bytes, ttl: float, limit: Limit, replaced: str = "") -> bool:
         """Keep a new session."""
-        return await self._sessions.create(key, raw, ttl, limit)
+        try:
+            return await self._sessions.create(key, raw, ttl, limit, replaced)
+        finally:
+            self._forget(key.owner)
 
     async def read(self, key: Key) -> bytes | None:
         """Return the session, from here if possible."""
@@ -113,7 +116,7 @@ class CachedSessions:
             self._forget(owner)
 
     def _forget(self, owner: str) -> None:
-        """Let this replica see its own writes at once: Redis' word may come a moment after the write's answer."""
+        """Let this replica see its own writes: Redis' word may come a moment after the write's answer."""
         self._cache.drop(self._sessions.key(owner))
 
 
