@@ -70,7 +70,6 @@ REQUIREMENTS = {
     "T13": "guessing is limited per account and per address, without locking the victim out",
     "T14": "unknown user and wrong password: same status, same body, same time",
 }
-MUST_HAVE_TESTS = {name for name in REQUIREMENTS if name[0] in "JT"}
 
 HEAD = """# Which test speaks for which requirement
 

@@ -43,11 +43,8 @@ def create_app(settings: AppSettings, *, clock: Callable[[], float] = time.time)
 def _parts(app: web.Application, settings: AppSettings, clock: Callable[[], float]) -> Parts:
     """Make what strategies share; *app* opens and closes it."""
     url, password = settings.redis_url, settings.redis_password.get_secret_value()
-    servers, redis, link = (
-        AuthServers([str(url) for url in settings.auth_urls]),
-        connect(url, password),
-        RedisLink(url, password),
-    )
+    servers = AuthServers([str(url) for url in settings.auth_urls])
+    redis, link = connect(url, password), RedisLink(url, password)
     revocations = Revocations(url, password, longest=settings.session_absolute_seconds, clock=clock)
 
     async def redis_closed(_: web.Application) -> AsyncIterator[None]:
@@ -56,14 +53,13 @@ def _parts(app: web.Application, settings: AppSettings, clock: Callable[[], floa
 
     app.cleanup_ctx.extend([servers.opened, redis_closed, link.kept])
     app[LIFECYCLE].checks.extend([link.missing, revocations.missing])
+    shared = settings.algorithm == "HS256"
     return Parts(
         settings=settings,
         clock=clock,
         redis=redis,
         link=link,
-        find_key=_shared_key(settings)
-        if settings.algorithm == "HS256"
-        else _public_keys(app, settings, servers, redis),
+        find_key=_shared_key(settings) if shared else _public_keys(app, settings, servers, redis),
         auth=AuthClient(servers, settings.app_client_secret.get_secret_value()),
         revocations=revocations,
     )

@@ -11,135 +11,21 @@ and without one each question fails at once, until a new connection has been mad
 import asyncio
 import contextlib
 import logging
-from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
-from typing import Any, NamedTuple, cast
+from collections.abc import AsyncIterator, Callable
+from typing import Any
 
-import hiredis
 from aiohttp import web
 from redis.asyncio.connection import parse_url
 from redis.exceptions import ResponseError
 
+from services.app.redis_connection import Command, OnAnswer, RedisConnection
 from services.common.problems import Unavailable
 from services.common.redis_client import TIMEOUT_SECONDS
 
 log = logging.getLogger(__name__)
 
 PING_SECONDS = 0.25  # between two signs of life, also while nobody asks
-GRACE_SECONDS = 0.02  # for an answer that was not read in time
 RETRY_SECONDS = 0.25  # between two attempts to connect
-INCOMPLETE = object()
-
-Command = Sequence[str | bytes | int]
-OnAnswer = Callable[[Any], None]
-
-
-class _Question(NamedTuple):
-    future: asyncio.Future[Any]
-    asked_at: float
-    on_answer: OnAnswer | None
-
-
-class _Connection(asyncio.Protocol):
-    """Questions and answers on one connection. *on_push* gets what Redis says unasked (RESP 3), *on_lost* itself."""
-
-    def __init__(self, on_push: OnAnswer, on_lost: "Callable[[_Connection], None]") -> None:
-        self._loop = asyncio.get_running_loop()
-        self._on_push = on_push
-        self._on_lost = on_lost
-        self._parser = hiredis.Reader(replyError=ResponseError, notEnoughData=INCOMPLETE)
-        self._transport: asyncio.Transport | None = None
-        self._unsent: list[bytes] = []
-        self._waiting: deque[_Question] = deque()
-        self._watch: asyncio.TimerHandle | None = None
-        self.confirmed_at = float("-inf")
-        """When the last answered question was asked (the loop's clock): by its answer, all before it had arrived."""
-        self.lost: asyncio.Future[None] = self._loop.create_future()
-
-    def ask(self, command: Command, on_answer: OnAnswer | None = None) -> asyncio.Future[Any]:
-        """Send *command*; the answer comes with the future, but first and in the order of arrival to *on_answer*."""
-        if self.lost.done():
-            raise ConnectionError("the connection is lost")
-        if not self._unsent:
-            self._loop.call_soon(self._send)
-        self._unsent.append(hiredis.pack_command(tuple(command)))  # type: ignore[arg-type]
-        question = _Question(self._loop.create_future(), self._loop.time(), on_answer)
-        self._waiting.append(question)
-        if self._watch is None:
-            self._watch = self._loop.call_later(TIMEOUT_SECONDS, self._check)
-        return question.future
-
-    def abort(self) -> None:
-        """Close at once; whoever waits gets a ConnectionError."""
-        self.connection_lost(None)
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Be connected (asyncio's call)."""
-        self._transport = cast(asyncio.Transport, transport)  # that of a TCP connection; uvloop's has no such base
-
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # asyncio's signature
-        """Fail all that is unanswered (asyncio's call, or ours)."""
-        if self.lost.done():
-            return
-        self.lost.set_result(None)
-        if self._transport:
-            self._transport.abort()
-        if self._watch:
-            self._watch.cancel()
-        for question in self._waiting:
-            if not question.future.done():
-                question.future.set_exception(ConnectionError("the connection is lost"))
-        self._waiting.clear()
-        self._on_lost(self)
-
-    def data_received(self, data: bytes) -> None:
-        """Hand out answers (asyncio's call)."""
-        self._parser.feed(data)
-        try:
-            while (answer := self._parser.gets()) is not INCOMPLETE:
-                self._hand_out(answer)
-        except (hiredis.ProtocolError, IndexError):  # what Redis would never say
-            log.exception("Redis: an answer that is none")
-            self.abort()
-
-    def _hand_out(self, answer: Any) -> None:
-        if isinstance(answer, hiredis.PushNotification):
-            self._on_push(answer)
-            return
-        question = self._waiting.popleft()
-        self.confirmed_at = question.asked_at
-        if question.on_answer:
-            question.on_answer(answer)
-        if question.future.done():  # nobody waits any more
-            return
-        if isinstance(answer, ResponseError):
-            question.future.set_exception(answer)
-        else:
-            question.future.set_result(answer)
-
-    def _send(self) -> None:
-        if self._transport and not self.lost.done():
-            self._transport.write(b"".join(self._unsent))
-        self._unsent.clear()
-
-    def _check(self, suspect: _Question | None = None) -> None:
-        """End the connection if its oldest question has waited for too long; else look again when it might have.
-
-        Whoever is overdue is looked at twice: if it was our loop that was late, the answer has arrived and is not read
-        yet.
-        """
-        self._watch = None
-        if not self._waiting:
-            return
-        oldest = self._waiting[0]
-        left = oldest.asked_at + TIMEOUT_SECONDS - self._loop.time()
-        if left > 0:
-            self._watch = self._loop.call_later(left, self._check)
-        elif oldest is not suspect:
-            self._watch = self._loop.call_later(GRACE_SECONDS, self._check, oldest)
-        else:
-            log.warning("Redis: no answer within %g s", TIMEOUT_SECONDS)
-            self.abort()
 
 
 class RedisLink:
@@ -159,7 +45,7 @@ class RedisLink:
             ("SELECT", place.get("db", 0)),
             *([("CLIENT", "TRACKING", "ON")] if tracking else []),
         ]
-        self._connection: _Connection | None = None
+        self._connection: RedisConnection | None = None
         self._was_up = False
         self._complaint = ""
 
@@ -209,7 +95,7 @@ class RedisLink:
             await asyncio.sleep(RETRY_SECONDS)
             await self._try_to_connect()
 
-    async def _live(self, connection: _Connection) -> None:
+    async def _live(self, connection: RedisConnection) -> None:
         """Ask for a sign of life now and then; return when there is none (`LOADING` is none either)."""
         with contextlib.suppress(OSError, ResponseError):
             while not connection.lost.done():
@@ -228,7 +114,7 @@ class RedisLink:
     async def _connect(self) -> None:
         async with asyncio.timeout(TIMEOUT_SECONDS):
             _, connection = await asyncio.get_running_loop().create_connection(
-                lambda: _Connection(lambda message: self.on_push(message), self._forget), self._host, self._port
+                lambda: RedisConnection(lambda message: self.on_push(message), self._forget), self._host, self._port
             )
         try:
             for command in self._introduction:
@@ -239,7 +125,7 @@ class RedisLink:
         self._connection, self._was_up, self._complaint = connection, True, ""
         log.info("Redis: connected")
 
-    def _forget(self, connection: _Connection) -> None:
+    def _forget(self, connection: RedisConnection) -> None:
         """Be without a connection if *connection* was ours."""
         if connection is self._connection:
             self._connection = None

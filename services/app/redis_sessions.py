@@ -12,7 +12,8 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
-from services.app.redis_link import OnAnswer, RedisLink
+from services.app.redis_connection import OnAnswer
+from services.app.redis_link import RedisLink
 from services.app.session_state import Key
 from services.app.session_storage import Limit
 from services.common.problems import Unavailable

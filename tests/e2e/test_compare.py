@@ -17,6 +17,8 @@ from loadtest.experiments.compare import compare
 from loadtest.experiments.experiment import Plan, Silent
 from loadtest.report import write_report
 from loadtest.wrk import Wrk, find_wrk
+from services.app.strategy import Kind
+from tests.contract.calls import INFOS
 
 pytestmark = pytest.mark.e2e
 
@@ -25,7 +27,8 @@ TINY = Plan(
     floor_rounds=2, algorithm_rounds=2, algorithm_seconds=0.002, login_rounds=2, logins=2, token_rounds=2,
     token_logins=8, survival_users=4, after_kill_seconds=0.5,
 )  # fmt: skip
-STRATEGIES = {"anonymous", "memory", "redis", "redis-cached", "cookie", "jwt", "jwt-cached", "jwt-denylist"}
+STRATEGIES = {info.name for info in INFOS}
+CONTROLS = {info.name for info in INFOS if info.kind is Kind.CONTROL}
 
 
 async def test_compare_has_figures_for_every_strategy_and_no_failed_answer(
@@ -37,7 +40,7 @@ async def test_compare_has_figures_for_every_strategy_and_no_failed_answer(
         return {figure.strategy for figure in results.figures if figure.metric == metric and figure.n}
 
     assert of("throughput") == of("cpu_per_request") == of("latency") == STRATEGIES
-    assert of("cpu_per_login") == of("logged_out") == STRATEGIES - {"anonymous"}
+    assert of("cpu_per_login") == of("logged_out") == STRATEGIES - CONTROLS
     assert of("cpu_per_refresh") == of("cpu_per_introspection") == {"jwt"}
     assert of("floor_ratio") == of("direct_cpu_per_request") == {"anonymous"}
     assert of("sign_cpu") == of("verify_cpu") == of("token_size") == {"machine"}
@@ -53,7 +56,7 @@ async def test_compare_has_figures_for_every_strategy_and_no_failed_answer(
 
 
 def test_the_locustfile_runs_by_itself(cluster: LocalCluster) -> None:
-    command = "-m locust -f loadtest/locustfile.py --headless -u 8 -r 8 -t 3s --only-summary --host"
+    command = f"-m locust -f loadtest/locustfile.py --headless -u {len(STRATEGIES)} -r 8 -t 3s --only-summary --host"
     done = subprocess.run(
         [sys.executable, *command.split(), cluster.url], cwd=REPOSITORY, capture_output=True, text=True, timeout=60
     )
