@@ -1,4 +1,4 @@
-"""One connection to Redis with many questions in flight, answered in order: a `Protocol` on redis-py's parser, hiredis."""
+"""One connection to Redis with many questions in flight, answered in order, on redis-py's parser (hiredis)."""
 
 import asyncio
 import logging

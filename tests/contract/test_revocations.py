@@ -2,6 +2,8 @@
 
 import asyncio
 import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -20,6 +22,21 @@ ended = each(Kind.SESSION, having=Capability.FORCED_LOGOUT)
 
 def bearer(world: World, **claims: Any) -> dict[str, str]:
     return {"Authorization": f"Bearer {world.auth.token(**claims)}"}
+
+
+@asynccontextmanager
+async def follower(world: World, *listeners: revocations.Listener) -> AsyncIterator[revocations.Revocations]:
+    """Yield what follows the stream, without a replica around it."""
+    following = revocations.Revocations(world.valkey.url, REDIS_PASSWORD, longest=3600, clock=world.clock)
+    for listener in listeners:
+        following.tell(listener)
+    life = following.followed(web.Application())
+    await anext(life)
+    try:
+        yield following
+    finally:
+        async for _ in life:
+            raise AssertionError
 
 
 # ---- tokens
@@ -286,27 +303,19 @@ async def test_s11_an_ending_that_could_not_be_carried_out_is_tried_again(
             raise Unavailable("The store does not answer.")
         done.set()
 
-    follower = revocations.Revocations(world.valkey.url, REDIS_PASSWORD, longest=3600, clock=world.clock)
-    follower.tell(end)
-    life = follower.followed(web.Application())
-    await anext(life)
-    await world.revoke("user", "id-of-alice")
-    async with asyncio.timeout(5):
-        await done.wait()
+    async with follower(world, end):
+        await world.revoke("user", "id-of-alice")
+        async with asyncio.timeout(5):
+            await done.wait()
     assert asked == ["id-of-alice"] * 3
-    assert [one async for one in life] == []
 
 
 async def test_the_denylist_is_bounded_by_what_can_still_be_valid(world: World) -> None:
-    follower = revocations.Revocations(world.valkey.url, REDIS_PASSWORD, longest=3600, clock=world.clock)
-    life = follower.followed(web.Application())
-    await anext(life)
-    await world.revoke("family", "old")
-    await world.revoke("user", "old")
-    async with asyncio.timeout(5):
-        while len(follower.denylist) < 2:  # noqa: ASYNC110  # it tells nobody
+    async with follower(world) as following, asyncio.timeout(5):
+        await world.revoke("family", "old")
+        await world.revoke("user", "old")
+        while len(following.denylist) < 2:  # noqa: ASYNC110  # it tells nobody
             await asyncio.sleep(0.01)
         world.clock.now += 4001
-        while len(follower.denylist):  # noqa: ASYNC110  # it tells nobody
+        while len(following.denylist):  # noqa: ASYNC110  # it tells nobody
             await asyncio.sleep(0.01)
-    assert [one async for one in life] == []
