@@ -160,6 +160,7 @@ async def test_memory_forgets_expired_sessions_without_being_asked(bench: Bench)
         while await bench.store.read(key_of(old)):  # noqa: ASYNC110  # what is waited for tells nobody
             await asyncio.sleep(0)
     assert await bench.store.read(key_of(young))
+    assert len(bench.store._ids) == len(bench.store) == 1  # nor is it remembered whose they were
     assert [one async for one in sweeper] == []
 
 
