@@ -156,7 +156,7 @@ async def auth_kills(cluster: LocalCluster, kills: int, told: Told = nobody, *, 
         tokens = [(await auth.login(await auth.register()))["refresh_token"] for _ in range(devices)]
         for kill in range(kills):
             victim = kill % len(names)
-            await asyncio.to_thread(_until_running, cluster, names[victim])
+            await asyncio.to_thread(until_running, cluster, names[victim])
             base = auth_bases(cluster)[victim]
             refreshing = [asyncio.ensure_future(_refresh_until_hit(auth, token, base)) for token in tokens]
             await asyncio.sleep(random.random() * 0.05)  # the moment of the kill is what varies
@@ -185,7 +185,7 @@ async def _repeat(auth: Auth, token: str, seen: Counter[str]) -> str:
     return str(answer.body.get("refresh_token", token))
 
 
-def _until_running(cluster: LocalCluster, name: str) -> None:
+def until_running(cluster: LocalCluster, name: str) -> None:
     """Wait until supervisord takes *name* for started: a death before that would count as a failed start."""
     deadline = time.monotonic() + 30
     cluster.wait_ready()

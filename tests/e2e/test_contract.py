@@ -2,112 +2,140 @@
 
 import asyncio
 import re
+import time
 from urllib.parse import urlsplit
 
-import aiohttp
 import pytest
 
 from loadtest.cluster.local import LocalCluster
+from services.app.strategy import Capability, Info, Kind
+from tests.contract.calls import INFOS, each
 from tests.e2e.conftest import Browser, Browsers
 
 pytestmark = pytest.mark.e2e
 
 
-def login_path(strategies: list[dict[str, object]], name: str) -> str:
-    return next(str(strategy["login"]) for strategy in strategies if strategy["name"] == name)
+NAMES = ["anonymous", "memory", "redis", "redis-cached", "cookie", "jwt", "jwt-cached", "jwt-denylist"]
+WITHIN_SECONDS = 1.0  # what replicas remember or are told is never older
 
 
-async def logged_in(browsers: Browsers, strategies: list[dict[str, object]], name: str) -> Browser:
+async def logged_in(browsers: Browsers, info: Info) -> Browser:
+    """Return a browser with a new user's login; with none where there is nothing to log in to."""
     browser = await browsers.register()
-    answer = await browser.log_in(login_path(strategies, name))
-    assert answer.status == 200
-    assert answer.headers["Cache-Control"] == "no-store"  # S10
+    if info.login:
+        answer = await browser.log_in(info.login)
+        assert answer.status == 200
+        assert answer.headers["Cache-Control"] == "no-store"  # S10
     return browser
 
 
 async def test_strategies_are_listed(strategies: list[dict[str, object]]) -> None:
-    kinds = {strategy["name"]: strategy["kind"] for strategy in strategies}
-    assert kinds == {"anonymous": "control", "memory": "session", "redis": "session", "jwt": "token"}
+    assert [strategy["name"] for strategy in strategies] == NAMES
+    assert strategies == [info._asdict() | {"capabilities": sorted(info.capabilities)} for info in INFOS]
 
 
-@pytest.mark.parametrize("name", ["memory", "redis", "jwt"])
-async def test_my_page_shows_its_user_and_nobody_else(
-    browsers: Browsers, strategies: list[dict[str, object]], name: str
-) -> None:
+@each(Kind.SESSION, Kind.TOKEN)
+async def test_my_page_shows_its_user_and_nobody_else(browsers: Browsers, info: Info) -> None:
     stranger = await browsers.register()
-    assert (await stranger.get(f"/{name}/mypage")).status == 401
-    browser = await logged_in(browsers, strategies, name)
+    assert (await stranger.get(f"/{info.name}/mypage")).status == 401
+    browser = await logged_in(browsers, info)
     for _ in range(6):
-        answer = await browser.get(f"/{name}/mypage")
+        answer = await browser.get(f"/{info.name}/mypage")
         page = await answer.json()
-        assert (answer.status, page["strategy"], page["user"]["name"]) == (200, name, browser.username)
+        assert (answer.status, page["strategy"], page["user"]["name"]) == (200, info.name, browser.username)
         assert page["replica"] == answer.headers["X-Replica"]
 
 
-@pytest.mark.parametrize("name", ["anonymous", "redis", "jwt"])
+@each(having=Capability.ANY_REPLICA)
 async def test_without_affinity_every_replica_answers_alike(  # S18
-    cluster: LocalCluster, browsers: Browsers, strategies: list[dict[str, object]], name: str
+    cluster: LocalCluster, browsers: Browsers, info: Info
 ) -> None:
-    browser = await browsers.register() if name == "anonymous" else await logged_in(browsers, strategies, name)
-    answers = [await browser.get(f"/{name}/mypage") for _ in range(12)]
+    browser = await logged_in(browsers, info)
+    answers = [await browser.get(f"/{info.name}/mypage") for _ in range(12)]
     assert {answer.status for answer in answers} == {200}
     assert {answer.headers["X-Replica"] for answer in answers} == set(cluster.replicas())
 
 
-async def test_memory_sticks_to_one_replica_from_the_first_request(
-    cluster: LocalCluster, browsers: Browsers, strategies: list[dict[str, object]]
+@each(lacking=Capability.ANY_REPLICA)
+async def test_with_affinity_a_user_stays_at_one_replica_from_the_first_request(
+    cluster: LocalCluster, browsers: Browsers, info: Info
 ) -> None:
-    people = [await logged_in(browsers, strategies, "memory") for _ in range(6)]
+    people = [await logged_in(browsers, info) for _ in range(6)]
     homes = []
     for person in people:
-        answers = [await person.get("/memory/mypage") for _ in range(6)]
+        answers = [await person.get(f"/{info.name}/mypage") for _ in range(6)]
         assert {answer.status for answer in answers} == {200}
         homes.append({answer.headers["X-Replica"] for answer in answers})
     assert all(len(home) == 1 for home in homes)
     assert set.union(*homes) == set(cluster.replicas())
 
 
-async def test_memory_without_affinity_forgets(
-    cluster: LocalCluster, browsers: Browsers, strategies: list[dict[str, object]]
+@each(lacking=Capability.ANY_REPLICA)
+async def test_without_the_affinity_that_it_needs_a_strategy_forgets(
+    cluster: LocalCluster, browsers: Browsers, info: Info
 ) -> None:
     browser = await browsers.register(cluster.url_no_affinity)
-    await browser.log_in(login_path(strategies, "memory"))
-    statuses = {(await browser.get("/memory/mypage")).status for _ in range(9)}
+    await browser.log_in(str(info.login))
+    statuses = {(await browser.get(f"/{info.name}/mypage")).status for _ in range(9)}
     assert statuses == {200, 401}
 
 
-@pytest.mark.parametrize("name", ["memory", "redis"])
-async def test_visits_are_counted_in_the_session(
-    browsers: Browsers, strategies: list[dict[str, object]], name: str
-) -> None:
-    browser = await logged_in(browsers, strategies, name)
-    counts = [(await (await browser.post(f"/{name}/visits")).json())["visits"] for _ in range(4)]
+@each(having=Capability.VISITS)
+async def test_visits_are_counted_in_the_session(browsers: Browsers, info: Info) -> None:
+    browser = await logged_in(browsers, info)
+    counts = [(await (await browser.post(f"/{info.name}/visits")).json())["visits"] for _ in range(4)]
     assert counts == [1, 2, 3, 4]
 
 
-@pytest.mark.parametrize("name", ["memory", "redis"])
-async def test_s4_logout_is_final(
-    cluster: LocalCluster, browsers: Browsers, strategies: list[dict[str, object]], name: str
-) -> None:
-    browser = await logged_in(browsers, strategies, name)
-    replayed = {cookie.key: cookie.value for cookie in browser.http.cookie_jar}
-    assert (await browser.post(f"/{name}/logout")).status == 204
-    for _ in cluster.replicas():
-        async with aiohttp.request("GET", f"{cluster.url}/{name}/mypage", cookies=replayed) as answer:
-            assert answer.status == 401
+@each(having=Capability.LOGOUT)
+async def test_s4_logout_is_final(cluster: LocalCluster, browsers: Browsers, info: Info) -> None:
+    browser = await logged_in(browsers, info)
+    thief = browsers.open(browser.username, "unknown")
+    thief.http.cookie_jar.update_cookies({cookie.key: cookie.value for cookie in browser.http.cookie_jar})
+    thief.tokens = browser.tokens
+    assert (await thief.get(f"/{info.name}/mypage")).status == 200
+    assert (await browser.post(f"/{info.name}/logout")).status == 204
+    until = time.monotonic() + WITHIN_SECONDS
+    refused = 0
+    while refused < 2 * len(cluster.replicas()):  # in a row: round robin reaches all of them
+        asked_at = time.monotonic()
+        status = (await thief.get(f"/{info.name}/mypage")).status
+        assert status == 401 or (status == 200 and asked_at <= until)
+        refused = refused + 1 if status == 401 else 0
 
 
-async def test_t2_refresh_rotates_and_the_new_access_token_works(
-    browsers: Browsers, strategies: list[dict[str, object]]
-) -> None:
-    browser = await logged_in(browsers, strategies, "jwt")
+@each(Kind.SESSION, having=Capability.DEVICES)
+async def test_s13_own_devices_are_listed_and_ended(browsers: Browsers, info: Info) -> None:
+    browser = await logged_in(browsers, info)
+    other = browsers.open(browser.username, browser.password)
+    other.http.cookie_jar.update_cookies(affinity_of(browser))
+    assert (await other.log_in(str(info.login))).status == 200
+    listed = (await (await browser.get(f"/{info.name}/sessions")).json())["sessions"]
+    assert sorted(session["current"] for session in listed) == [False, True]
+    (lost,) = (session["id"] for session in listed if not session["current"])
+    async with browser.http.delete(f"/{info.name}/sessions/{lost}") as answer:
+        assert answer.status == 204
+    async with asyncio.timeout(WITHIN_SECONDS):
+        while (await other.get(f"/{info.name}/mypage")).status != 401:
+            pass
+    assert (await browser.get(f"/{info.name}/mypage")).status == 200
+
+
+def affinity_of(browser: Browser) -> dict[str, str]:
+    """Return the cookie by which the load balancer keeps this browser at one replica."""
+    return {cookie.key: cookie.value for cookie in browser.http.cookie_jar if "affinity" in cookie.key}
+
+
+@each(Kind.TOKEN)
+async def test_t2_refresh_rotates_and_the_new_access_token_works(browsers: Browsers, info: Info) -> None:
+    browser = await logged_in(browsers, info)
     form = {"grant_type": "refresh_token", "refresh_token": browser.tokens["refresh_token"]}
     answer = await browser.http.post("/auth/token", data=form)
     renewed = await answer.json()
     assert answer.status == 200
     assert renewed["refresh_token"] != browser.tokens["refresh_token"]
     browser.tokens = renewed
-    assert (await browser.get("/jwt/mypage")).status == 200
+    assert (await browser.get(f"/{info.name}/mypage")).status == 200
     revoked = await browser.http.post("/auth/revoke", data={"token": renewed["refresh_token"]})
     assert revoked.status == 200
     form["refresh_token"] = renewed["refresh_token"]
@@ -148,8 +176,22 @@ def request(line: str, *headers: bytes, body: bytes = b"") -> bytes:
 
 JSON = b"Content-Type: application/json"
 BAD = {
-    "0xFF in a session cookie": (request("GET /redis/mypage", b"Cookie: authscale_redis=\xff\xfe; a=\xff"), 401),
-    "0xFF in a bearer token": (request("GET /jwt/mypage", b"Authorization: Bearer \xff.\xff.\xff"), 401),
+    **{
+        f"0xFF in a session cookie: {info.name}": (
+            request(f"GET /{info.name}/mypage", b"Cookie: %b=\xff\xfe; a=\xff" % f"{info.name}-session".encode()),
+            401,
+        )
+        for info in INFOS
+        if info.kind is Kind.SESSION
+    },
+    **{
+        f"0xFF in a bearer token: {info.name}": (
+            request(f"GET /{info.name}/mypage", b"Authorization: Bearer \xff.\xff.\xff"),
+            401,
+        )
+        for info in INFOS
+        if info.kind is Kind.TOKEN
+    },
     "not JSON": (request("POST /redis/login", JSON, body=b"{"), 400),
     "not UTF-8": (request("POST /memory/login", JSON, body=b'{"username": "\xff", "password": "x"}'), 400),
     "missing field": (request("POST /auth/login", JSON, body=b'{"username": "a"}'), 400),

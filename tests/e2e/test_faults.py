@@ -1,82 +1,61 @@
-"""What breaks when a replica goes: killed without warning, or stopped with grace."""
+"""What breaks when a replica or Redis goes: killed without warning, stopped with grace, or hung.
+
+The drills are in tests/session_faults.py: everybody's every answer is kept, and judged afterwards (tests/history.py).
+"""
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable
-from itertools import count
+from collections.abc import AsyncIterator
 
 import aiohttp
 import pytest
 
 from loadtest.cluster.local import LocalCluster
-from tests.e2e.conftest import Browser, Browsers
-from tests.e2e.test_contract import logged_in
+from tests.clients import http_session
+from tests.contract.calls import INFOS
+from tests.session_faults import Crowd, kill_redis, kill_replica, restart_replicas, stop_redis
 
 pytestmark = pytest.mark.e2e
-PEOPLE = 12
+PEOPLE = 6  # of each strategy
 
 
-async def visit(browsers: list[Browser], path: str, until: asyncio.Event, send: str = "get") -> Counter[int]:
-    """Let every browser ask again and again until the event is set, then once more; count the statuses."""
-    statuses: Counter[int] = Counter()
-
-    async def one(browser: Browser) -> None:
-        for _ in count():
-            last = until.is_set()
-            statuses[(await getattr(browser, send)(path)).status] += 1
-            if last:
-                return
-
-    await asyncio.gather(*map(one, browsers))
-    return statuses
+@pytest.fixture
+async def crowd(cluster: LocalCluster) -> AsyncIterator[Crowd]:
+    """People of every strategy that has a login; they are logged in."""
+    async with http_session() as http:
+        crowd = Crowd(http, cluster, [info for info in INFOS if info.login])
+        await crowd.log_in(PEOPLE)
+        yield crowd
 
 
-async def during(visiting: Awaitable[Counter[int]], over: asyncio.Event, fault: Callable[[], object]) -> Counter[int]:
-    """Run *fault* and wait until the cluster has recovered while the visits go on."""
-    running = asyncio.ensure_future(visiting)
-    try:
-        await asyncio.to_thread(fault)
-    finally:
-        over.set()
-    return await running
+def faulty(seen: Counter[str]) -> list[str]:
+    return [what for what in seen if what.startswith("FAULT")]
 
 
-@pytest.mark.parametrize("name", ["redis", "jwt", "memory"])
-async def test_kill_loses_only_what_the_replica_alone_knew(
-    cluster: LocalCluster, browsers: Browsers, strategies: list[dict[str, object]], name: str
-) -> None:
-    people = [await logged_in(browsers, strategies, name) for _ in range(PEOPLE)]
-    homes = [(await person.get(f"/{name}/mypage")).headers["X-Replica"] for person in people]
-    victim, over = homes[0], asyncio.Event()
-
-    def kill() -> None:
-        cluster.kill(victim)
-        cluster.wait_ready()
-
-    statuses = await during(visit(people, f"/{name}/mypage", over), over, kill)
-    assert set(statuses) <= {200, 401}, "nobody gets a 5xx on a GET"
-    lost = {number for number, person in enumerate(people) if (await person.get(f"/{name}/mypage")).status == 401}
-    expected = {number for number, home in enumerate(homes) if home == victim} if name == "memory" else set()
-    assert lost == expected
+async def test_a_kill_loses_only_what_the_replica_alone_knew(crowd: Crowd) -> None:
+    seen = await kill_replica(crowd)
+    assert faulty(seen) == []
+    assert {group.name for group in crowd.groups if seen[f"{group.name}: lost"]} == {
+        group.name for group in crowd.groups if not group.shared
+    }
 
 
-async def test_a_graceful_stop_of_every_replica_fails_no_request(
-    cluster: LocalCluster, browsers: Browsers, strategies: list[dict[str, object]]
-) -> None:
-    people = [await logged_in(browsers, strategies, "redis") for _ in range(PEOPLE)]
-    over = asyncio.Event()
+async def test_a_graceful_stop_of_every_replica_fails_no_request(crowd: Crowd) -> None:
+    seen = await restart_replicas(crowd)
+    assert faulty(seen) == []
 
-    def rolling_restart() -> None:
-        for replica in cluster.replicas():
-            cluster.restart(replica)
 
-    gets, posts = people[::2], people[1::2]
-    reading = asyncio.ensure_future(visit(gets, "/redis/mypage", over))
-    writing = await during(visit(posts, "/redis/visits", over, "post"), over, rolling_restart)
-    assert set(await reading) == {200}
-    assert set(writing) == {200}
-    finals = [(await (await person.post("/redis/visits")).json())["visits"] for person in posts]
-    assert sum(finals) == writing[200] + len(posts), "no write was lost and none applied twice"
+async def test_a_redis_that_was_killed_is_503_and_never_a_logout(crowd: Crowd) -> None:
+    """S4 too: what was logged out before stays out, though Redis starts again from its file."""
+    seen = await kill_redis(crowd)
+    assert faulty(seen) == []
+    assert all(seen[f"{group.name}: page 503"] for group in crowd.groups if group.needs_redis), "control: it was away"
+
+
+async def test_a_redis_that_hangs_is_503_and_loses_nothing(crowd: Crowd) -> None:
+    seen = await stop_redis(crowd)
+    assert faulty(seen) == []
+    assert all(seen[f"{group.name}: page 503"] for group in crowd.groups if group.needs_redis), "control: it hung"
 
 
 async def test_a_draining_replica_says_so(cluster: LocalCluster) -> None:
