@@ -1,5 +1,6 @@
 """The session itself in an encrypted cookie: no store to ask, and none that could take anything back."""
 
+import base64
 from collections.abc import Callable
 
 from aiohttp import web
@@ -45,9 +46,17 @@ class CookieStorage(EncryptedCookieStorage):
         self._cookie = cookie
 
     def load_cookie(self, request: web.Request) -> str | None:
-        """Return the cookie if it could be one of ours, with the padding that it is sent without."""
-        found = self._cookie.find(request)
-        return found + "=" * (-len(found) % 4) if found else None
+        """Return the cookie if it could be one of ours, with the padding that it is sent without.
+
+        A session has one text: base64 that says the same in another spelling is none of ours (RFC 4648 §3.5).
+        """
+        found = self._cookie.find(request) or ""
+        padded = found + "=" * (-len(found) % 4)
+        try:
+            canonical = base64.urlsafe_b64encode(base64.urlsafe_b64decode(padded)).decode()
+        except ValueError:
+            return None
+        return padded if found and padded == canonical else None
 
     def save_cookie(self, response: web.StreamResponse, cookie_data: str, *, max_age: int | None = None) -> None:  # noqa: ARG002  # aiohttp-session's signature
         """Set or delete the cookie. 413 if browsers would drop it silently for its size."""
