@@ -26,7 +26,8 @@ from tests.session_races import Ask, Busy, reads, redis_of, until_done, writes
 
 SAVED_EVERY = 1.0  # deploy/redis.conf: with a killed Redis at most so many seconds of writes are lost
 RECOVERY_SECONDS = 5.0
-PAUSE = 0.01
+TRIES, LATE_SECONDS = 5, 0.01
+PAUSE = 0.05  # between two requests of one client: well below what two cores can do
 
 
 @dataclass
@@ -86,11 +87,10 @@ class Group:
         """Return which replica knows each login that has not ended."""
         return {login.id: (await self.site.page(login)).replica for login in (*self.stayers, *self.leavers[1:])}
 
-    def answers(self, act: Act, since: float) -> Counter[int]:
-        """Return how often those who stay were answered what."""
+    def answers(self, act: Act, since: float) -> list[Operation]:
+        """Return what those who stay were answered."""
         known = {login.id for login in self.stayers}
-        asked = (one for one in self.site.history if one.act is act and one.login in known and one.began >= since)
-        return Counter(one.status for one in asked)
+        return [one for one in self.site.history if one.act is act and one.login in known and one.began >= since]
 
 
 class Crowd:
@@ -137,10 +137,6 @@ class Crowd:
                     return
         self.recovered.append(time.monotonic() - back)
 
-    def refusals(self) -> list[Operation]:
-        """Return all answers of 503."""
-        return [one for group in self.groups for one in group.site.history if one.status == 503]
-
     def judge(
         self,
         group: Group,
@@ -151,9 +147,9 @@ class Crowd:
     ) -> None:
         """Note what the people of *group* were answered: nothing but *pages* and *visits*, and no lie."""
         for act, allowed in ((Act.PAGE, pages), (Act.VISIT, visits)):
-            for status, times in group.answers(act, self.since).items():
-                fault = "" if status in allowed else "FAULT "
-                self.seen[f"{fault}{group.name}: {act} {status}"] += times
+            for answer in group.answers(act, self.since):
+                fault = "" if answer.status in allowed else f"FAULT by {answer.replica or 'nobody'}: "
+                self.seen[f"{fault}{group.name}: {act} {answer.status}"] += 1
         self.seen.update(f"FAULT {fault}" for fault in faults(group.site.history, terms or group.site.terms))
 
 
@@ -176,9 +172,8 @@ async def kill_replica(crowd: Crowd) -> Counter[str]:
         terms = Terms(group.site.terms.bound, forgetful=doomed)
         gone = {401} if doomed else set()
         crowd.judge(group, pages={200} | gone, visits={200, *UNKNOWN} | gone, terms=terms)
-        visits = group.answers(Act.VISIT, crowd.since)
-        failed, in_flight = sum(visits[status] for status in UNKNOWN), len(group.writers)
-        if failed > in_flight:
+        failed = sum(visit.status in UNKNOWN for visit in group.answers(Act.VISIT, crowd.since))
+        if failed > (in_flight := len(group.writers)):
             crowd.seen[f"FAULT {group.name}: {failed} POSTs failed, {in_flight} were in flight"] += 1
         lost = {one.login for one in group.site.history if one.status == 401} & {one.id for one in group.stayers}
         expected = doomed & {one.id for one in group.stayers}
@@ -243,42 +238,61 @@ def _judge_without_redis(crowd: Crowd, lossy: Sequence[Span] = ()) -> None:
         crowd.seen[f"{group.name}: lost as it may be"] += excused
 
 
-async def _answering(store: redis.asyncio.Redis) -> None:
-    async with asyncio.timeout(30):
-        while True:
-            with suppress(redis.RedisError):
-                await store.ping()
-                return
-            await asyncio.sleep(0.01)
-
-
 async def refusal_times(
     cluster: LocalCluster, infos: Iterable[Info], fault: Literal["STOP", "KILL"], times: int, told: Told = nobody
 ) -> list[Operation]:
     """Let Redis hang or die, and at once ask every replica for all that needs it, twice; return the answers of 503.
 
-    Nobody else is there: what takes time is the replica's affair.
+    Nobody else is there: what takes time is the replica's affair, unless the machine is so busy that this client is
+    late itself. Then the attempt does not count, and there is another one, up to `TRIES` times as many in all.
     """
-    answers: list[Operation] = []
+    counted: list[Operation] = []
     async with http_session() as http, redis_of(cluster) as store:
         sites = [make_site(cluster, http, info, directly=True) for info in infos]
         logins = [(site, await site.log_in(await site.register())) for site in sites]
         asks = [ask for site, login in logins for ask in (*reads(site, [login]), *writes(site, [login]))]
-        for number in range(times):
+        done = 0
+        for _ in range(TRIES * times):
             await _until_all_serve(asks)
             await asyncio.to_thread(until_running, cluster, "redis")
             await asyncio.to_thread(cluster.signal, "redis", fault)
+            lateness = Lateness()
             try:
-                for _ in range(2):
-                    answers += await asyncio.gather(*(ask() for ask in asks))
+                answers = [answer for _ in range(2) for answer in await asyncio.gather(*(ask() for ask in asks))]
             finally:
+                late = await lateness.stop()
                 if fault == "STOP":
                     await asyncio.to_thread(cluster.signal, "redis", "CONT")
             await _answering(store)
-            told(number + 1)
+            if late <= LATE_SECONDS:
+                counted += (answer for answer in answers if answer.status == 503)
+                done += 1
+                told(done)
+            if done == times:
+                break
         await _until_all_serve(asks)
+        assert done == times, f"this machine is too busy to measure: {done} attempts of {TRIES * times} counted"
         assert [fault for site in sites for fault in faults(site.history, site.terms)] == []
-    return [answer for answer in answers if answer.status == 503]
+    return counted
+
+
+class Lateness:
+    """Finds out how late this process' event loop is at most, in seconds."""
+
+    def __init__(self) -> None:
+        self._worst = 0.0
+        self._task = asyncio.create_task(self._watch())
+
+    async def _watch(self) -> None:
+        while True:
+            due = time.monotonic() + 0.002
+            await asyncio.sleep(0.002)
+            self._worst = max(self._worst, time.monotonic() - due)
+
+    async def stop(self) -> float:
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+        return self._worst
 
 
 async def _until_all_serve(asks: Iterable[Ask]) -> None:
@@ -286,3 +300,12 @@ async def _until_all_serve(asks: Iterable[Ask]) -> None:
         for ask in asks:
             while (await ask()).status == 503:
                 pass
+
+
+async def _answering(store: redis.asyncio.Redis) -> None:
+    async with asyncio.timeout(30):
+        while True:
+            with suppress(redis.RedisError):
+                await store.ping()
+                return
+            await asyncio.sleep(0.01)

@@ -279,12 +279,12 @@ class Endings:
         assert {operation.status for *_, operation in tried} == {200}, tried
         return [(site, login) for site, login, _ in tried]
 
-    async def race(self, account: Account, end: Ask) -> None:
-        """Let *end* end everything while the user reads and logs in."""
+    async def race(self, account: Account, end: Ask, *, after: float) -> None:
+        """Let *end* end everything while the user reads and logs in, after so many seconds or a bit later."""
         logins = await self.log_in(account)
         busy = self.read(logins)
         coming = asyncio.create_task(self._try_to_log_in(account, spread=0.3))
-        await asyncio.sleep(0.1 + random.random() * 0.4)  # where in the logins it hits is the race
+        await asyncio.sleep(after + random.random() * 0.3)  # where in the logins it hits is the race
         by = await end()
         for site, login, operation in await coming:
             self.seen[f"login {operation.status}"] += 1
@@ -340,7 +340,7 @@ async def disabling_races(
                 account = await drill.sites[0].register()
                 user_id = (await drill.sites[0].log_in(account)).user_id
                 admin = await drill.accounts.administrator()
-                await drill.race(account, partial(drill.accounts.disable, user_id, admin))
+                await drill.race(account, partial(drill.accounts.disable, user_id, admin), after=0.1)
                 await drill.accounts.enable(user_id, admin)
                 told(race + 1)
             again = await drill.log_in(account)
@@ -360,7 +360,7 @@ async def password_races(cluster: LocalCluster, infos: Sequence[Info], races: in
         async with drill.somebody_else():
             for race in range(races):
                 own, new = await tokens.log_in(account), secrets.token_urlsafe(16)
-                await drill.race(account, partial(drill.accounts.change_password, account, new, own))
+                await drill.race(account, partial(drill.accounts.change_password, account, new, own), after=0)
                 drill.seen.update([f"kept {(await tokens.page(own, base)).status}" for base in tokens.bases])
                 account = Account(account.username, new)
                 told(race + 1)

@@ -16,7 +16,7 @@ from tests.stress.conftest import Progress, Say
 pytestmark = [pytest.mark.stress, pytest.mark.timeout(1200)]
 
 PEOPLE = 4  # of each strategy
-TIMES = {"kill_replica": 20, "restart_replicas": 10, "kill_redis": 20, "stop_redis": 20}
+TIMES = {"kill_replica": 20, "restart_replicas": 10, "kill_redis": 10, "stop_redis": 10}
 HANGS = 20
 PROMISED_SECONDS = 0.3
 IN_REDIS = [info for info in INFOS if {Capability.ATOMIC, Capability.ANY_REPLICA} <= info.capabilities]

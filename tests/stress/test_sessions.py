@@ -23,8 +23,8 @@ from tests.stress.conftest import Progress, Say
 pytestmark = [pytest.mark.stress, pytest.mark.timeout(1200)]
 
 RACES = 1000
-RELOGINS = FORCED = 200
-ENDINGS = 60  # each of a dozen logins or more
+RELOGINS = FORCED = 100
+ENDINGS = 40  # each of a dozen logins or more
 LIMITS, WAYS = 20, 8
 FEW = 0.01  # of all answers may be a 503: a busy machine's Redis needs more than its 250 ms now and then
 
