@@ -27,6 +27,7 @@ from tests.races import Auth, Told, auth_bases, nobody
 Ask = Callable[[], Awaitable[Operation]]
 
 GIVE_UP_SECONDS = 10.0
+BREAK_MILLISECONDS = 150  # shorter than anybody waits for Redis
 
 
 @asynccontextmanager
@@ -112,6 +113,7 @@ async def logout_races(
 ) -> Counter[str]:
     """S5: log out while *ways* clients write to the session without pause, at all replicas that know it.
 
+    In every other race they write at one replica and only read at the others, where what was read may be remembered.
     Returns how often what was seen: `visit 200` and `visit 401` are writes before and after the logout, `ended` the
     races after which no replica accepts the cookie and Redis has no key of the user. In the end all cookies are tried
     once more.
@@ -124,7 +126,7 @@ async def logout_races(
             login = await site.log_in_alone(account)
             account = login.account
             assert await keys_of(store, login.user_id) == shared, "control: this is how sessions are found in Redis"
-            writing = Busy([partial(site.visit, login)] * ways)
+            writing = Busy(_in_use(site, login, ways, everywhere=race % 2 == 0))
             await asyncio.sleep(random.random() * 0.012)  # where in the writes it hits is the race
             await until_done(partial(site.log_out, login), seen)
             seen.update(await writing.stop())
@@ -136,6 +138,13 @@ async def logout_races(
         for login in logins:
             await refused_everywhere(site, login)
     return with_faults(seen, site)
+
+
+def _in_use(site: Site, login: Login, ways: int, *, everywhere: bool) -> Sequence[Ask]:
+    first, *others = site.bases_of(login)
+    if everywhere or not others:
+        return ways * [partial(site.visit, login)]
+    return [*(ways // 2 * [partial(site.visit, login, first)]), *(partial(site.page, login, base) for base in others)]
 
 
 async def visit_races(
@@ -163,6 +172,8 @@ async def visit_races(
 async def relogin_races(cluster: LocalCluster, info: Info, races: int, told: Told = nobody) -> Counter[str]:
     """S2: log in again, in the same browser, while its old cookie is used at all replicas that know it.
 
+    In every other race it is only read with: then a replica that remembers what it read hears of changes from others.
+
     Returns how often what was seen: `one login` are races after which the new cookie is the user's only login,
     `unclear` those where the login's answer was a 503.
     """
@@ -170,7 +181,7 @@ async def relogin_races(cluster: LocalCluster, info: Info, races: int, told: Tol
     async with site_of(cluster, info, directly=True) as site:
         login = await site.log_in(await site.register())
         for race in range(races):
-            old, busy = login, Busy([*reads(site, [login]), *writes(site, [login])])
+            old, busy = login, Busy(reads(site, [login]) + (writes(site, [login]) if race % 2 else []))
             login, answer = await site.try_to_log_in(old.account, instead_of=old)
             seen.update(await busy.stop())
             if answer.status == 503:
@@ -189,7 +200,7 @@ async def relogin_races(cluster: LocalCluster, info: Info, races: int, told: Tol
 async def forced_logout_races(
     cluster: LocalCluster, info: Info, races: int, told: Told = nobody, *, devices: int = 2
 ) -> Counter[str]:
-    """S13: an administrator ends a user's logins while the user's devices read and write at all replicas.
+    """S13: an administrator ends a user's logins while the user's devices read, or read and write, at all replicas.
 
     Returns how often what was seen: `ended` are logins of which the administrator was told that they are.
     """
@@ -199,7 +210,7 @@ async def forced_logout_races(
         admins = {base: await site.log_in(administrator(cluster), base) for base in site.bases}
         for race, base in zip(range(races), cycle(site.bases), strict=False):
             logins = [await site.log_in(account, base) for _ in range(devices)]
-            busy = Busy([*reads(site, logins), *writes(site, logins)])
+            busy = Busy(reads(site, logins) + (writes(site, logins) if race % 2 else []))
             await asyncio.sleep(random.random() * 0.02)  # where in their requests it hits is the race
             seen["ended"] += await site.force_logout(admins[base], logins, base)
             await asyncio.gather(*(refused_everywhere(site, login, site.terms.bound) for login in logins))
@@ -213,13 +224,17 @@ async def limit_races(
 ) -> Counter[str]:
     """Log *ways* devices of one user in at once, at all replicas (or at the only one that would know them).
 
+    Passwords are checked one after the other. So that the logins arrive together, Redis takes a short break meanwhile.
     Returns how often what was seen, such as `logins 200: 3, 409: 5; alive: 3, listed: 3`; `unclear`: one was a 503.
     """
     seen: Counter[str] = Counter()
-    async with site_of(cluster, info, directly=True) as site:
+    async with site_of(cluster, info, directly=True) as site, redis_of(cluster) as store:
         for race in range(races):
             account, only = await site.register(), "" if Capability.ANY_REPLICA in info.capabilities else site.bases[0]
-            tried = await asyncio.gather(*(site.try_to_log_in(account, only) for _ in range(ways)))
+            trying = asyncio.gather(*(site.try_to_log_in(account, only) for _ in range(ways)))
+            await asyncio.sleep(random.random() * 0.1)
+            await store.client_pause(BREAK_MILLISECONDS)
+            tried = await trying
             statuses = Counter(operation.status for _, operation in tried)
             if 503 in statuses:
                 seen["unclear"] += 1
