@@ -74,7 +74,7 @@ def down() -> None:
     with console.status("stopping"):
         _standing_cluster().stop()
         processes.end(processes.leftovers(STATE), PATIENCE_SECONDS)
-    console.print("down: nothing of ours is running")
+    console.print("down: nothing of ours is running any more")
 
 
 @cli.command()

@@ -57,12 +57,14 @@ class Terms:
 
     *bound*: so long after an acknowledged end a login may still be accepted. *lossy*: what was acknowledged in one of
     these spans may be lost, as before a crash of a store that saves once a second. *forgetful*: logins that may be gone
-    without having been ended.
+    without having been ended. *at_home*: a login is known to the replica where it began and to no other, so an end that
+    another one acknowledged (because the load balancer could not reach the first) has ended nothing.
     """
 
     bound: float = 0.0
     lossy: Sequence[Span] = ()
     forgetful: Collection[str] = ()
+    at_home: bool = False
 
     def kept(self, operation: Operation) -> bool:
         """Return whether what was acknowledged must be true ever after."""
@@ -96,7 +98,9 @@ def _of_one_login(operations: list[Operation], terms: Terms) -> Iterator[str]:
 
 
 def _comings_back(operations: list[Operation], terms: Terms) -> Iterator[str]:
-    over = min((one.ended for one in operations if one.act is Act.END and terms.kept(one)), default=float("inf"))
+    homes = {one.replica for one in operations if one.act is Act.LOGIN and one.succeeded}
+    ends = [one for one in operations if one.act is Act.END and terms.kept(one)]
+    over = min((one.ended for one in ends if not terms.at_home or one.replica in homes), default=float("inf"))
     for operation in operations:
         used = operation.act in (Act.PAGE, Act.VISIT) and operation.succeeded
         if used and operation.began > over + terms.bound:

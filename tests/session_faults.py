@@ -28,6 +28,7 @@ SAVED_EVERY = 1.0  # deploy/redis.conf: with a killed Redis at most so many seco
 RECOVERY_SECONDS = 5.0
 TRIES, LATE_SECONDS = 5, 0.01
 PAUSE = 0.05  # between two requests of one client: well below what two cores can do
+SHORT_PAUSE = 0.01
 
 
 @dataclass
@@ -112,9 +113,9 @@ class Crowd:
             assert (await store.waitaof(1, 0, 5000))[0] == 1
         self.since = time.monotonic()
 
-    async def while_busy(self, fault: Callable[[], Awaitable[object]]) -> None:
+    async def while_busy(self, fault: Callable[[], Awaitable[object]], pause: float = PAUSE) -> None:
         """Run *fault*, which returns when all should be well again, while everybody is busy; then ask once more."""
-        busy = Busy((ask for group in self.groups for ask in group.asks()), PAUSE)
+        busy = Busy((ask for group in self.groups for ask in group.asks()), pause)
         leaving = asyncio.gather(*(group.leave() for group in self.groups))
         try:
             await fault()
@@ -184,17 +185,21 @@ async def kill_replica(crowd: Crowd) -> Counter[str]:
 
 
 async def restart_replicas(crowd: Crowd) -> Counter[str]:
-    """Stop and start one replica after the other, with grace: no request fails, and shared logins live on."""
+    """Stop and start one replica after the other, with grace: no request fails, and shared logins live on.
+
+    A replica that drains still serves on the load balancer's open connections: where it alone knows a login, a logout
+    that came over a new connection went to another one, which knew nothing of it.
+    """
 
     async def restart() -> None:
         for replica in crowd.cluster.replicas():
             await asyncio.to_thread(crowd.cluster.restart, replica)
 
-    await crowd.while_busy(restart)
+    await crowd.while_busy(restart, SHORT_PAUSE)  # a connection that closes under a request is rare
     for group in crowd.groups:
         statuses = {200} if group.shared else {200, 401}
         doomed = () if group.shared else {one.login for one in group.site.history}
-        terms = Terms(group.site.terms.bound, forgetful=doomed)
+        terms = Terms(group.site.terms.bound, forgetful=doomed, at_home=not group.shared)
         crowd.judge(group, pages=statuses, visits=statuses, terms=terms)
     return crowd.seen
 

@@ -38,8 +38,7 @@ class RedisConnection(asyncio.Protocol):
         self._unsent: list[bytes] = []
         self._waiting: deque[_Question] = deque()
         self._watch: asyncio.TimerHandle | None = None
-        self.confirmed_at = float("-inf")
-        """When the last answered question was asked (the loop's clock): by its answer, all before it had arrived."""
+        self._confirmed_at = float("-inf")
         self.lost: asyncio.Future[None] = self._loop.create_future()
 
     def ask(self, command: Command, on_answer: OnAnswer | None = None) -> asyncio.Future[Any]:
@@ -54,6 +53,10 @@ class RedisConnection(asyncio.Protocol):
         if self._watch is None:
             self._watch = self._loop.call_later(TIMEOUT_SECONDS, self._check)
         return question.future
+
+    def silent_for(self) -> float:
+        """Return how long ago the last answered question was asked (seconds): all before it has arrived."""
+        return self._loop.time() - self._confirmed_at
 
     def abort(self) -> None:
         """Close at once; whoever waits gets a ConnectionError."""
@@ -93,7 +96,7 @@ class RedisConnection(asyncio.Protocol):
             self._on_push(answer)
             return
         question = self._waiting.popleft()
-        self.confirmed_at = question.asked_at
+        self._confirmed_at = question.asked_at
         if question.on_answer:
             question.on_answer(answer)
         if question.future.done():  # nobody waits any more

@@ -54,10 +54,9 @@ class RedisLink:
         """Whether there is a connection that answered a moment ago."""
         return self._connection is not None
 
-    @property
-    def confirmed_at(self) -> float:
-        """When the last question was asked (the loop's clock) whose answer has arrived, with all that came before."""
-        return self._connection.confirmed_at if self._connection else float("-inf")
+    def confirmed_within(self, seconds: float) -> bool:
+        """Whether a question was asked so short a time ago whose answer has arrived, with all that came before."""
+        return self._connection is not None and self._connection.silent_for() < seconds
 
     def ask(self, *command: str | bytes | int, on_answer: OnAnswer | None = None) -> asyncio.Future[Any]:
         """Return a future of Redis' answer: a `ResponseError` if it refuses, ConnectionError if it does not answer.

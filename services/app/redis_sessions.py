@@ -99,11 +99,14 @@ class RedisSessions:
         """Return the Redis key of a user's sessions."""
         return self._prefix + owner
 
-    async def create(self, key: Key, raw: bytes, ttl: float, limit: Limit, replaced: str = "") -> bool:
+    async def create(self, key: Key, raw: bytes, ttl: float, limit: Limit, replaced: bytes = b"") -> bool:
         """Keep a new session; Redis forgets the user when the last one has expired."""
         deny = int(limit.policy == "deny")
         arguments = (key.id, raw, _milliseconds(ttl), self._clock(), limit.most, deny, replaced)
         return bool(await self._run(self._create, key.owner, arguments))
+
+    def at_hand(self, key: Key) -> None:
+        """Return nothing: there is nothing here."""
 
     async def read(self, key: Key, link: RedisLink | None = None, on_answer: OnAnswer | None = None) -> bytes | None:
         """Return the session. *link* and *on_answer* are for those who remember what they read."""
@@ -124,12 +127,12 @@ class RedisSessions:
         """Forget the session."""
         return bool(await self._ask(lambda: self._redis.hdel(self._prefix + key.owner, key.id)))
 
-    async def all_of(self, owner: str) -> Mapping[str, bytes]:
+    async def all_of(self, owner: str) -> Mapping[bytes, bytes]:
         """Return the user's sessions."""
-        stored = await self._ask(lambda: self._redis.hgetall(self._prefix + owner))
-        return {id_.decode("ascii", "replace"): raw for id_, raw in (stored or {}).items()}
+        stored: Mapping[bytes, bytes] | None = await self._ask(lambda: self._redis.hgetall(self._prefix + owner))
+        return stored or {}
 
-    async def end_all(self, owner: str, *, keep: str = "", until: float | None = None) -> int:
+    async def end_all(self, owner: str, *, keep: bytes = b"", until: float | None = None) -> int:
         """Forget the user's sessions but *keep*."""
         arguments = (keep, self._clock(), FOREVER if until is None else until)
         return int(await self._run(self._end_all, owner, arguments) or 0)

@@ -1,6 +1,7 @@
 """What a session is, and the text that it is kept as: in memory, in Redis and in an encrypted cookie alike."""
 
 import base64
+import functools
 import hashlib
 import logging
 import math
@@ -14,6 +15,7 @@ from services.common.devices import Device
 
 log = logging.getLogger(__name__)
 
+REMEMBERED = 2048  # cookies whose keys, and texts whose states, are not worked out anew each time
 OWNER, SECRET = 22, 43  # characters of base64url: 128 bits that stand for the user, 256 random bits
 SECRET_BYTES = 32
 
@@ -55,32 +57,36 @@ class Lifetimes(NamedTuple):
         return self.used(State(0, 0, shortened, user, device, values), now)
 
 
-_DECODER = msgspec.json.Decoder(State)  # checks every type; a quarter of pydantic's time, which every request pays
+# msgspec checks every type, in a quarter of pydantic's time.
+_decode = functools.lru_cache(REMEMBERED)(msgspec.json.Decoder(State).decode)
 encode = msgspec.json.Encoder().encode
 """Returns a state as a JSON array."""
 
 
 def decode(raw: bytes | str | None) -> State | None:
-    """Return the state, or None. What is no state of ours counts as none: its user is logged out, as the log says."""
+    """Return the state, or None. What is no state of ours counts as none: its user is logged out, as the log says.
+
+    Others may get the same object: never change its values in place.
+    """
     if raw is None:
         return None
     try:
-        return _DECODER.decode(raw)
+        return _decode(raw)
     except (msgspec.MsgspecError, ValueError) as error:  # a ValueError: not UTF-8
         log.error("a stored value is no session, its user is logged out: %s", type(error).__name__)  # noqa: TRY400
         return None
 
 
-class Key(NamedTuple):
+class Key(msgspec.Struct, frozen=True):
     """Where a session is kept. *owner* stands for its user; *id* names it among the owner's, and is no secret."""
 
     owner: str
-    id: str
+    id: bytes
 
 
 def owner_of(user_id: str) -> str:
-    """Return what stands for a user: all of his sessions are kept under it."""
-    return _hashed(user_id)
+    """Return what stands for a user: all of his sessions are kept under it. 128 bits as 22 characters of base64url."""
+    return base64.urlsafe_b64encode(_hashed(user_id))[:OWNER].decode()
 
 
 def new_cookie(user_id: str) -> str:
@@ -88,11 +94,11 @@ def new_cookie(user_id: str) -> str:
     return owner_of(user_id) + secrets.token_urlsafe(SECRET_BYTES)
 
 
+@functools.lru_cache(REMEMBERED)
 def key_of(cookie: str) -> Key:
     """Return where the session of *cookie* is kept. The store has its hash only: who reads it cannot log in."""
     return Key(cookie[:OWNER], _hashed(cookie))
 
 
-def _hashed(text: str) -> str:
-    """Return 128 bits as 22 characters of base64url."""
-    return base64.urlsafe_b64encode(hashlib.blake2b(text.encode(), digest_size=16).digest())[:OWNER].decode()
+def _hashed(text: str) -> bytes:
+    return hashlib.blake2b(text.encode(), digest_size=16).digest()

@@ -5,10 +5,12 @@ old one dies, logout deletes, an id that was never issued is not adopted, a writ
 nothing, idle and absolute timeouts hold.
 """
 
+import copy
 import logging
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple, Protocol
 
+import msgspec
 from aiohttp import web
 from aiohttp_session import AbstractStorage, Session
 
@@ -32,11 +34,14 @@ class Limit(NamedTuple):
 class Store(Protocol):
     """Where encoded states are kept. Every call raises `Unavailable` if the store cannot answer. *ttl* in seconds."""
 
-    async def create(self, key: Key, raw: bytes, ttl: float, limit: Limit, replaced: str = "") -> bool:
+    async def create(self, key: Key, raw: bytes, ttl: float, limit: Limit, replaced: bytes = b"") -> bool:
         """Keep a new session in the place of the owner's session *replaced*, in one step.
 
         It is within *limit* also when there are several at once. False, and nothing is done, if it was denied.
         """
+
+    def at_hand(self, key: Key) -> bytes | None:
+        """Return the session if this process has it and may believe it, without asking anybody."""
 
     async def read(self, key: Key) -> bytes | None:
         """Return the session, or None if there is none (any more)."""
@@ -47,17 +52,17 @@ class Store(Protocol):
     async def delete(self, key: Key) -> bool:
         """Forget the session. False if there was none."""
 
-    async def all_of(self, owner: str) -> Mapping[str, bytes]:
+    async def all_of(self, owner: str) -> Mapping[bytes, bytes]:
         """Return the owner's sessions by id; some may have expired."""
 
-    async def end_all(self, owner: str, *, keep: str = "", until: float | None = None) -> int:
+    async def end_all(self, owner: str, *, keep: bytes = b"", until: float | None = None) -> int:
         """Forget the owner's sessions but *keep*; with *until*, only those created at that time or before.
 
         Returns how many there were, without those that had expired already.
         """
 
 
-class Found(NamedTuple):
+class Found(msgspec.Struct, frozen=True):
     """A session as read, and the very bytes that were read."""
 
     key: Key
@@ -74,6 +79,7 @@ class SessionStorage(AbstractStorage):
         super().__init__(cookie_name=cookie.name)
         self._store = store
         self._lifetimes = lifetimes
+        self._grain = lifetimes.grain
         self._limit = limit
         self._cookie = cookie
         self._clock = clock
@@ -81,8 +87,11 @@ class SessionStorage(AbstractStorage):
     async def find(self, request: web.Request) -> Found | None:
         """Return the request's session if it is good, and note its use now and then."""
         cookie = self._cookie.find(request)
-        found = await self._read(key_of(cookie)) if cookie else None
-        if found and self._clock() - found.state.seen >= self._lifetimes.grain:
+        if cookie is None:
+            return None
+        key, now = key_of(cookie), self._clock()
+        found = _good(key, self._store.at_hand(key) or await self._store.read(key), now)
+        if found and now - found.state.seen >= self._grain:
             await self._touch(found)
         return found
 
@@ -92,18 +101,20 @@ class SessionStorage(AbstractStorage):
         *make* is called again if another request wrote meanwhile, so that no write is lost.
         """
         cookie = self._cookie.find(request)
-        key = key_of(cookie) if cookie else None
+        if cookie is None:
+            return None
+        key = key_of(cookie)
         for _ in range(ATTEMPTS):
-            found = await self._read(key) if key else None
+            now = self._clock()
+            found = _good(key, self._store.at_hand(key) or await self._store.read(key), now)
             if found is None:
                 return None
-            now = self._clock()
             new = self._lifetimes.used(found.state, now, make(found.state.values))
-            if await self._store.replace(found.key, found.raw, encode(new), new.expires - now):
+            if await self._store.replace(key, found.raw, encode(new), new.expires - now):
                 return new
         raise Unavailable("Too many requests write to this session at once.")
 
-    async def sessions_of(self, owner: str) -> dict[str, State]:
+    async def sessions_of(self, owner: str) -> dict[bytes, State]:
         """Return the owner's good sessions by id."""
         raw = await self._store.all_of(owner)
         states = {id_: decode(text) for id_, text in raw.items()}
@@ -114,7 +125,7 @@ class SessionStorage(AbstractStorage):
         """End one session; False if there is none."""
         return await self._store.delete(key)
 
-    async def end_all(self, user_id: str, *, keep: str = "", until: float | None = None) -> int:
+    async def end_all(self, user_id: str, *, keep: bytes = b"", until: float | None = None) -> int:
         """End a user's sessions but *keep* (with *until*: those created by then) and return how many there were."""
         return await self._store.end_all(owner_of(user_id), keep=keep, until=until)
 
@@ -125,7 +136,8 @@ class SessionStorage(AbstractStorage):
             return await self.new_session()
         state = found.state
         known = {"user": state.user, "device": state.device, "created": state.created}
-        return Session(found.key, data={"session": {**state.values, **known}}, new=False)
+        values = copy.deepcopy(state.values)  # whoever loads a session may change it
+        return Session(found.key, data={"session": {**values, **known}}, new=False)
 
     async def save_session(self, request: web.Request, response: web.StreamResponse, session: Session) -> None:
         """Write what changed. A new session takes the place of the request's, an empty one ends it.
@@ -145,8 +157,8 @@ class SessionStorage(AbstractStorage):
         user, now = session["user"], self._clock()
         state = self._lifetimes.begun(user, session["device"], session["created"], now, _values(session))
         cookie, old = new_cookie(user.id), self._cookie.find(request)
-        key, replaced = key_of(cookie), key_of(old) if old else Key("", "")
-        own = replaced.id if replaced.owner == key.owner else ""
+        key, replaced = key_of(cookie), key_of(old) if old else Key("", b"")
+        own = replaced.id if replaced.owner == key.owner else b""
         if not await self._store.create(key, encode(state), state.expires - now, self._limit, own):
             raise Conflict(f"You are logged in {self._limit.most} times, which is the limit: log out somewhere first.")
         if old and not own:
@@ -157,12 +169,6 @@ class SessionStorage(AbstractStorage):
         if cookie := self._cookie.find(request):
             await self._store.delete(key_of(cookie))
 
-    async def _read(self, key: Key) -> Found | None:
-        """Return the session if neither timeout has passed. The store's own expiry just frees the room."""
-        raw = await self._store.read(key)
-        state = decode(raw)
-        return Found(key, raw, state) if raw and state and state.expires > self._clock() else None
-
     async def _touch(self, found: Found) -> None:
         """Note the use. Where that cannot be written just now, the answer is known all the same."""
         now = self._clock()
@@ -171,6 +177,12 @@ class SessionStorage(AbstractStorage):
             await self._store.replace(found.key, found.raw, encode(state), state.expires - now)
         except Unavailable:
             log.warning("a session's use could not be noted")
+
+
+def _good(key: Key, raw: bytes | None, now: float) -> Found | None:
+    """Return what was read if neither timeout has passed. The store's own expiry just frees the room."""
+    state = decode(raw)
+    return Found(key, raw, state) if raw and state and state.expires > now else None
 
 
 def _values(session: Session) -> dict[str, Any]:

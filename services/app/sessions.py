@@ -78,12 +78,15 @@ class SessionStrategy:
     async def end_device(self, request: web.Request, device_id: str) -> bool:
         """End one of the user's sessions."""
         key = (await self._found(request)).key
-        return await self._storage.end(Key(key.owner, device_id))
+        try:
+            return await self._storage.end(Key(key.owner, bytes.fromhex(device_id)))
+        except ValueError:  # not hexadecimal
+            return False
 
     async def end_devices(self, request: web.Request, *, others: bool) -> int:
         """End the user's sessions, this one included unless *others*."""
         found = await self._found(request)
-        return await self._storage.end_all(found.state.user.id, keep=found.key.id if others else "")
+        return await self._storage.end_all(found.state.user.id, keep=found.key.id if others else b"")
 
     async def force_logout(self, user_id: str, until: float | None = None) -> int:
         """End a user's sessions; with *until*, those that were created by then."""
@@ -116,8 +119,8 @@ def session_strategy(info: Info, store: Store, parts: Parts, reach: Reach) -> Se
     return strategy
 
 
-def _listed(id_: str, state: State, *, current: bool) -> ListedDevice:
-    return ListedDevice(id_, state.created, state.seen, state.device.address, state.device.user_agent, current)
+def _listed(id_: bytes, state: State, *, current: bool) -> ListedDevice:
+    return ListedDevice(id_.hex(), state.created, state.seen, state.device.address, state.device.user_agent, current)
 
 
 def not_logged_in() -> Unauthenticated:

@@ -20,6 +20,7 @@ MAX_LENGTH = 4096
 TYPES = ("at+jwt", "application/at+jwt")
 COMPACT = re.compile(r"([\w-]+)\.([\w-]+)\.([\w-]+)", re.ASCII)  # RFC 7515 §7.1: no padding, a token has one text
 REQUIRED = frozenset({"iss", "sub", "aud", "exp", "iat", "jti", "client_id"})  # RFC 9068 §2.2
+END_OF_TIME = 2.0**53  # NumericDate (RFC 7519 §2) may have any size; a float knows each second until then
 HEADERS = 64  # different ones remembered: all tokens of a key have the same
 
 
@@ -32,13 +33,18 @@ FindKey = Callable[[str], Awaitable[jwt.PyJWK | None]]
 
 
 class AccessTokenClaims(NamedTuple):
-    """What a valid token says. *session_id* is its login's (`sid`); *raw* is every claim, as signed."""
+    """What a valid token says. *session_id* is its login's (`sid`); *raw* is every claim, as signed.
+
+    It is valid from *begins* until *expires* (Unix times).
+    """
 
     user_id: str
     name: str
     roles: tuple[str, ...]
     client_id: str
     session_id: str | None
+    begins: float
+    expires: float
     raw: dict[str, Any]
 
 
@@ -72,7 +78,11 @@ class AccessTokenVerifier:
         if header.alg != key.algorithm_name:
             raise InvalidTokenError("another algorithm than the key's own")
         claims = self._signed(token, key)
-        _check_times(claims.raw, self._clock())
+        now = self._clock()
+        if claims.expires <= now - LEEWAY_SECONDS:
+            raise InvalidTokenError("expired")
+        if claims.begins > now + LEEWAY_SECONDS:
+            raise InvalidTokenError("not valid yet")
         return claims
 
     def _read_signed(self, token: str, key: jwt.PyJWK) -> AccessTokenClaims:
@@ -139,14 +149,10 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return members
 
 
-def _check_times(claims: dict[str, Any], now: float) -> None:
-    for name in ("exp", "iat", "nbf"):
-        if name in claims and (isinstance(claims[name], bool) or not isinstance(claims[name], int | float)):
-            raise InvalidTokenError(f"{name} is not a number")
-    if not claims["exp"] > now - LEEWAY_SECONDS:  # so written that NaN is refused
-        raise InvalidTokenError("expired")
-    if not max(claims["iat"], claims.get("nbf", 0)) <= now + LEEWAY_SECONDS:
-        raise InvalidTokenError("not valid yet")
+def _time(claim: Any) -> float:
+    if isinstance(claim, bool) or not isinstance(claim, int | float) or not abs(claim) < END_OF_TIME:  # NaN is not
+        raise InvalidTokenError("a time that is none")
+    return float(claim)
 
 
 def _read_claims(raw: dict[str, Any]) -> AccessTokenClaims:
@@ -155,4 +161,6 @@ def _read_claims(raw: dict[str, Any]) -> AccessTokenClaims:
     texts = [subject, client_id, raw["jti"], name, *(roles if isinstance(roles, list) else [None])]
     if not all(isinstance(text, str) and text for text in texts) or not isinstance(session_id, str | None):
         raise InvalidTokenError("a claim of another type")
-    return AccessTokenClaims(subject, name, tuple(roles), client_id, session_id, raw)
+    issued, expires = _time(raw["iat"]), _time(raw["exp"])
+    begins = max(issued, _time(raw.get("nbf", issued)))
+    return AccessTokenClaims(subject, name, tuple(roles), client_id, session_id, begins, expires, raw)

@@ -11,7 +11,7 @@ NOW = 1_000_000.5
 
 
 def token(user: str = "alice", session: str | None = "login", **raw: Any) -> AccessTokenClaims:
-    return AccessTokenClaims(user, "Alice", (), "web", session, {"jti": "token", "iat": int(NOW)} | raw)
+    return AccessTokenClaims(user, "Alice", (), "web", session, NOW, NOW + 300, {"jti": "token", "iat": int(NOW)} | raw)
 
 
 def ending(kind: str, subject: str, before: float = NOW, expires: float = NOW + 300) -> Ending:

@@ -73,10 +73,11 @@ async def linked(server: Server) -> AsyncIterator[RedisLink]:
     link = RedisLink(f"redis://127.0.0.1:{server.port}/2", "secret")
     life = link.kept(web.Application())
     await anext(life)
-    if link.up:  # the first sign of life is asked for at once; what a test says shall not come before its answer
+    if connection := link._connection:
+        # The first sign of life is asked for at once; what a test says shall not come before its answer.
         await server.has(b"PING")
-        asked = link.confirmed_at
-        while link.confirmed_at == asked:  # noqa: ASYNC110  # it tells nobody
+        asked = connection._confirmed_at
+        while connection._confirmed_at == asked:  # noqa: ASYNC110  # it tells nobody
             await asyncio.sleep(0)
     try:
         yield link

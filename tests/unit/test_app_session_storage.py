@@ -116,6 +116,16 @@ async def test_s16_two_writes_at_once_both_count(bench: Bench) -> None:
     assert state.values == {"visits": 2}
 
 
+async def test_what_is_changed_in_place_and_not_saved_is_nobodys(bench: Bench) -> None:
+    cookie = await bench.login()
+    await bench.save(cookie, basket=["apple"])
+    session = await bench.storage.load_session(bench.request(cookie))
+    session["basket"].append("worm")
+    assert (await bench.values(cookie))["basket"] == ["apple"]
+    await bench.storage.save_session(bench.request(cookie), web.Response(), session)
+    assert (await bench.values(cookie))["basket"] == ["apple", "worm"]
+
+
 async def test_s16_saves_of_different_keys_at_once_both_survive(bench: Bench) -> None:
     cookie = await bench.login()
     bench.store.before_replace = lambda: bench.save(cookie, colour="red")

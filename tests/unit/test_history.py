@@ -114,6 +114,14 @@ def test_a_login_that_may_be_forgotten_may_be_forgotten_alone() -> None:
     assert faults([login(0), page(1, shown="bob")], Terms(forgetful={"ada's phone"}))
 
 
+def test_an_end_that_a_stranger_acknowledged_is_none_where_only_its_home_knows_a_login() -> None:
+    begun = login(0, replica="app-1")
+    told_elsewhere = [begun, end(1, replica="app-2"), page(2)]
+    assert faults(told_elsewhere)
+    assert faults(told_elsewhere, Terms(at_home=True)) == []
+    assert faults([begun, end(1, replica="app-1"), page(2)], Terms(at_home=True))
+
+
 class Store:
     """A true store: each request takes effect at one moment between its beginning and its end, if it does."""
 

@@ -23,8 +23,8 @@ class MemorySessions:
     """
 
     def __init__(self, limit: int, clock: Callable[[], float]) -> None:
-        self._sessions: dict[str, bytes] = {}
-        self._ids: dict[str, tuple[str, ...]] = {}
+        self._sessions: dict[bytes, bytes] = {}
+        self._ids: dict[str, tuple[bytes, ...]] = {}
         """of the sessions of each owner, the one written last at the end"""
         self._limit = limit
         self._clock = clock
@@ -32,7 +32,7 @@ class MemorySessions:
     def __len__(self) -> int:
         return len(self._sessions)
 
-    async def create(self, key: Key, raw: bytes, ttl: float, limit: Limit, replaced: str = "") -> bool:  # noqa: ARG002  # the expiry is in *raw*
+    async def create(self, key: Key, raw: bytes, ttl: float, limit: Limit, replaced: bytes = b"") -> bool:  # noqa: ARG002  # the expiry is in *raw*
         """Keep a new session."""
         self._sweep(key.owner)
         ids = [id_ for id_ in self._ids.get(key.owner, ()) if id_ != replaced]
@@ -46,9 +46,13 @@ class MemorySessions:
         self._write(key, raw)
         return True
 
-    async def read(self, key: Key) -> bytes | None:
+    def at_hand(self, key: Key) -> bytes | None:
         """Return the session."""
         return self._sessions.get(key.id)
+
+    async def read(self, key: Key) -> bytes | None:
+        """Return the session."""
+        return self.at_hand(key)
 
     async def replace(self, key: Key, old: bytes, new: bytes, ttl: float) -> bool:  # noqa: ARG002  # it is in *new*
         """Write *new* if *old* is what is stored."""
@@ -62,11 +66,11 @@ class MemorySessions:
         """Forget the session."""
         return self._forget(key)
 
-    async def all_of(self, owner: str) -> Mapping[str, bytes]:
+    async def all_of(self, owner: str) -> Mapping[bytes, bytes]:
         """Return the owner's sessions."""
         return {id_: self._sessions[id_] for id_ in self._ids.get(owner, ())}
 
-    async def end_all(self, owner: str, *, keep: str = "", until: float | None = None) -> int:
+    async def end_all(self, owner: str, *, keep: bytes = b"", until: float | None = None) -> int:
         """Forget the owner's sessions but *keep*."""
         self._sweep(owner)
         ended = [id_ for id_ in self._ids.get(owner, ()) if id_ != keep and self._began_by(id_, until)]
@@ -115,11 +119,11 @@ class MemorySessions:
             if self._expired(id_):
                 self._forget(Key(owner, id_))
 
-    def _expired(self, id_: str) -> bool:
+    def _expired(self, id_: bytes) -> bool:
         state = decode(self._sessions[id_])
         return state is None or state.expires <= self._clock()
 
-    def _began_by(self, id_: str, until: float | None) -> bool:
+    def _began_by(self, id_: bytes, until: float | None) -> bool:
         state = decode(self._sessions[id_])
         return until is None or state is None or state.created <= until
 

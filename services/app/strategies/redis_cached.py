@@ -1,6 +1,5 @@
 """Sessions in Redis that each replica remembers until Redis says that they changed (`CLIENT TRACKING`)."""
 
-import asyncio
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -29,18 +28,17 @@ class NearCache:
     def __init__(self, link: RedisLink, limit: int) -> None:
         self._link = link
         self._limit = limit
-        self._users: dict[str, dict[str, bytes]] = {}
+        self._users: dict[str, dict[bytes, bytes]] = {}
 
     def __len__(self) -> int:
         return len(self._users)
 
-    def get(self, user: str, session: str) -> bytes | None:
+    def get(self, user: str, session: bytes) -> bytes | None:
         """Return what is remembered, if it still can be believed."""
-        if asyncio.get_running_loop().time() - self._link.confirmed_at >= TRUST_SECONDS:
-            return None
-        return self._users.get(user, {}).get(session)
+        sessions = self._users.get(user)
+        return sessions.get(session) if sessions and self._link.confirmed_within(TRUST_SECONDS) else None
 
-    def keep(self, user: str, session: str, answer: Any) -> None:
+    def keep(self, user: str, session: bytes, answer: Any) -> None:
         """Remember an answer at its arrival. That there is no such session is not remembered: anybody can ask that."""
         if not isinstance(answer, bytes):
             return
@@ -74,18 +72,22 @@ class CachedSessions:
         self._link = link
         self._cache = cache
 
-    async def create(self, key: Key, raw: bytes, ttl: float, limit: Limit, replaced: str = "") -> bool:
+    async def create(self, key: Key, raw: bytes, ttl: float, limit: Limit, replaced: bytes = b"") -> bool:
         """Keep a new session."""
         try:
             return await self._sessions.create(key, raw, ttl, limit, replaced)
         finally:
             self._forget(key.owner)
 
+    def at_hand(self, key: Key) -> bytes | None:
+        """Return the session if it is remembered."""
+        return self._cache.get(self._sessions.key(key.owner), key.id)
+
     async def read(self, key: Key) -> bytes | None:
         """Return the session, from here if possible."""
-        user = self._sessions.key(key.owner)
-        if raw := self._cache.get(user, key.id):
+        if raw := self.at_hand(key):
             return raw
+        user = self._sessions.key(key.owner)
         if not self._link.up:  # a plain look-up then, which nobody would tell us changes of
             return await self._sessions.read(key)
         return await self._sessions.read(key, self._link, partial(self._cache.keep, user, key.id))
@@ -104,11 +106,11 @@ class CachedSessions:
         finally:
             self._forget(key.owner)
 
-    async def all_of(self, owner: str) -> Mapping[str, bytes]:
+    async def all_of(self, owner: str) -> Mapping[bytes, bytes]:
         """Return the user's sessions, from Redis."""
         return await self._sessions.all_of(owner)
 
-    async def end_all(self, owner: str, *, keep: str = "", until: float | None = None) -> int:
+    async def end_all(self, owner: str, *, keep: bytes = b"", until: float | None = None) -> int:
         """Forget the user's sessions but *keep*."""
         try:
             return await self._sessions.end_all(owner, keep=keep, until=until)
