@@ -14,7 +14,7 @@ compare: $(BIN)/.ready ## measure every strategy on a cluster of its own; report
 test: $(BIN)/.ready ## everything that must pass, on a real nginx and a real Redis
 	@$(BIN)/pytest
 
-stress: $(BIN)/.ready ## races, floods and drills in full numbers, about ten minutes; best on an idle machine
+stress: $(BIN)/.ready ## races, floods and drills in full numbers, about half an hour; best on an idle machine
 	@$(BIN)/pytest -v -m stress tests/stress
 
 check: $(BIN)/.ready ## what CI runs: format, lint, types, import rules, configurations, tests

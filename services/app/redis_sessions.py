@@ -105,9 +105,6 @@ class RedisSessions:
         arguments = (key.id, raw, _milliseconds(ttl), self._clock(), limit.most, deny, replaced)
         return bool(await self._run(self._create, key.owner, arguments))
 
-    def at_hand(self, key: Key) -> None:
-        """Return nothing: there is nothing here."""
-
     async def read(self, key: Key, link: RedisLink | None = None, on_answer: OnAnswer | None = None) -> bytes | None:
         """Return the session. *link* and *on_answer* are for those who remember what they read."""
         try:

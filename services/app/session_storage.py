@@ -40,9 +40,6 @@ class Store(Protocol):
         It is within *limit* also when there are several at once. False, and nothing is done, if it was denied.
         """
 
-    def at_hand(self, key: Key) -> bytes | None:
-        """Return the session if this process has it and may believe it, without asking anybody."""
-
     async def read(self, key: Key) -> bytes | None:
         """Return the session, or None if there is none (any more)."""
 
@@ -90,7 +87,7 @@ class SessionStorage(AbstractStorage):
         if cookie is None:
             return None
         key, now = key_of(cookie), self._clock()
-        found = _good(key, self._store.at_hand(key) or await self._store.read(key), now)
+        found = _good(key, await self._store.read(key), now)
         if found and now - found.state.seen >= self._grain:
             await self._touch(found)
         return found
@@ -106,7 +103,7 @@ class SessionStorage(AbstractStorage):
         key = key_of(cookie)
         for _ in range(ATTEMPTS):
             now = self._clock()
-            found = _good(key, self._store.at_hand(key) or await self._store.read(key), now)
+            found = _good(key, await self._store.read(key), now)
             if found is None:
                 return None
             new = self._lifetimes.used(found.state, now, make(found.state.values))

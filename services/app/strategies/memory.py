@@ -46,13 +46,9 @@ class MemorySessions:
         self._write(key, raw)
         return True
 
-    def at_hand(self, key: Key) -> bytes | None:
-        """Return the session."""
-        return self._sessions.get(key.id)
-
     async def read(self, key: Key) -> bytes | None:
         """Return the session."""
-        return self.at_hand(key)
+        return self._sessions.get(key.id)
 
     async def replace(self, key: Key, old: bytes, new: bytes, ttl: float) -> bool:  # noqa: ARG002  # it is in *new*
         """Write *new* if *old* is what is stored."""

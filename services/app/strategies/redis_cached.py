@@ -79,15 +79,11 @@ class CachedSessions:
         finally:
             self._forget(key.owner)
 
-    def at_hand(self, key: Key) -> bytes | None:
-        """Return the session if it is remembered."""
-        return self._cache.get(self._sessions.key(key.owner), key.id)
-
     async def read(self, key: Key) -> bytes | None:
         """Return the session, from here if possible."""
-        if raw := self.at_hand(key):
-            return raw
         user = self._sessions.key(key.owner)
+        if raw := self._cache.get(user, key.id):
+            return raw
         if not self._link.up:  # a plain look-up then, which nobody would tell us changes of
             return await self._sessions.read(key)
         return await self._sessions.read(key, self._link, partial(self._cache.keep, user, key.id))
