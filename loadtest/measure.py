@@ -166,12 +166,15 @@ class Meter:
         self.intended.clear()
 
     def serve(self) -> None:
-        """Do what the parent asks until it closes our stdin, then end."""
-        for line in FileObject(0, "r"):
-            self.run(**json.loads(line)["run"])
-        self.environment.process_exit_code = 0
-        if self.environment.runner:
-            self.environment.runner.quit()
+        """Do what the parent asks until it closes our stdin, then end. A parent that is gone meanwhile ends us, too."""
+        self.environment.process_exit_code = 1
+        try:
+            for line in FileObject(0, "r"):
+                self.run(**json.loads(line)["run"])
+            self.environment.process_exit_code = 0
+        finally:
+            if self.environment.runner:
+                self.environment.runner.quit()
 
 
 def _listen(event: EventHook, listener: Callable[..., None]) -> None:

@@ -125,6 +125,20 @@ async def test_closing_stdin_ends_the_process(tmp_path: Path) -> None:
         assert await asyncio.wait_for(process.wait(), 20) == 0
 
 
+async def test_a_parent_that_is_gone_in_the_middle_of_a_block_ends_the_process(tmp_path: Path) -> None:
+    """As after its `kill -9`: both pipes are closed, and nobody asks the users to stop."""
+    fake = FakeApp()
+    async with serve(fake) as cluster, Generator("anonymous", cluster.url, 1, tmp_path / "log") as generator:
+        process = generator._process
+        assert process is not None
+        generator._ask(run={"warmup": 0.0, "seconds": 0.3, "rate": None})
+        await generator._expect("window", 20)
+        for pipe in (0, 1):
+            transport = process._transport.get_pipe_transport(pipe)  # type: ignore[attr-defined]
+            transport.close()
+        assert await asyncio.wait_for(process.wait(), 20) == 1
+
+
 def test_names_of_strategies_become_names_of_classes() -> None:
     assert [user_class(name) for name in ("jwt", "redis-cached", "a_b")] == ["JwtUser", "RedisCachedUser", "ABUser"]
 
