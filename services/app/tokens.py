@@ -31,9 +31,14 @@ class TokenStrategy:
     async def claims(self, token: str) -> AccessTokenClaims:
         """Return what *token* says if it is good."""
         try:
-            return await self._tokens.verify(token)
+            claims = await self._tokens.verify(token)
         except InvalidTokenError as error:
             raise invalid_token() from error
+        self.refuse_revoked(claims)
+        return claims
+
+    def refuse_revoked(self, claims: AccessTokenClaims) -> None:
+        """Raise if the token was taken back: for strategies that can know."""
 
 
 def bearer(request: web.Request) -> str:

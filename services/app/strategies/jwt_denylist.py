@@ -23,14 +23,12 @@ class JwtDenylist(TokenStrategy):
         self._auth = auth
         self._max_stale = max_stale
 
-    async def claims(self, token: str) -> AccessTokenClaims:
-        """Return what *token* says if it is good and has not been taken back."""
-        claims = await super().claims(token)
+    def refuse_revoked(self, claims: AccessTokenClaims) -> None:
+        """Refuse what was taken back, and everything while that is not known."""
         if self._revocations.age() > self._max_stale:
             raise Unavailable("What has been revoked is not known right now.")
         if self._revocations.denylist.denies_token(claims):
             raise invalid_token()
-        return claims
 
     async def logout(self, request: web.Request, response: web.Response) -> None:  # noqa: ARG002  # the protocol's
         """End the token's login at the auth service, which tells all replicas; this one knows at once."""
