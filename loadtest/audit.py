@@ -40,9 +40,10 @@ def generator_busy(results: Results) -> Iterator[str]:
     for figure in figures(results, "generator_cpu"):
         if figure.value > BUSY_GENERATOR_PERCENT:
             loop = figure.labels.get("loop", "")
+            what = "requests/s is a lower bound" if loop == "closed" else "latency is too high"
             yield (
-                f"{figure.strategy}, {loop} loop: the load generator used {figure.value:.0f} % of a core, so "
-                f"{'requests/s is a lower bound' if loop == 'closed' else 'latency is too high'}; CPU per request holds"
+                f"{figure.strategy}, {loop} loop: the load generator used {figure.value:.0f} % of a core, so {what}; "
+                "CPU per request is that of this rate"
             )
 
 
