@@ -38,7 +38,7 @@ class JwtDenylist(TokenStrategy):
         except Unauthenticated:
             return
         await self._auth.revoke(token)
-        expires = claims.raw["exp"] + LEEWAY_SECONDS
+        expires = claims.expires + LEEWAY_SECONDS
         self._revocations.denylist.add(Ending("jti", claims.raw["jti"], claims.raw["iat"], expires))
 
 
