@@ -25,7 +25,8 @@ from services.app.device_names import short
 from services.app.redis_link import RedisLink
 from services.app.redis_sessions import RedisSessions
 from services.app.session_state import Key, Lifetimes, encode, key_of, new_cookie
-from services.app.session_storage import Limit, Store
+from services.app.session_storage import Store
+from services.common.devices import Limit
 from services.app.strategies.memory import MemorySessions
 from services.app.strategy import User
 from services.common.devices import Device

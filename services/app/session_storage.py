@@ -8,7 +8,7 @@ nothing, idle and absolute timeouts hold.
 import copy
 import logging
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import msgspec
 from aiohttp import web
@@ -16,19 +16,13 @@ from aiohttp_session import AbstractStorage, Session
 
 from services.app.session_cookie import SessionCookie
 from services.app.session_state import Key, Lifetimes, State, decode, encode, key_of, new_cookie, owner_of
-from services.common.problems import Conflict, Unavailable
+from services.common.devices import Limit
+from services.common.problems import Unavailable
 
 log = logging.getLogger(__name__)
 
 ATTEMPTS = 200  # each failed one is another request's success
 RESERVED = frozenset({"user", "device", "created"})  # what a session says beside its own values
-
-
-class Limit(NamedTuple):
-    """How many sessions a user may have (at one store), and what becomes of one more: it, or the longest unused."""
-
-    most: int
-    policy: Literal["deny", "end-oldest"]
 
 
 class Store(Protocol):
@@ -157,7 +151,7 @@ class SessionStorage(AbstractStorage):
         key, replaced = key_of(cookie), key_of(old) if old else Key("", b"")
         own = replaced.id if replaced.owner == key.owner else b""
         if not await self._store.create(key, encode(state), state.expires - now, self._limit, own):
-            raise Conflict(f"You are logged in {self._limit.most} times, which is the limit: log out somewhere first.")
+            raise self._limit.refusal()
         if old and not own:
             await self._store.delete(replaced)  # somebody else's, who used this browser before
         return cookie

@@ -12,7 +12,7 @@ from services.app.device_names import short
 from services.app.parts import Parts
 from services.app.session_cookie import SessionCookie
 from services.app.session_state import OWNER, SECRET, Key, Lifetimes, State
-from services.app.session_storage import Found, Limit, SessionStorage, Store
+from services.app.session_storage import Found, SessionStorage, Store
 from services.app.strategy import COOKIE_CHALLENGE, Authenticated, Capability, Info, ListedDevice, Reach, User
 from services.common.devices import device_of
 from services.common.problems import Unauthenticated
@@ -110,7 +110,7 @@ def session_strategy(info: Info, store: Store, parts: Parts, reach: Reach) -> Se
     storage = SessionStorage(
         store,
         Lifetimes(settings.session_idle_seconds, settings.session_absolute_seconds),
-        Limit(settings.session_limit, settings.session_limit_policy),
+        settings.limit,
         SessionCookie(f"{info.name}-session", f"[A-Za-z0-9_-]{{{OWNER + SECRET}}}", secure=settings.secure_cookies),
         parts.clock,
     )

@@ -37,7 +37,10 @@ def typed_password(text: str) -> str:
 
 
 def new_password(text: str) -> str:
-    """Return a password to set as hashed and compared; pydantic's error, which does not repeat it, if it cannot be one."""
+    """Return a password to set as it is hashed and compared.
+
+    Raises pydantic's error, which does not repeat it, if it cannot be one.
+    """
     password = typed_password(text)
     if 0 < len(text) <= MAX_TYPED_LENGTH and not password:
         raise PydanticCustomError("password", "Control characters, invisible and unassigned ones are not allowed.")

@@ -10,7 +10,8 @@ from aiohttp import web
 from services.app.redis_link import RedisLink
 from services.app.redis_sessions import RedisSessions
 from services.app.session_state import Key, Lifetimes, encode
-from services.app.session_storage import Limit, Store
+from services.app.session_storage import Store
+from services.common.devices import Limit
 from services.app.strategies.memory import MemorySessions
 from services.app.strategies.redis_cached import TRUST_SECONDS, CachedSessions, NearCache
 from services.app.strategy import User

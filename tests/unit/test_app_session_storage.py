@@ -11,7 +11,8 @@ from aiohttp.test_utils import make_mocked_request
 
 from services.app.session_cookie import SessionCookie
 from services.app.session_state import Key, Lifetimes, State, key_of
-from services.app.session_storage import Limit, SessionStorage
+from services.app.session_storage import SessionStorage
+from services.common.devices import Limit
 from services.app.strategies.memory import MemorySessions
 from services.app.strategy import User
 from services.common.devices import Device

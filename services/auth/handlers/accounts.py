@@ -60,7 +60,10 @@ async def register(request: web.Request) -> web.Response:
 
 @routes.post("/auth/login")
 async def login(request: web.Request) -> web.Response:
-    """Begin a login of our own pages: 200 with a token pair and the user. It is no OAuth grant (RFC 9700 §2.4)."""
+    """Begin a login of our own pages: 200 with a token pair and the user; 409 if it is denied as one too many.
+
+    It is no OAuth grant (RFC 9700 §2.4).
+    """
     body = await read_json(request, Credentials)
     device = device_of(request)
     for _ in range(ATTEMPTS):
