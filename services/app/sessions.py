@@ -3,6 +3,7 @@
 aiohttp-session's middleware is left out: it is paid by every request, and only login and logout set a cookie.
 """
 
+from http import HTTPStatus
 from typing import Any
 
 from aiohttp import web
@@ -15,7 +16,7 @@ from services.app.session_state import OWNER, SECRET, Key, Lifetimes, State
 from services.app.session_storage import Found, SessionStorage, Store
 from services.app.strategy import COOKIE_CHALLENGE, Authenticated, Capability, Info, ListedDevice, Reach, User
 from services.common.devices import device_of
-from services.common.problems import Unauthenticated
+from services.common.problems import Problem, Unauthenticated
 
 SERVER_SIDE = frozenset(
     {
@@ -27,6 +28,12 @@ SERVER_SIDE = frozenset(
     }
 )
 """What every session on a server can do."""
+
+
+class SessionNotHere(Problem):
+    """The request's session is not at this replica, and whichever replica has it is the only one that can end it."""
+
+    status, type = HTTPStatus.NOT_FOUND, "session-not-here"
 
 
 class SessionStrategy:
@@ -55,10 +62,12 @@ class SessionStrategy:
             raise not_logged_in()
 
     async def logout(self, request: web.Request, response: web.Response) -> None:
-        """Delete the session and its cookie."""
-        session = await self._storage.new_session()
-        session.invalidate()
-        await self._storage.save_session(request, response, session)
+        """Delete the session and its cookie. `SessionNotHere` if another replica may have it, which we cannot reach."""
+        ended = await self._storage.log_out(request, response)
+        if not ended and Capability.ANY_REPLICA not in self.info.capabilities:
+            deletion = response.cookies[self._storage.cookie_name].OutputString()
+            detail = "This replica holds no such session. If another replica does, it is still logged in there."
+            raise SessionNotHere(detail, headers={"Set-Cookie": deletion})
 
     async def visits(self, request: web.Request, response: web.Response) -> int:  # noqa: ARG002  # the cookie stays
         """Count in the session."""

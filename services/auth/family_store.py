@@ -31,9 +31,8 @@ local function note(index, id, expires_at, now)
 end
 """
 
-# Writes a new family unless all of the user's logins were ended since *epoch* was read (0), or one more is too many (-1).
-# Where one more is not denied, those go that were refreshed longest ago. They go last: if Redis' memory is full, nothing
-# has happened.
+# Writes a new family unless all of the user's logins were ended since *epoch* was read (0), or one more is to be denied
+# (-1). Otherwise those refreshed longest ago make room. They go last: if Redis' memory is full, nothing has happened.
 CREATE = f"""{NOTE}
 local index, stream, now, token_life, session_life = KEYS[2], KEYS[4], ARGV[5], ARGV[7], ARGV[8]
 local most, deny, prefix = tonumber(ARGV[9]), ARGV[10], ARGV[11]
