@@ -53,10 +53,11 @@ async def ended(auth: Client) -> list[str]:
     return [fields[b"subject"].decode() for _, fields in entries if fields[b"kind"] == b"family"]
 
 
+@pytest.mark.parametrize("idle", [1_000, 100_000])  # the longer one never ends a login: the first one expires first
 async def test_the_login_refreshed_longest_ago_ends_for_one_more_and_the_replicas_hear_of_it(
-    start_auth: StartAuth, clock: ManualClock
+    start_auth: StartAuth, clock: ManualClock, idle: int
 ) -> None:
-    auth = await start(start_auth, 3)
+    auth = await start(start_auth, 3, REFRESH_IDLE_SECONDS=idle, REFRESH_ABSOLUTE_SECONDS=10_000)
     bob = await log_in(auth, BOB)
     logins = []
     for _ in range(3):
