@@ -6,6 +6,7 @@ from dataclasses import replace
 from services.auth.accounts import Account, Accounts
 from services.auth.guess_limits import Attempt, GuessLimits
 from services.auth.passwords import Passwords
+from services.auth.precis import comparable_name
 from services.common.problems import Conflict, Forbidden, Unauthenticated, Unavailable
 
 ADMINISTRATOR, ADMIN_ROLE = "admin", "admin"
@@ -69,7 +70,7 @@ class Authentication:
 
     async def _attempt(self, name: str, address: str, *, fail_open: bool = False) -> Attempt | None:
         try:
-            return await self._guesses.check(name, address)
+            return await self._guesses.check(comparable_name(name), address)
         except Unavailable:
             if fail_open:
                 return None

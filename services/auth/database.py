@@ -13,6 +13,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from services.auth.schema import metadata
+from services.auth.unique_names import make_names_unique
 from services.common.problems import Unavailable
 
 log = logging.getLogger(__name__)
@@ -77,6 +78,7 @@ async def _create_tables(engine: AsyncEngine) -> None:
         try:
             async with engine.begin() as connection:
                 await connection.run_sync(metadata.create_all)
+                await connection.run_sync(make_names_unique)
                 return await connection.run_sync(_add_new_columns)
         except (DBAPIError, OSError) as error:
             reason = str(error).partition("\n")[0]

@@ -15,7 +15,6 @@ from argon2.exceptions import VerifyMismatchError
 
 from services.common.problems import Unavailable
 
-MIN_LENGTH, MAX_LENGTH = 8, 128  # characters; none is cut off, whatever the length
 NICENESS = 10  # of the hashing threads on Linux
 
 

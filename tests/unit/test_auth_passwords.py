@@ -11,7 +11,8 @@ from typing import Literal
 import pytest
 from argon2 import PasswordHasher, Type, extract_parameters
 
-from services.auth.passwords import MAX_LENGTH, NICENESS, Passwords, owasp_hasher
+from services.auth.passwords import NICENESS, Passwords, owasp_hasher
+from services.auth.precis import MAX_LENGTH
 from services.common.problems import Unavailable
 from tests.auth_service import cheap_hasher
 
