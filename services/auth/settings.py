@@ -36,7 +36,10 @@ class AuthSettings(CommonSettings):
     )
     password_threads: int = Field(os.cpu_count() or 1, validation_alias="PASSWORD_THREADS", ge=1)
     password_queue: int = Field(
-        64, validation_alias="PASSWORD_QUEUE", ge=0, description="password checks that may wait; the next gets a 503"
+        64,
+        validation_alias="PASSWORD_QUEUE",
+        ge=0,
+        description="password checks that may wait, and as many registrations",
     )
     failures_per_pair: int = Field(
         10, validation_alias="FAILURES_PER_PAIR", ge=1, description="wrong passwords for one account from one address"

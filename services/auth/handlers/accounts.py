@@ -54,7 +54,7 @@ async def register(request: web.Request) -> web.Response:
     """Create a user: 201; 400 if the password is a common one; 409 if the name is taken, in whatever case."""
     body = await read_json(request, Registration)
     refuse_common(body.password, body.username, "password")
-    account = await request.app[AUTHENTICATION].register(body.username, body.password)
+    account = await request.app[AUTHENTICATION].register(body.username, body.password, client_address(request))
     return never_cached({"user": _user(account)}, HTTPStatus.CREATED)
 
 
