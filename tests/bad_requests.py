@@ -62,7 +62,7 @@ def table() -> dict[str, BadRequest]:
     """Return all of them by name."""
     named = [*_encodings(), *_bodies(), *_lengths(), *_chunks(), *_headers(), *_methods(), *_targets(), *_versions()]
     whole = {name: BadRequest(pieces if isinstance(pieces, tuple) else (pieces,)) for name, pieces in named}
-    return whole | {f"left: {name}": BadRequest((sent,), leaves=True) for name, sent in _left()}
+    return {f"left: {name}": BadRequest((sent,), leaves=True) for name, sent in _left()} | whole
 
 
 Rows = Iterator[tuple[str, bytes | tuple[bytes, ...]]]
@@ -181,6 +181,9 @@ def _headers() -> Rows:
     yield "it closes", post(b"Connection: close")
     yield "its Connection is odd", post(b"Connection: close, keep-alive, Host, Content-Length")
     yield "two agents", post(b"User-Agent: a", b"User-Agent: b")
+    for line in (b"Range: bytes=9-1", b'If-Match: "x"', b"If-Unmodified-Since: Mon, 01 Jan 1990 00:00:00 GMT"):
+        yield f"GET with {line!r}", request(b"GET /auth/jwks.json HTTP/1.1", line)
+        yield f"GET elsewhere with {line!r}", request(b"GET /healthz HTTP/1.1", line)
     for line in (b"Range: bytes=9-1", b'If-Match: "x"', b"If-Modified-Since: never", b"Authorization: \xff", b"TE: x"):
         yield f"{line!r}", post(line)
     for line in (b"Cookie: =;;=\xff", b"Origin: http://[", b"Sec-Fetch-Site: \xff", b"X-Forwarded-For: \xff", b"Via:"):

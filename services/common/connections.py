@@ -5,10 +5,9 @@ from typing import Any
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
-from aiohttp.web_protocol import RequestHandler
 
 from services.common.bodies import BODY_SECONDS
-from services.common.problems import BadRequest, internal_error, problem_answer
+from services.common.problems import BadRequest, internal_error, refusal
 
 MAX_HEADER_BYTES = 128 * 1024  # far above nginx's limit: it is nginx that refuses a larger header, in our own words
 KEEPALIVE_SECONDS = 75  # above nginx's keepalive_timeout in its upstreams: it is nginx that closes idle connections
@@ -25,7 +24,7 @@ Sign = Callable[[web.BaseRequest, web.StreamResponse], None]
 """Makes an answer one of the service's own."""
 
 
-class Connection(RequestHandler):
+class Connection(web.RequestHandler):
     """One connection. *sign* gets the answers that come from no handler."""
 
     def __init__(self, server: web.Server, sign: Sign, **options: Any) -> None:
@@ -44,7 +43,7 @@ class Connection(RequestHandler):
         The text of a request that cannot be parsed is repeated nowhere: it may hold a password or a token (S15).
         """
         if isinstance(exc, HttpProcessingError):
-            response = problem_answer(request, BadRequest("This is not a valid HTTP request."))
+            response = refusal(BadRequest("This is not a valid HTTP request."))
         elif isinstance(exc, ConnectionError):
             raise exc  # the client has gone before its 100 Continue: nobody to answer, nothing to log
         else:
@@ -60,6 +59,6 @@ class Connection(RequestHandler):
     ) -> Coroutine[Any, Any, tuple[web.StreamResponse, bool]]:
         """Send *resp*. What aiohttp raises before it asks a handler becomes problem details (`OPTIONS *`, `Expect`)."""
         if isinstance(resp, web.HTTPException):
-            resp = problem_answer(request, resp)
+            resp = refusal(resp)
             self._sign(request, resp)
         return super().finish_response(request, resp, start_time)

@@ -18,14 +18,13 @@ class Problem(Exception):  # noqa: N818  # named for what the client gets (RFC 9
     """An answer that is not the one asked for. *detail* is for the client: it names no internals and no secret.
 
     Problem
-    ├── BadRequest          400  a body or parameter is not what the call takes
-    ├── Unauthenticated     401  no valid credential came with the request
-    ├── Forbidden           403  a valid credential, but not one for this
-    ├── Conflict            409  it clashes with what is there already
-    ├── UnsupportedMediaType
-    │                       415  the body's type or encoding is not one that we take
-    ├── TooManyRequests     429  wait `Retry-After` seconds
-    └── Unavailable         503  something that we depend on did not answer; wait `Retry-After` seconds
+    ├── BadRequest            400  a body or parameter is not what the call takes
+    ├── Unauthenticated       401  no valid credential came with the request
+    ├── Forbidden             403  a valid credential, but not one for this
+    ├── Conflict              409  it clashes with what is there already
+    ├── UnsupportedMediaType  415  the body's type or encoding is not one that we take
+    ├── TooManyRequests       429  wait `Retry-After` seconds
+    └── Unavailable           503  something that we depend on did not answer; wait `Retry-After` seconds
     """
 
     status: ClassVar[HTTPStatus] = HTTPStatus.INTERNAL_SERVER_ERROR
@@ -100,17 +99,22 @@ def problem_response(
     return response
 
 
-def problem_answer(request: web.Request, error: Exception) -> web.Response:
-    """Return what the client is told of *error*; the unforeseen is logged in full and told as a bare 500."""
+def refusal(error: Problem | web.HTTPException | web.RequestPayloadError) -> web.Response:
+    """Return what the client is told of *error*."""
     match error:
         case Problem():
             return problem_response(error.status, error.type, error.detail, error.headers)
         case web.RequestPayloadError():  # the body is not what its framing says
             return problem_response(BadRequest.status, BadRequest.type, "The body cannot be read.")
-        case web.HTTPException():
-            status = HTTPStatus(error.status)
-            kept = {name: value for name, value in error.headers.items() if name.lower() in ("allow", "location")}
-            return problem_response(status, HTTP_TYPES.get(status, f"http-{status}"), status.description, kept)
+    status = HTTPStatus(error.status)
+    kept = {name: value for name, value in error.headers.items() if name.lower() in ("allow", "location")}
+    return problem_response(status, HTTP_TYPES.get(status, f"http-{status}"), status.description, kept)
+
+
+def problem_answer(request: web.Request, error: Exception) -> web.Response:
+    """Return what the client is told of *error*; the unforeseen is logged in full and told as a bare 500."""
+    if isinstance(error, (Problem, web.HTTPException, web.RequestPayloadError)):
+        return refusal(error)
     log.error("unforeseen error in %s %s", request.method, request.match_info.route.resource, exc_info=error)
     return internal_error()
 

@@ -78,7 +78,7 @@ async def answer_to(bad: BadRequest, service: Service, connection: RawConnection
 
 
 async def faults_of_kept(connection: RawConnection) -> list[str]:
-    """Send a good request on a connection that was not said to be closed. What came after the bad one may be bad, too."""
+    """Send a good request where the server did not say that it closes. What came after the bad one may be bad, too."""
     answer = await connection.exchange(request(b"GET /healthz HTTP/1.1"))
     while answer is not None and not answer.closes and answer.body != ALIVE:
         answer = await connection.exchange(b"")
