@@ -23,6 +23,7 @@ from redis.asyncio import Redis
 from services.auth.clock import Clock
 from services.auth.family_store import told_when_away
 from services.common.problems import TooManyRequests
+from services.common.redis_client import repeated
 
 KNOWN_ADDRESSES, KNOWN_SECONDS = 20, 90 * 24 * 60 * 60
 IPV6_SITE_BITS = 64  # one subscriber has at least so many addresses
@@ -113,9 +114,8 @@ class GuessLimits:
             f"auth:known:{account}",
         )
         with told_when_away():
-            wait, known, failed = await self._check(
-                keys=keys, args=(self._clock(), place, *self._limits.as_arguments())
-            )
+            args: tuple[float | str, ...] = (self._clock(), place, *self._limits.as_arguments())
+            wait, known, failed = await repeated(lambda: self._check(keys=keys, args=args))
         if float(wait) > 0:
             raise TooManyRequests("Too many wrong passwords.", retry_after=math.ceil(float(wait)))
         return Attempt(keys, place, settled=bool(known) and not failed)
