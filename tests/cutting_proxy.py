@@ -56,5 +56,7 @@ async def cutting_proxy(redis_url: str) -> AsyncIterator[CuttingProxy]:
     proxy = CuttingProxy(redis_url)
     server = await asyncio.start_server(proxy.serve, "127.0.0.1", 0)
     proxy.url = f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}{urlsplit(redis_url).path}"
-    yield proxy
-    server.close()
+    try:
+        yield proxy
+    finally:
+        server.close()

@@ -92,7 +92,13 @@ async def test_redis_killed_is_503_at_once_and_its_empty_successor_a_logout(
     assert (status, "Set-Cookie" in headers, "Retry-After" in headers) == (503, False, True)
     own_valkey.start()
     await until(401, page, client, info, login)
+    await until(200, login_status, client, info)  # it takes another connection, which comes back by itself
     assert await page(client, info, await world.login(client, info)) == 200
+
+
+async def login_status(client: Client, info: Info) -> int:
+    """Log in and return the status."""
+    return (await post_login(client, info, password=USERS["alice"]))[0]
 
 
 @in_redis
@@ -195,6 +201,9 @@ async def test_connections_that_are_all_cut_are_nobodys_affair(
                 assert await visit(client, info, login) == (200, visits)
             if Capability.DEVICES in info.capabilities:
                 assert (await call(client, "GET", f"/{info.name}/sessions", login))[0] == 200
+        await until(True, all_connected, admin)
+        await admin.client_kill_filter(_type="normal")
+        assert await logout(client, info, login) == 204  # a write that no read goes before
 
 
 @in_redis

@@ -40,8 +40,10 @@ async def serving() -> AsyncIterator[Server]:
     server = Server()
     listener = await asyncio.start_server(server.serve, "127.0.0.1", 0)
     server.url = f"redis://127.0.0.1:{listener.sockets[0].getsockname()[1]}/0"
-    yield server
-    listener.close()
+    try:
+        yield server
+    finally:
+        listener.close()
 
 
 async def ping_after_a_close(*, reset: bool) -> None:
