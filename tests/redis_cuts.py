@@ -57,6 +57,6 @@ async def _cut_by_type(store: redis.asyncio.Redis) -> int:
 
 
 async def _cut_by_id(store: redis.asyncio.Redis) -> int:
-    own = await store.client_id()
-    others = [int(one["id"]) for one in await store.client_list() if int(one["id"]) != own]
+    own = str(await store.client_id())
+    others = [one["id"] for one in await store.client_list() if one["id"] != own]
     return sum([int(await store.client_kill_filter(_id=other)) for other in others])

@@ -81,8 +81,8 @@ async def test_a_connection_that_the_only_server_closes_under_a_question_is_not_
 
     async def hang_up_on_the_second(request: web.Request) -> web.Response:
         nonlocal first
-        if request.transport is first:
-            request.transport.abort()
+        if first and request.transport is first:
+            first.abort()
         first = first or request.transport
         return web.Response(text="yes")
 

@@ -49,7 +49,7 @@ async def serving() -> AsyncIterator[Server]:
 async def ping_after_a_close(*, reset: bool) -> None:
     async with serving() as server, open_redis(server.url, "secret") as redis:
         for number in (1, 2, 3):
-            await redis.execute_command("PING")
+            await redis.ping()
             assert len(server.writers) == number
             server.close_last(reset=reset)
             await asyncio.sleep(0.01)  # that the close arrives
