@@ -380,7 +380,6 @@ LOST = [
     ("GET", "/auth/sessions", b"auth:family:"),  # whether the bearer's login goes on
     ("GET", "/auth/sessions", b"ZREVRANGE"),
     ("GET", "/auth/sessions", b"MGET"),
-    ("POST", "/auth/login", b"auth:guess:"),  # whether a guess may be made
     ("POST", "/auth/login", b"auth:epoch:"),
     ("POST", "/auth/token", b"auth:family:"),
 ]
