@@ -41,7 +41,7 @@ class Postgres:
         password_file.write_text(self.password)
         password_file.chmod(0o644)
         options = ["-U", USER, "-A", "scram-sha-256", "--pwfile", str(password_file), "-E", "UTF8", "--no-sync"]
-        command = [self._binaries / "initdb", "-D", self._folder / "data", *options]
+        command: list[str | Path] = [self._binaries / "initdb", "-D", self._folder / "data", *options]
         with (self._folder / "log").open("ab") as log:
             subprocess.run(command, user=self._user, cwd=self._folder, stdout=log, stderr=log, check=True)
 
@@ -50,7 +50,14 @@ class Postgres:
         if self._process and self._process.poll() is None:
             return
         settings = [f"--{name}={value}" for name, value in SETTINGS.items()]
-        command = [self._binaries / "postgres", "-D", self._folder / "data", "-p", str(self.port), *settings]
+        command: list[str | Path] = [
+            self._binaries / "postgres",
+            "-D",
+            self._folder / "data",
+            "-p",
+            str(self.port),
+            *settings,
+        ]
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(command, user=self._user, cwd=self._folder, stdout=log, stderr=log)
         deadline = time.monotonic() + START_SECONDS

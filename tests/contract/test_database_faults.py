@@ -21,7 +21,7 @@ from sqlalchemy import event
 from services.auth.appkeys import ROTATION
 from services.auth.application import DATABASE
 from tests.auth_service import Client, StartAuth
-from tests.postgres import Postgres, new_database, run_postgres
+from tests.postgres import Postgres, new_database
 
 pytest_plugins = ("tests.auth_fixtures",)
 
@@ -33,18 +33,12 @@ A_BUSY_MACHINE_ADDS = 1.0
 RECOVERY_SECONDS = 1.0 + A_BUSY_MACHINE_ADDS
 
 
-@pytest.fixture(scope="module")
-def one_postgres() -> Iterator[Postgres]:
-    with run_postgres() as server:
-        yield server
-
-
 @pytest.fixture
-def postgres(one_postgres: Postgres) -> Iterator[Postgres]:
+def postgres(postgres_server: Postgres) -> Iterator[Postgres]:
     """A server that is well again after the test."""
-    yield one_postgres
-    one_postgres.go()
-    one_postgres.start()
+    yield postgres_server
+    postgres_server.go()
+    postgres_server.start()
 
 
 @dataclass
