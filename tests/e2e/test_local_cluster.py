@@ -102,6 +102,7 @@ def supervisorctl(shell: Shell, *arguments: str) -> str:
     return subprocess.run([*command, *arguments], capture_output=True, text=True, check=False).stdout
 
 
+@pytest.mark.timeout(300)  # six commands, and supervisord takes 15 seconds to give up
 def test_up_starts_again_what_supervisord_has_given_up(shell: Shell) -> None:
     shell.succeed("up")
     secret = shell.state / "local/secrets/redis.acl"
