@@ -25,10 +25,10 @@ from services.app.device_names import short
 from services.app.redis_link import RedisLink
 from services.app.redis_sessions import RedisSessions
 from services.app.session_state import Key, Lifetimes, encode, key_of, new_cookie
-from services.app.session_storage import Limit, Store
+from services.app.session_storage import Store
 from services.app.strategies.memory import MemorySessions
 from services.app.strategy import User
-from services.common.devices import Device
+from services.common.devices import Device, Limit
 from services.common.redis_client import open_redis
 
 CHROME = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36"

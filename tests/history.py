@@ -57,14 +57,12 @@ class Terms:
 
     *bound*: so long after an acknowledged end a login may still be accepted. *lossy*: what was acknowledged in one of
     these spans may be lost, as before a crash of a store that saves once a second. *forgetful*: logins that may be gone
-    without having been ended. *at_home*: a login is known to the replica where it began and to no other, so an end that
-    another one acknowledged (because the load balancer could not reach the first) has ended nothing.
+    without having been ended.
     """
 
     bound: float = 0.0
     lossy: Sequence[Span] = ()
     forgetful: Collection[str] = ()
-    at_home: bool = False
 
     def kept(self, operation: Operation) -> bool:
         """Return whether what was acknowledged must be true ever after."""
@@ -98,9 +96,8 @@ def _of_one_login(operations: list[Operation], terms: Terms) -> Iterator[str]:
 
 
 def _comings_back(operations: list[Operation], terms: Terms) -> Iterator[str]:
-    homes = {one.replica for one in operations if one.act is Act.LOGIN and one.succeeded}
-    ends = [one for one in operations if one.act is Act.END and terms.kept(one)]
-    over = min((one.ended for one in ends if not terms.at_home or one.replica in homes), default=float("inf"))
+    ends = (one.ended for one in operations if one.act is Act.END and terms.kept(one))
+    over = min(ends, default=float("inf"))
     for operation in operations:
         used = operation.act in (Act.PAGE, Act.VISIT) and operation.succeeded
         if used and operation.began > over + terms.bound:

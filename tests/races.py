@@ -290,7 +290,7 @@ async def _flood(auth: Auth, base: str, account: dict[str, str], flood: Flood) -
     while True:
         answer = await auth.post("/auth/login", base, json=account)
         flood.logins[answer.verdict] += 1
-        if answer.status == 503:
+        if answer.status in (429, 503):
             flood.full.set()
             await asyncio.sleep(float(answer.headers["Retry-After"]))
 

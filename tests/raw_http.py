@@ -5,6 +5,7 @@ from types import TracebackType
 from typing import NamedTuple, Self
 
 HANG_SECONDS = 2.0
+APART_SECONDS = 0.005  # between pieces that are to reach the server one by one
 
 
 class RawAnswer(NamedTuple):
@@ -22,7 +23,8 @@ class RawAnswer(NamedTuple):
     @property
     def closes(self) -> bool:
         """Whether the server closes the connection now (RFC 9112 §9.3)."""
-        return b"close" in self.all_of(b"connection") or self.version == b"HTTP/1.0"
+        kept = self.version == b"HTTP/1.1" or b"keep-alive" in self.all_of(b"connection")
+        return b"close" in self.all_of(b"connection") or not kept
 
 
 class RawConnection:
@@ -42,15 +44,31 @@ class RawConnection:
 
     async def ask(self, method: bytes, path: str, *headers: bytes) -> RawAnswer:
         """Send a request without a body and return the answer. TimeoutError after `HANG_SECONDS`."""
+        sent = b"\r\n".join([b"%s %s HTTP/1.1" % (method, path.encode()), b"Host: x", *headers, b"", b""])
+        answer = await self.exchange(sent)
+        if answer is None:
+            raise ConnectionResetError("closed without an answer")
+        return answer
+
+    async def exchange(self, *pieces: bytes) -> RawAnswer | None:
+        """Send *pieces* and return the first answer; None if the server closes without one. TimeoutError as `ask`."""
+        reader = await self.send(*pieces)
+        async with asyncio.timeout(HANG_SECONDS):
+            answer = await _read(reader, bodiless=pieces[0].startswith(b"HEAD "))
+        if answer is None or answer.closes:
+            self._close()
+        return answer
+
+    async def send(self, *pieces: bytes) -> asyncio.StreamReader:
+        """Send *pieces* and return what the answer will come from."""
         if self._streams is None:
             self._streams = await asyncio.open_connection("127.0.0.1", self._port)
         reader, writer = self._streams
-        writer.write(b"\r\n".join([b"%s %s HTTP/1.1" % (method, path.encode()), b"Host: x", *headers, b"", b""]))
-        async with asyncio.timeout(HANG_SECONDS):
-            answer = await _read(reader)
-        if answer.closes:
-            self._close()
-        return answer
+        for number, piece in enumerate(pieces):
+            if number:
+                await asyncio.sleep(APART_SECONDS)
+            writer.write(piece)
+        return reader
 
     def _close(self) -> None:
         if self._streams:
@@ -58,11 +76,18 @@ class RawConnection:
         self._streams = None
 
 
-async def _read(reader: asyncio.StreamReader) -> RawAnswer:
-    head = await reader.readuntil(b"\r\n\r\n")
+async def _read(reader: asyncio.StreamReader, *, bodiless: bool = False) -> RawAnswer | None:
+    try:
+        head = await reader.readuntil(b"\r\n\r\n")
+    except asyncio.IncompleteReadError as error:
+        if error.partial.startswith(b"HTTP/"):
+            raise
+        return None  # nothing, or what HTTP/0.9 gets: a body without a head
     first, *lines = head[:-4].split(b"\r\n")
+    version, status, *_ = first.split(b" ")
+    if status.startswith(b"1"):  # interim (RFC 9110 §15.2)
+        return await _read(reader, bodiless=bodiless)
     pairs = (line.partition(b":") for line in lines)
     headers = [(name.lower(), value.strip()) for name, _, value in pairs]
-    body = await reader.readexactly(int(dict(headers).get(b"content-length", 0)))
-    version, status, *_ = first.split(b" ")
-    return RawAnswer(version, int(status), headers, body)
+    length = 0 if bodiless else int(dict(headers).get(b"content-length", 0))
+    return RawAnswer(version, int(status), headers, await reader.readexactly(length))

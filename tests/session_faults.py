@@ -82,7 +82,7 @@ class Group:
         """Let the last leaver log out, sooner or later."""
         await asyncio.sleep(random.random() * 2)  # before, in or after the fault
         for login in self.leavers[1:]:
-            await until_done(partial(self.site.log_out, login), Counter())
+            await until_done(partial(self.site.log_out, login), Counter(), not_here=not self.shared)
 
     async def homes(self) -> dict[str, str]:
         """Return which replica knows each login that has not ended."""
@@ -188,7 +188,7 @@ async def restart_replicas(crowd: Crowd) -> Counter[str]:
     """Stop and start one replica after the other, with grace: no request fails, and shared logins live on.
 
     A replica that drains still serves on the load balancer's open connections: where it alone knows a login, a logout
-    that came over a new connection went to another one, which knew nothing of it.
+    that comes over a new connection goes to another one, which says that it knows nothing of it.
     """
 
     async def restart() -> None:
@@ -199,7 +199,7 @@ async def restart_replicas(crowd: Crowd) -> Counter[str]:
     for group in crowd.groups:
         statuses = {200} if group.shared else {200, 401}
         doomed = () if group.shared else {one.login for one in group.site.history}
-        terms = Terms(group.site.terms.bound, forgetful=doomed, at_home=not group.shared)
+        terms = Terms(group.site.terms.bound, forgetful=doomed)
         crowd.judge(group, pages=statuses, visits=statuses, terms=terms)
     return crowd.seen
 

@@ -62,11 +62,11 @@ async def _refused(site: Site, login: Login, base: str, within: float) -> None:
         assert asked_after < within + GIVE_UP_SECONDS, answer
 
 
-async def until_done(ask: Ask, seen: Counter[str]) -> None:
-    """Ask again while the answer is 503, as everybody does who wants to log out."""
+async def until_done(ask: Ask, seen: Counter[str], *, not_here: bool = False) -> None:
+    """Ask again while the answer is 503, as everybody does who wants to log out. *not_here*: it may also be a 404."""
     while (answer := await ask()).status == 503:
         seen["asked again"] += 1
-    assert answer.succeeded, answer
+    assert answer.succeeded or (not_here and answer.status == 404), answer
 
 
 def reads(site: Site, logins: Iterable[Login]) -> list[Ask]:

@@ -18,6 +18,7 @@ from loadtest.intervals import mean_interval
 
 EXPERIMENT = "tokens"
 AT_ONCE = 8
+DEVICES_OF_A_USER = 10  # far below SESSION_LIMIT: above it, each login ends another one
 CLIENT_ID, CLIENT_SECRET = "app", "app-client-secret"
 
 Sample = Mapping[str, float]
@@ -52,12 +53,13 @@ async def run(context: Context) -> None:
 
 
 async def _log_in(context: Context, devices: Sequence[Client]) -> None:
-    """Log in all *devices* as one user, a few at a time."""
+    """Log in all *devices*, a few at a time; each user has some of them."""
     context.progress.start("logging in devices", len(devices))
-    account = await register(devices[0])
+    accounts = [await register(device) for device in devices[::DEVICES_OF_A_USER]]
+    owner = {device: accounts[number // DEVICES_OF_A_USER] for number, device in enumerate(devices)}
 
     async def one(device: Client) -> None:
-        _right("login", device, await device.login(account))
+        _right("login", device, await device.login(owner[device]))
         context.progress.advance()
 
     await _each(one, devices)

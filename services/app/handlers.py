@@ -85,7 +85,7 @@ class Pages:
         return answer({"user": {"id": user.id, "name": user.name}, **self._place})
 
     async def logout(self, request: web.Request) -> web.Response:
-        """`POST logout`: 204, whether somebody was logged in or not."""
+        """`POST logout`: 204, whether somebody was logged in or not, unless the login may go on at another replica."""
         response = done()
         await self._strategy.logout(request, response)
         return response
@@ -142,9 +142,9 @@ def _end_device(strategy: ListsDevices) -> Handler:
 
 def _end_devices(strategy: ListsDevices) -> Handler:
     async def end_devices(request: web.Request) -> web.Response:
-        """`DELETE sessions[?others=true]`: 204."""
-        await strategy.end_devices(request, others=others_only(request))
-        return done()
+        """`DELETE sessions[?others=true]`: how many of the own logins ended, and where."""
+        ended = await strategy.end_devices(request, others=others_only(request))
+        return answer({"ended": ended, "reach": strategy.reach})
 
     return end_devices
 

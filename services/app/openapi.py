@@ -15,6 +15,7 @@ import services.common
 SOURCE = Path(services.common.__file__).parent / "openapi.yaml"
 HEADERS = {"Content-Type": "application/json", "Cache-Control": "public, max-age=60"}
 VARIABLE = "{strategy}"
+ENCODED = {"$ref": "#/components/responses/UnsupportedMediaType"}
 
 
 def describe(served: Iterable[str]) -> dict[str, Any]:
@@ -26,6 +27,8 @@ def describe(served: Iterable[str]) -> dict[str, Any]:
             names = [name for name, page in pages if path == f"/{VARIABLE}/{page}"]
             parameter = {"name": "strategy", "in": "path", "required": True, "schema": {"enum": names}}
             item["parameters"] = [*item.get("parameters", []), parameter]
+        for operation in (item[method] for method in item if method != "parameters"):
+            operation["responses"].setdefault("415", ENCODED)  # no operation takes an encoded body
     return document
 
 

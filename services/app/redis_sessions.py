@@ -15,7 +15,7 @@ from redis.exceptions import RedisError, ResponseError
 from services.app.redis_connection import OnAnswer
 from services.app.redis_link import RedisLink
 from services.app.session_state import Key
-from services.app.session_storage import Limit
+from services.common.devices import Limit
 from services.common.problems import Unavailable
 from services.common.redis_client import TIMEOUT_SECONDS
 

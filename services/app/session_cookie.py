@@ -1,8 +1,11 @@
 """The cookie of a session strategy: found quickly, set and deleted with the right attributes (S8, S9)."""
 
 import re
+from collections.abc import Sequence
 
 from aiohttp import hdrs, web
+
+MAX_CANDIDATES = 4
 
 
 class SessionCookie:
@@ -15,15 +18,17 @@ class SessionCookie:
     def __init__(self, name: str, value: str, *, secure: bool) -> None:
         self.name = f"__Host-{name}" if secure else name
         self._secure = secure
-        self._pattern = re.compile(rf"(?:^|; ?){re.escape(self.name)}=({value})(?:;|$)", re.ASCII)
+        self._pattern = re.compile(rf"(?:^|; ?){re.escape(self.name)}=({value})(?=;|$)", re.ASCII)
 
-    def find(self, request: web.Request) -> str | None:
-        """Return the cookie's value if there is one that could be ours.
+    def candidates(self, request: web.Request) -> Sequence[str]:
+        """Return the values that could be ours, in the browser's order; `MAX_CANDIDATES` at most.
+
+        There may be several cookies of one name: other paths of this host and sibling domains can set some, too
+        (draft-ietf-httpbis-rfc6265bis §8.6), and a browser may send those first.
 
         Parsing all cookies, as `request.cookies` does, costs as much as the rest of a small request.
         """
-        found = self._pattern.search(request.headers.get(hdrs.COOKIE, ""))
-        return found[1] if found else None
+        return self._pattern.findall(request.headers.get(hdrs.COOKIE, ""))[:MAX_CANDIDATES]
 
     def set(self, response: web.StreamResponse, value: str) -> None:
         """Let the browser keep *value* until it is closed; how long it is good is up to the session."""

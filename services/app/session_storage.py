@@ -8,7 +8,7 @@ nothing, idle and absolute timeouts hold.
 import copy
 import logging
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import msgspec
 from aiohttp import web
@@ -16,19 +16,13 @@ from aiohttp_session import AbstractStorage, Session
 
 from services.app.session_cookie import SessionCookie
 from services.app.session_state import Key, Lifetimes, State, decode, encode, key_of, new_cookie, owner_of
-from services.common.problems import Conflict, Unavailable
+from services.common.devices import Limit
+from services.common.problems import Unavailable
 
 log = logging.getLogger(__name__)
 
 ATTEMPTS = 200  # each failed one is another request's success
 RESERVED = frozenset({"user", "device", "created"})  # what a session says beside its own values
-
-
-class Limit(NamedTuple):
-    """How many sessions a user may have (at one store), and what becomes of one more: it, or the longest unused."""
-
-    most: int
-    policy: Literal["deny", "end-oldest"]
 
 
 class Store(Protocol):
@@ -82,25 +76,26 @@ class SessionStorage(AbstractStorage):
         self._clock = clock
 
     async def find(self, request: web.Request) -> Found | None:
-        """Return the request's session if it is good, and note its use now and then."""
-        cookie = self._cookie.find(request)
-        if cookie is None:
-            return None
-        key, now = key_of(cookie), self._clock()
-        found = _good(key, await self._store.read(key), now)
-        if found and now - found.state.seen >= self._grain:
-            await self._touch(found)
-        return found
+        """Return the request's session, the first good one, and note its use now and then."""
+        for cookie in self._cookie.candidates(request):
+            key, now = key_of(cookie), self._clock()
+            if found := _good(key, await self._store.read(key), now):
+                if now - found.state.seen >= self._grain:
+                    await self._touch(found)
+                return found
+        return None
 
     async def change(self, request: web.Request, make: Callable[[dict[str, Any]], dict[str, Any]]) -> State | None:
         """Replace the session's values by what *make* returns for them, as one step; None if there is no session.
 
         *make* is called again if another request wrote meanwhile, so that no write is lost.
         """
-        cookie = self._cookie.find(request)
-        if cookie is None:
-            return None
-        key = key_of(cookie)
+        for cookie in self._cookie.candidates(request):
+            if state := await self._change(key_of(cookie), make):
+                return state
+        return None
+
+    async def _change(self, key: Key, make: Callable[[dict[str, Any]], dict[str, Any]]) -> State | None:
         for _ in range(ATTEMPTS):
             now = self._clock()
             found = _good(key, await self._store.read(key), now)
@@ -142,29 +137,42 @@ class SessionStorage(AbstractStorage):
         A new one must say its `user`, `device` and when it was `created`. `Conflict` if the user has too many already.
         """
         if session.empty:
-            await self._end(request)
-            self._cookie.delete(response)
+            await self.log_out(request, response)
         elif session.new:
             self._cookie.set(response, await self._begin(request, session))
         else:
             await self.change(request, lambda values: values | _values(session))
 
+    async def log_out(self, request: web.Request, response: web.StreamResponse) -> bool:
+        """End the request's session and delete its cookie. False if it brought one, and there is no such session."""
+        self._cookie.delete(response)
+        ended = [await self._store.delete(key) for key in self._keys(request)]
+        return any(ended) or not ended
+
+    def _keys(self, request: web.Request) -> list[Key]:
+        return [key_of(cookie) for cookie in self._cookie.candidates(request)]
+
     async def _begin(self, request: web.Request, session: Session) -> str:
         """Store a new session and end the request's own; if the new one cannot be, the old one goes on."""
         user, now = session["user"], self._clock()
         state = self._lifetimes.begun(user, session["device"], session["created"], now, _values(session))
-        cookie, old = new_cookie(user.id), self._cookie.find(request)
-        key, replaced = key_of(cookie), key_of(old) if old else Key("", b"")
-        own = replaced.id if replaced.owner == key.owner else b""
-        if not await self._store.create(key, encode(state), state.expires - now, self._limit, own):
-            raise Conflict(f"You are logged in {self._limit.most} times, which is the limit: log out somewhere first.")
-        if old and not own:
-            await self._store.delete(replaced)  # somebody else's, who used this browser before
+        cookie = new_cookie(user.id)
+        key, old = key_of(cookie), self._keys(request)
+        replaced = await self._replaced(key.owner, old)
+        if not await self._store.create(key, encode(state), state.expires - now, self._limit, replaced):
+            raise self._limit.refusal()
+        for one in old:
+            if one.id != replaced:
+                await self._store.delete(one)  # somebody else's, who used this browser before
         return cookie
 
-    async def _end(self, request: web.Request) -> None:
-        if cookie := self._cookie.find(request):
-            await self._store.delete(key_of(cookie))
+    async def _replaced(self, owner: str, old: list[Key]) -> bytes:
+        """Return the id of the owner's session among *old*, or `b""`. Of several, one that is there."""
+        own = [key for key in old if key.owner == owner]
+        for key in own[:-1]:
+            if await self._store.read(key):
+                return key.id
+        return own[-1].id if own else b""
 
     async def _touch(self, found: Found) -> None:
         """Note the use. Where that cannot be written just now, the answer is known all the same."""

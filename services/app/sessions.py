@@ -3,6 +3,7 @@
 aiohttp-session's middleware is left out: it is paid by every request, and only login and logout set a cookie.
 """
 
+from http import HTTPStatus
 from typing import Any
 
 from aiohttp import web
@@ -12,10 +13,10 @@ from services.app.device_names import short
 from services.app.parts import Parts
 from services.app.session_cookie import SessionCookie
 from services.app.session_state import OWNER, SECRET, Key, Lifetimes, State
-from services.app.session_storage import Found, Limit, SessionStorage, Store
+from services.app.session_storage import Found, SessionStorage, Store
 from services.app.strategy import COOKIE_CHALLENGE, Authenticated, Capability, Info, ListedDevice, Reach, User
 from services.common.devices import device_of
-from services.common.problems import Unauthenticated
+from services.common.problems import Problem, Unauthenticated
 
 SERVER_SIDE = frozenset(
     {
@@ -27,6 +28,12 @@ SERVER_SIDE = frozenset(
     }
 )
 """What every session on a server can do."""
+
+
+class SessionNotHere(Problem):
+    """The request's session is not at this replica, and whichever replica has it is the only one that can end it."""
+
+    status, type = HTTPStatus.NOT_FOUND, "session-not-here"
 
 
 class SessionStrategy:
@@ -55,10 +62,12 @@ class SessionStrategy:
             raise not_logged_in()
 
     async def logout(self, request: web.Request, response: web.Response) -> None:
-        """Delete the session and its cookie."""
-        session = await self._storage.new_session()
-        session.invalidate()
-        await self._storage.save_session(request, response, session)
+        """Delete the session and its cookie. `SessionNotHere` if another replica may have it, which we cannot reach."""
+        ended = await self._storage.log_out(request, response)
+        if not ended and Capability.ANY_REPLICA not in self.info.capabilities:
+            deletion = response.cookies[self._storage.cookie_name].OutputString()
+            detail = "This replica holds no such session. If another replica does, it is still logged in there."
+            raise SessionNotHere(detail, headers={"Set-Cookie": deletion})
 
     async def visits(self, request: web.Request, response: web.Response) -> int:  # noqa: ARG002  # the cookie stays
         """Count in the session."""
@@ -110,7 +119,7 @@ def session_strategy(info: Info, store: Store, parts: Parts, reach: Reach) -> Se
     storage = SessionStorage(
         store,
         Lifetimes(settings.session_idle_seconds, settings.session_absolute_seconds),
-        Limit(settings.session_limit, settings.session_limit_policy),
+        settings.limit,
         SessionCookie(f"{info.name}-session", f"[A-Za-z0-9_-]{{{OWNER + SECRET}}}", secure=settings.secure_cookies),
         parts.clock,
     )

@@ -1,7 +1,7 @@
 """What a replica is configured with."""
 
 import re
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 from pydantic import AnyHttpUrl, BeforeValidator, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode
@@ -24,14 +24,6 @@ class AppSettings(CommonSettings):
     )
     session_idle_seconds: int = Field(
         1800, validation_alias="SESSION_IDLE_SECONDS", ge=1, description="a session ends so long after its last use"
-    )
-    session_limit: int = Field(
-        50, validation_alias="SESSION_LIMIT", ge=1, description="sessions of one user under one strategy"
-    )
-    session_limit_policy: Literal["deny", "end-oldest"] = Field(
-        "end-oldest",
-        validation_alias="SESSION_LIMIT_POLICY",
-        description="at one more: deny it (409), or end-oldest: the one unused for longest ends",
     )
     memory_max_sessions: int = Field(
         500_000, validation_alias="MEMORY_MAX_SESSIONS", ge=1, description="above, the longest unused session ends"

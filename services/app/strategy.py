@@ -47,7 +47,7 @@ class Kind(StrEnum):
 
 
 class Reach(StrEnum):
-    """How far a forced logout reaches."""
+    """Whose logins are listed and ended."""
 
     REPLICA = "replica"
     CLUSTER = "cluster"
@@ -85,7 +85,10 @@ class Strategy(Protocol):
         """Return who asks. Raises `Unauthenticated` if nobody is logged in, `Unavailable` if it cannot know."""
 
     async def logout(self, request: web.Request, response: web.Response) -> None:
-        """End the request's login wherever that is possible; *response* tells the client. No login is no error."""
+        """End the request's login wherever that is possible; *response* tells the client. No login is no error.
+
+        Raises a `Problem` if the login may go on although the strategy promises that a logout ends it.
+        """
 
 
 @runtime_checkable
@@ -115,6 +118,10 @@ class Renews(Strategy, Protocol):
 @runtime_checkable
 class ListsDevices(Strategy, Protocol):
     """A strategy that knows a user's logins; it gets `GET` and `DELETE sessions`. Raises as `user` does."""
+
+    @property
+    def reach(self) -> Reach:
+        """Whether it knows those of this replica or of all."""
 
     async def devices(self, request: web.Request) -> list[ListedDevice]:
         """Return the user's logins, the one used last first."""

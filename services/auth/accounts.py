@@ -4,10 +4,11 @@ import re
 import uuid
 from dataclasses import dataclass, field
 
-from sqlalchemy import ColumnElement, insert, select, update
+from sqlalchemy import ColumnElement, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from services.auth.database import Database
+from services.auth.precis import comparable_name
 from services.auth.schema import users
 from services.common.problems import Conflict
 
@@ -32,7 +33,7 @@ class Accounts:
         self._database = database
 
     async def add(self, name: str, password_hash: str, roles: tuple[str, ...] = ()) -> Account:
-        """Store a new account and return it. `Conflict` if the name is taken."""
+        """Store a new account and return it. `Conflict` if the name is taken, in whatever case."""
         account = Account(uuid.uuid4().hex, name, password_hash, roles)
         row = {"id": account.id, "name": name, "password_hash": password_hash, "roles": list(roles), "disabled": False}
         try:
@@ -42,8 +43,9 @@ class Accounts:
         return account
 
     async def by_name(self, name: str) -> Account | None:
-        """Return the account of that name. A text that cannot be a name is not shown to the database."""
-        return await self._one(users.c.name == name) if re.fullmatch(NAME_PATTERN, name) else None
+        """Return the account of that name, in any case. What cannot be a name is not shown to the database."""
+        compared = comparable_name(name)
+        return await self._one(func.lower(users.c.name) == compared) if re.fullmatch(NAME_PATTERN, compared) else None
 
     async def by_id(self, user_id: str) -> Account | None:
         """Return the account of that id."""

@@ -81,7 +81,7 @@ def create_app(
 
     async def tokens(app: web.Application) -> AsyncIterator[None]:
         token_seconds = settings.access_token_seconds + LEEWAY_SECONDS
-        families = FamilyStore(app[REDIS], token_seconds, settings.session_absolute_seconds)
+        families = FamilyStore(app[REDIS], token_seconds, settings.session_absolute_seconds, settings.limit)
         refresh_tokens = RefreshTokens(settings.issuer, derived.refresh_tokens)
         app[LOGINS] = Logins(
             accounts=app[ACCOUNTS],

@@ -5,7 +5,7 @@ The list is zxcvbn's (MIT): the 30,000 most frequent ones of published leaks, 11
 
 from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
-from services.auth.passwords import MIN_LENGTH
+from services.auth.precis import MIN_LENGTH
 from services.common.problems import BadRequest
 
 COMMON = frozenset(password for password in FREQUENCY_LISTS["passwords"] if len(password) >= MIN_LENGTH)

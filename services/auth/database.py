@@ -15,6 +15,7 @@ from sqlalchemy.sql.dml import UpdateBase
 
 from services.auth.engines import FAULTS, pooled_engine, unpooled_engine
 from services.auth.schema import metadata
+from services.auth.unique_names import make_names_unique
 from services.common.problems import Unavailable
 
 log = logging.getLogger(__name__)
@@ -42,7 +43,7 @@ async def open_database(url: URL) -> AsyncIterator["Database"]:
             await database.close()
 
 
-class Turns:
+class WriterQueue:
     """Lets one writer at a time ask SQLite, first come, first served.
 
     Many that wait for SQLite's lock try again now and then, and the unlucky ones never meet it free: 18 of 100 failed
@@ -54,7 +55,7 @@ class Turns:
         self._failed_at = float("-inf")
 
     @asynccontextmanager
-    async def mine(self) -> AsyncIterator[None]:
+    async def turn(self) -> AsyncIterator[None]:
         """Wait for one's turn. `Unavailable` if another has waited for SQLite in vain meanwhile: all did so with it."""
         came_at = time.monotonic()
         async with self._lock:
@@ -83,7 +84,7 @@ class Database:
         self.budget_seconds: float = START_ATTEMPT_SECONDS
         self._pooled = pooled
         self._unpooled = unpooled
-        self._turns = Turns() if pooled.dialect.name == "sqlite" else None
+        self._writers = WriterQueue() if pooled.dialect.name == "sqlite" else None
         self._silent = False
         self._complaint = ""
         self._probing: asyncio.Task[None] | None = None
@@ -102,7 +103,7 @@ class Database:
 
     def hurry(self) -> None:
         """Keep to the budget of serving from now on."""
-        self.budget_seconds = SQLITE_BUDGET_SECONDS if self._turns else BUDGET_SECONDS
+        self.budget_seconds = SQLITE_BUDGET_SECONDS if self._writers else BUDGET_SECONDS
 
     async def missing(self) -> str | None:
         """Return None if the database answers, else what to say about it (a `ReadyCheck`)."""
@@ -155,9 +156,9 @@ class Database:
             return (await connection.execute(query)).all()
 
     async def _write(self, statement: UpdateBase) -> int:
-        if not self._turns:
+        if not self._writers:
             return await self._change(statement)
-        async with self._turns.mine():
+        async with self._writers.turn():
             return await self._change(statement)
 
     async def _change(self, statement: UpdateBase) -> int:
@@ -214,6 +215,7 @@ async def _create_tables(engine: AsyncEngine) -> None:
         try:
             async with asyncio.timeout(START_ATTEMPT_SECONDS), engine.begin() as connection:
                 await connection.run_sync(metadata.create_all)
+                await connection.run_sync(make_names_unique)
                 return await connection.run_sync(_add_new_columns)
         except FAULTS as error:  # a TimeoutError is an OSError
             reason = _first_line(error)

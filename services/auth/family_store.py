@@ -13,6 +13,7 @@ from redis.exceptions import RedisError
 
 from services.auth import revocations
 from services.auth.refresh_rotation import Family, Issued, Terms
+from services.common.devices import Limit
 from services.common.problems import Unavailable
 
 log = logging.getLogger(__name__)
@@ -30,11 +31,33 @@ local function note(index, id, expires_at, now)
 end
 """
 
-# Writes a new family unless all of the user's logins were ended since *epoch* was read.
+# Writes a new family unless all of the user's logins were ended since *epoch* was read (0), or one more is to be denied
+# (-1). Otherwise those refreshed longest ago make room. They go last: if Redis' memory is full, nothing has happened.
 CREATE = f"""{NOTE}
+local index, stream, now, token_life, session_life = KEYS[2], KEYS[4], ARGV[5], ARGV[7], ARGV[8]
+local most, deny, prefix = tonumber(ARGV[9]), ARGV[10], ARGV[11]
+{revocations.LUA}
 if (redis.call('GET', KEYS[3]) or '') ~= ARGV[6] then return 0 end
+local live = {{}}
+if redis.call('ZCOUNT', index, '(' .. now, '+inf') >= most then
+    for _, id in ipairs(redis.call('ZRANGEBYSCORE', index, '(' .. now, '+inf')) do
+        local raw = redis.call('GET', prefix .. id)
+        if raw then
+            local tokens = cjson.decode(raw).tokens
+            table.insert(live, {{tokens[#tokens].terms.issued_at, id}})
+        end
+    end
+    if #live >= most and deny == '1' then return -1 end
+    table.sort(live, function(a, b) return a[1] < b[1] end)
+end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
-note(KEYS[2], ARGV[3], ARGV[4], ARGV[5])
+note(index, ARGV[3], ARGV[4], now)
+for i = 1, #live - most + 1 do
+    redis.call('DEL', prefix .. live[i][2])
+    redis.call('ZREM', index, live[i][2])
+    publish('family', live[i][2], token_life)
+end
+if #live >= most then trim() end
 return 1
 """
 
@@ -94,11 +117,12 @@ class FamilyStore:
     """The families. Every call raises `Unavailable` when Redis does not answer: that is never a no.
 
     An ending is published (see `services.common.revocations`) in the same step; it is of interest for as long as an
-    access token or a session could live: *token_seconds*, *session_seconds*.
+    access token or a session could live: *token_seconds*, *session_seconds*. A user has at most *limit* families.
     """
 
-    def __init__(self, redis: Redis, token_seconds: int, session_seconds: int) -> None:
+    def __init__(self, redis: Redis, token_seconds: int, session_seconds: int, limit: Limit) -> None:
         self._redis = redis
+        self._limit = limit
         self._lives = (token_seconds, session_seconds)
         self._create = redis.register_script(CREATE)
         self._replace = redis.register_script(REPLACE)
@@ -112,10 +136,17 @@ class FamilyStore:
         return epoch if isinstance(epoch, bytes) else b""
 
     async def create(self, family: Family, epoch: bytes, now: float) -> bool:
-        """Store a new family until its token expires. False if the user's epoch is not *epoch* any more."""
+        """Store a new family until its token expires. False if the user's epoch is not *epoch* any more.
+
+        It is within the limit also when there are several at once. `Conflict` if it is denied.
+        """
+        keys = [_key(family.id), _index_key(family.user_id), _epoch_key(family.user_id), revocations.STREAM]
+        limit = (self._limit.most, int(self._limit.policy == "deny"), _key(""))
         with told_when_away():
-            keys = [_key(family.id), _index_key(family.user_id), _epoch_key(family.user_id)]
-            return bool(await self._create(keys=keys, args=(*_written(family, now), epoch)))
+            done = int(await self._create(keys=keys, args=(*_written(family, now), epoch, *self._lives, *limit)))
+        if done < 0:
+            raise self._limit.refusal()
+        return bool(done)
 
     async def load(self, family_id: str) -> Stored | None:
         """Return the family, or None if it ended, expired or never was."""

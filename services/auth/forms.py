@@ -5,6 +5,7 @@ from urllib.parse import parse_qsl
 from aiohttp import web
 
 from services.auth.oauth_errors import OAuthError
+from services.common.bodies import read_body
 
 MAX_FIELDS = 32
 
@@ -17,7 +18,7 @@ async def read_form(request: web.Request) -> dict[str, str]:
     """
     if request.content_type != "application/x-www-form-urlencoded":
         raise OAuthError("invalid_request", "The body must be application/x-www-form-urlencoded.")
-    body = await request.read()
+    body = await read_body(request)
     try:
         fields = parse_qsl(body.decode("utf-8"), max_num_fields=MAX_FIELDS, errors="strict")
     except ValueError:

@@ -7,49 +7,59 @@ Only failures count, so that nothing limits whoever knows their password. There 
     address                         somebody tries a few passwords on many accounts
     account                         many addresses guess one account
 
-The last two do not concern an address from which that account was logged in before: a guesser elsewhere, or behind the
-same address, cannot lock its owner out. Reasons: docs/adr/0008-guess-limits.md.
+A full bucket lets one attempt through every `refill` seconds, right or wrong, however far above the brim it is. The
+last two do not apply at an address from which that account was registered or logged in before: there, only guessers
+behind that same address can delay the owner. Reasons: docs/adr/0008-guess-limits.md.
 """
 
 import hashlib
 import hmac
-import ipaddress
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from redis.asyncio import Redis
 
 from services.auth.clock import Clock
 from services.auth.family_store import told_when_away
+from services.auth.precis import comparable_name
+from services.common.addresses import site_of
 from services.common.problems import TooManyRequests
 
 KNOWN_ADDRESSES, KNOWN_SECONDS = 20, 90 * 24 * 60 * 60
-IPV6_SITE_BITS = 64  # one subscriber has at least so many addresses
+
+# A bucket has two fields: `empty`, when it will be, and `turn`, when the next attempt may be made while it is full.
 
 # Returns the seconds to wait (0: go on), whether the address is known, and whether the pair has failures.
 CHECK = """
 local now = tonumber(ARGV[1])
 local known = redis.call('ZSCORE', KEYS[4], ARGV[2])
-local wait, failed = 0, redis.call('EXISTS', KEYS[1])
+local wait, full = 0, {}
 for i = 1, 3 do
     local burst, refill = tonumber(ARGV[1 + 2 * i]), tonumber(ARGV[2 + 2 * i])
-    if i == 1 or not known then
-        local full = (tonumber(redis.call('GET', KEYS[i]) or 0) - now) - (burst - 1) * refill
-        if full > wait then wait = full end
+    local bucket = redis.call('HMGET', KEYS[i], 'empty', 'turn')
+    if (i == 1 or not known) and tonumber(bucket[1] or 0) - now > (burst - 1) * refill then
+        wait = math.max(wait, tonumber(bucket[2]) - now)
+        full[KEYS[i]] = now + refill
     end
 end
-return {tostring(wait), known and 1 or 0, failed}
+if wait <= 0 then
+    for key, turn in pairs(full) do redis.call('HSET', key, 'turn', string.format('%.3f', turn)) end
+end
+return {tostring(wait), known and 1 or 0, redis.call('EXISTS', KEYS[1])}
 """
 
-# Checks that were under way together may all fail: a bucket holds up to twice its burst, and empties no faster.
+# Checks that were under way together may all fail. The pair's bucket holds them all: none of them was free. The other
+# two hold up to twice their burst: what one guesser put in there slows down others, who shall not pay for it for hours.
 FAILED = """
 local now = tonumber(ARGV[1])
 for i = 1, 3 do
     local burst, refill = tonumber(ARGV[2 * i]), tonumber(ARGV[1 + 2 * i])
-    local empty = math.max(tonumber(redis.call('GET', KEYS[i]) or 0), now) + refill
-    empty = math.min(empty, now + 2 * burst * refill)
-    redis.call('SET', KEYS[i], string.format('%.3f', empty), 'PX', math.ceil((empty - now) * 1000))
+    local empty = math.max(tonumber(redis.call('HGET', KEYS[i], 'empty') or 0), now) + refill
+    if i > 1 then empty = math.min(empty, now + 2 * burst * refill) end
+    local fields = {'empty', string.format('%.3f', empty), 'turn', string.format('%.3f', now + refill)}
+    redis.call('HSET', KEYS[i], unpack(fields))
+    redis.call('PEXPIRE', KEYS[i], math.ceil((empty - now) * 1000))
 end
 """
 
@@ -105,20 +115,14 @@ class GuessLimits:
 
         A name that nobody has is treated like any other.
         """
-        account, place = self._hidden("account", name), self._hidden("address", _site(address))
-        keys = (
-            f"auth:guess:{account}:{place}",
-            f"auth:guess:{place}",
-            f"auth:guess:{account}",
-            f"auth:known:{account}",
-        )
+        attempt = self._first_attempt(name, address)
         with told_when_away():
             wait, known, failed = await self._check(
-                keys=keys, args=(self._clock(), place, *self._limits.as_arguments())
+                keys=attempt.keys, args=(self._clock(), attempt.address, *self._limits.as_arguments())
             )
         if float(wait) > 0:
             raise TooManyRequests("Too many wrong passwords.", retry_after=math.ceil(float(wait)))
-        return Attempt(keys, place, settled=bool(known) and not failed)
+        return replace(attempt, settled=bool(known) and not failed)
 
     async def failed(self, attempt: Attempt) -> None:
         """Count a wrong password."""
@@ -135,16 +139,19 @@ class GuessLimits:
                 args=(self._clock(), attempt.address, KNOWN_ADDRESSES, KNOWN_SECONDS),
             )
 
+    async def registered(self, name: str, address: str) -> None:
+        """Remember that *address* is where *name* was registered."""
+        await self.succeeded(self._first_attempt(name, address))
+
+    def _first_attempt(self, name: str, address: str) -> Attempt:
+        account, place = self._hidden("account", comparable_name(name)), self._hidden("address", site_of(address))
+        keys = (
+            f"auth:guesses:{account}:{place}",
+            f"auth:guesses:{place}",
+            f"auth:guesses:{account}",
+            f"auth:known:{account}",
+        )
+        return Attempt(keys, place, settled=False)
+
     def _hidden(self, kind: str, text: str) -> str:
         return hmac.new(self._key, f"{kind} {text}".encode(), hashlib.sha256).hexdigest()[:32]
-
-
-def _site(address: str) -> str:
-    """Return what is counted as one address: in IPv6, the network that a subscriber gets."""
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return address
-    if isinstance(parsed, ipaddress.IPv4Address):
-        return address
-    return str(parsed.ipv4_mapped or ipaddress.ip_network((parsed, IPV6_SITE_BITS), strict=False))

@@ -76,6 +76,7 @@ class Logins:
     async def begin(self, account: Account, client_id: str, device: Device = NOWHERE) -> TokenPair:
         """Begin a login of *account*, whose password was right, at *client_id* on *device*: a new family.
 
+        `Conflict` if the account has as many as it may, and more are denied.
         `AccountChangedError` if the account was disabled or its password replaced meanwhile. The epoch is read before
         the account is, and compared when the family is created: whoever changes the account and then ends its logins
         also ends those that are on their way.

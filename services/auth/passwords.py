@@ -1,4 +1,4 @@
-"""Password hashing with Argon2id, off the event loop, in a pool that says no when it is full."""
+"""Password hashing with Argon2id, off the event loop, in a pool that is shared fairly and refuses when it is full."""
 
 import asyncio
 import os
@@ -7,15 +7,13 @@ import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from threading import BoundedSemaphore
 from typing import ParamSpec, TypeVar
 
 from argon2 import PasswordHasher
 from argon2.exceptions import VerifyMismatchError
 
-from services.common.problems import Unavailable
+from services.auth.turns import Asker, Turns
 
-MIN_LENGTH, MAX_LENGTH = 8, 128  # characters; none is cut off, whatever the length
 NICENESS = 10  # of the hashing threads on Linux
 
 
@@ -38,28 +36,29 @@ R = TypeVar("R")
 
 
 class Passwords:
-    """Hashes and checks passwords in *threads* threads; at most *queue* calls wait, the next gets `Unavailable`.
+    """Hashes and checks passwords in *threads* threads; at most *queue* calls wait, and as many registrations.
 
-    The threads run in parallel: Argon2 releases the interpreter lock.
+    The threads run in parallel: Argon2 releases the interpreter lock. A caller that goes away while its password is
+    hashed keeps its thread until that is done.
     """
 
     def __init__(self, hasher: PasswordHasher, *, threads: int, queue: int) -> None:
         self._hasher = hasher
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="argon2", initializer=_yield_to_the_event_loop)
-        self._places = BoundedSemaphore(threads + queue)
+        self._turns = Turns(threads, queue)
         self._nobodys_hash = hasher.hash(secrets.token_urlsafe())
 
     def close(self) -> None:
-        """Drop the calls that wait, and let those that run come to their end."""
-        self._threads.shutdown(cancel_futures=True)
+        """Let the calls that run come to their end; nobody may wait any more."""
+        self._threads.shutdown()
 
-    async def hash(self, password: str) -> str:
+    async def hash(self, asker: Asker, password: str) -> str:
         """Return the hash to store, salt and parameters included."""
-        return await self._run(self._hasher.hash, password)
+        return await self._run(asker, self._hasher.hash, password)
 
-    async def matches(self, password_hash: str | None, password: str) -> bool:
+    async def matches(self, asker: Asker, password_hash: str | None, password: str) -> bool:
         """Return whether *password* is right. None (nobody of that name) costs as much as a wrong password."""
-        return await self._run(self._verify, password_hash or self._nobodys_hash, password)
+        return await self._run(asker, self._verify, password_hash or self._nobodys_hash, password)
 
     def is_outdated(self, password_hash: str) -> bool:
         """Return whether *password_hash* was made with other parameters than today's."""
@@ -71,9 +70,8 @@ class Passwords:
         except VerifyMismatchError:
             return False
 
-    async def _run(self, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        if not self._places.acquire(blocking=False):
-            raise Unavailable("Too many password checks are waiting.")
-        future = self._threads.submit(call, *args, **kwargs)
-        future.add_done_callback(lambda _: self._places.release())  # even if the caller has gone by then
-        return await asyncio.wrap_future(future)
+    async def _run(self, asker: Asker, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        await self._turns.wait(asker)
+        running = asyncio.wrap_future(self._threads.submit(call, *args, **kwargs))
+        running.add_done_callback(lambda _: self._turns.done())
+        return await asyncio.shield(running)  # a thread cannot be stopped: its turn ends with it, not with the caller

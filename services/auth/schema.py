@@ -1,6 +1,6 @@
 """The tables. They are created on start; SQLite and PostgreSQL alike."""
 
-from sqlalchemy import JSON, Boolean, Column, Float, Integer, LargeBinary, MetaData, String, Table
+from sqlalchemy import JSON, Boolean, Column, Float, Index, Integer, LargeBinary, MetaData, String, Table, func
 
 metadata = MetaData()
 
@@ -8,11 +8,14 @@ users = Table(
     "users",
     metadata,
     Column("id", String(32), primary_key=True),
-    Column("name", String(64), nullable=False, unique=True),
+    Column("name", String(64), nullable=False),
     Column("password_hash", String(255), nullable=False),
     Column("roles", JSON, nullable=False),
     Column("disabled", Boolean, nullable=False),
 )
+
+# Names are ASCII: the database's lower case is that of `precis.comparable_name`.
+unique_names = Index("users_name_in_any_case", func.lower(users.c.name), unique=True)
 
 # `serial` settles races: of two processes that both make the first key, the second one's insert fails.
 signing_keys = Table(

@@ -3,12 +3,13 @@
 import os
 from typing import Self
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from services.auth.guess_limits import Limits
 from services.auth.key_life import Policy
+from services.auth.precis import new_password
 from services.common.settings import CommonSettings
 
 DAY = 24 * 60 * 60
@@ -35,7 +36,10 @@ class AuthSettings(CommonSettings):
     )
     password_threads: int = Field(os.cpu_count() or 1, validation_alias="PASSWORD_THREADS", ge=1)
     password_queue: int = Field(
-        64, validation_alias="PASSWORD_QUEUE", ge=0, description="password checks that may wait; the next gets a 503"
+        64,
+        validation_alias="PASSWORD_QUEUE",
+        ge=0,
+        description="password checks that may wait, and as many registrations",
     )
     failures_per_pair: int = Field(
         10, validation_alias="FAILURES_PER_PAIR", ge=1, description="wrong passwords for one account from one address"
@@ -46,9 +50,14 @@ class AuthSettings(CommonSettings):
     failures_per_account: int = Field(
         100, validation_alias="FAILURES_PER_ACCOUNT", ge=1, description="wrong passwords for one account, at once"
     )
-    admin_password: SecretStr = Field(validation_alias="admin-password", min_length=8)
+    admin_password: SecretStr = Field(validation_alias="admin-password")
     key_encryption_secret: SecretStr = Field(validation_alias="key-encryption-secret", min_length=32)
     postgres_password: SecretStr | None = Field(None, validation_alias="postgres-password")
+
+    @field_validator("admin_password")
+    @classmethod
+    def _administrator_has_a_password(cls, password: SecretStr) -> SecretStr:
+        return SecretStr(new_password(password.get_secret_value()))
 
     @property
     def database(self) -> URL:

@@ -6,6 +6,7 @@ from aiohttp import web
 
 FORWARDED_FOR = "X-Forwarded-For"
 UNKNOWN = "unknown"
+IPV6_SITE_BITS = 64  # one subscriber has at least so many addresses
 
 
 def client_address(request: web.Request) -> str:
@@ -20,3 +21,14 @@ def client_address(request: web.Request) -> str:
         except ValueError:
             continue
     return UNKNOWN
+
+
+def site_of(address: str) -> str:
+    """Return what counts as one address: in IPv6, the network that a subscriber gets."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(parsed, ipaddress.IPv4Address):
+        return address
+    return str(parsed.ipv4_mapped or ipaddress.ip_network((parsed, IPV6_SITE_BITS), strict=False))

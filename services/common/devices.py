@@ -1,12 +1,13 @@
-"""A user's devices: what is noted of one that logs in, to recognize the login in a list, and which are to be ended."""
+"""A user's devices: what is noted of one that logs in, how many there may be, and which are to be ended."""
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from aiohttp import hdrs, web
 
 from services.common.addresses import UNKNOWN, client_address
-from services.common.problems import BadRequest
+from services.common.problems import BadRequest, Conflict
 
+LimitPolicy = Literal["deny", "end-oldest"]
 MAX_USER_AGENT = 256  # characters; the rest is cut off
 
 
@@ -15,6 +16,17 @@ class Device(NamedTuple):
 
     address: str = UNKNOWN
     user_agent: str = ""
+
+
+class Limit(NamedTuple):
+    """How many logins a user may have (in one store), and what becomes of one more: it, or the longest unused."""
+
+    most: int
+    policy: LimitPolicy
+
+    def refusal(self) -> Conflict:
+        """Return what to tell whoever is denied one more."""
+        return Conflict(f"You are logged in {self.most} times, which is the limit: log out somewhere first.")
 
 
 def device_of(request: web.Request) -> Device:

@@ -11,19 +11,20 @@ from aiohttp import web
 log = logging.getLogger(__name__)
 
 # What aiohttp itself refuses. Not derived from the phrases: those differ between Python versions.
-HTTP_TYPES = {404: "not-found", 405: "method-not-allowed", 413: "content-too-large", 415: "unsupported-media-type"}
+HTTP_TYPES = {404: "not-found", 405: "method-not-allowed", 413: "content-too-large", 417: "expectation-failed"}
 
 
 class Problem(Exception):  # noqa: N818  # named for what the client gets (RFC 9457), as aiohttp names its own
     """An answer that is not the one asked for. *detail* is for the client: it names no internals and no secret.
 
     Problem
-    ├── BadRequest          400  a body or parameter is not what the call takes
-    ├── Unauthenticated     401  no valid credential came with the request
-    ├── Forbidden           403  a valid credential, but not one for this
-    ├── Conflict            409  it clashes with what is there already
-    ├── TooManyRequests     429  wait `Retry-After` seconds
-    └── Unavailable         503  something that we depend on did not answer; wait `Retry-After` seconds
+    ├── BadRequest            400  a body or parameter is not what the call takes
+    ├── Unauthenticated       401  no valid credential came with the request
+    ├── Forbidden             403  a valid credential, but not one for this
+    ├── Conflict              409  it clashes with what is there already
+    ├── UnsupportedMediaType  415  the body's type or encoding is not one that we take
+    ├── TooManyRequests       429  wait `Retry-After` seconds
+    └── Unavailable           503  something that we depend on did not answer; wait `Retry-After` seconds
     """
 
     status: ClassVar[HTTPStatus] = HTTPStatus.INTERNAL_SERVER_ERROR
@@ -62,6 +63,12 @@ class Conflict(Problem):
     status, type = HTTPStatus.CONFLICT, "conflict"
 
 
+class UnsupportedMediaType(Problem):
+    """The body's type or encoding is not one that we take."""
+
+    status, type = HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type"
+
+
 class TooManyRequests(Problem):
     """Over a limit. *retry_after* in seconds."""
 
@@ -92,17 +99,27 @@ def problem_response(
     return response
 
 
-def problem_answer(request: web.Request, error: Exception) -> web.Response:
-    """Return what the client is told of *error*; the unforeseen is logged in full and told as a bare 500."""
+def refusal(error: Problem | web.HTTPException | web.RequestPayloadError) -> web.Response:
+    """Return what the client is told of *error*."""
     match error:
         case Problem():
             return problem_response(error.status, error.type, error.detail, error.headers)
-        case web.RequestPayloadError():  # the body is not what its Content-Encoding or its framing says
+        case web.RequestPayloadError():  # the body is not what its framing says
             return problem_response(BadRequest.status, BadRequest.type, "The body cannot be read.")
-        case web.HTTPException():
-            status = HTTPStatus(error.status)
-            kept = {name: value for name, value in error.headers.items() if name.lower() in ("allow", "location")}
-            return problem_response(status, HTTP_TYPES.get(status, f"http-{status}"), status.description, kept)
+    status = HTTPStatus(error.status)
+    kept = {name: value for name, value in error.headers.items() if name.lower() in ("allow", "location")}
+    return problem_response(status, HTTP_TYPES.get(status, f"http-{status}"), status.description, kept)
+
+
+def problem_answer(request: web.Request, error: Exception) -> web.Response:
+    """Return what the client is told of *error*; the unforeseen is logged in full and told as a bare 500."""
+    if isinstance(error, (Problem, web.HTTPException, web.RequestPayloadError)):
+        return refusal(error)
     log.error("unforeseen error in %s %s", request.method, request.match_info.route.resource, exc_info=error)
+    return internal_error()
+
+
+def internal_error() -> web.Response:
+    """Return what the client is told of an error that nobody foresaw."""
     internal = HTTPStatus.INTERNAL_SERVER_ERROR
     return problem_response(internal, "internal", "An unforeseen error; the server's log has the details.")

@@ -9,23 +9,22 @@ import signal
 import socket
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Iterator
+from functools import partial
 
 import prometheus_client
 import uvloop
 from aiohttp import web
-from aiohttp.http_exceptions import BadHttpMessage
 from aiohttp.typedefs import Handler
 from prometheus_client.core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector, CollectorRegistry
 
-from services.common.bodies import MAX_BODY_BYTES
+from services.common.bodies import MAX_BODY_BYTES, refuse_encoded
+from services.common.connections import OPTIONS, Connection
 from services.common.problems import Unavailable, problem_answer
 
 log = logging.getLogger(__name__)
 
-MAX_HEADER_BYTES = 128 * 1024  # far above nginx's limit: it is nginx that refuses a larger header, in our own words
 BACKLOG = 1024  # connections that the kernel keeps for us until we accept them
-KEEPALIVE_SECONDS = 75  # above nginx's keepalive_timeout in its upstreams: it is nginx that closes idle connections
 
 ReadyCheck = Callable[[], Awaitable[str | None]]
 """Returns None when its part would serve now, else what is missing."""
@@ -88,18 +87,29 @@ class Envelope:
 
         async def answered(request: web.Request) -> web.StreamResponse:
             try:
+                if request.body_exists:
+                    refuse_encoded(request)
                 guard(request)
                 response = await handler(request)
             except Exception as error:  # noqa: BLE001  # logged there if nobody foresaw it
                 response = problem_answer(request, error)
-            response.headers["X-Replica"] = self._replica
-            if self._lifecycle.draining:  # the load balancer shall not send another request on this connection
-                response.force_close()
-                response.headers["Connection"] = "close"
-            self._counts[area, response.status] += 1
+            self._sign(request, response, area)
             return response
 
         return answered
+
+    def sign(self, request: web.BaseRequest, response: web.StreamResponse) -> None:
+        """Sign and count an answer that comes from no handler."""
+        self._sign(request, response, "unmatched")
+
+    def _sign(self, request: web.BaseRequest, response: web.StreamResponse, area: str) -> None:
+        response.headers["X-Replica"] = self._replica
+        # A connection that will be closed must say so, or the load balancer gives it to somebody else's request.
+        # aiohttp closes it by itself when the rest of a body does not arrive or cannot be read.
+        if self._lifecycle.draining or not request.content.is_eof():
+            response.force_close()
+            response.headers["Connection"] = "close"
+        self._counts[area, response.status] += 1
 
 
 ENVELOPE: web.AppKey[Envelope] = web.AppKey("envelope", Envelope)
@@ -173,7 +183,6 @@ OPERATIONS = (web.get("/healthz", healthz), web.get("/readyz", readyz), web.get(
 def run(app: web.Application, *, host: str, port: int, drain_seconds: float) -> None:
     """Serve *app* until SIGTERM or SIGINT, then drain for at most *drain_seconds* and close."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    logging.getLogger("aiohttp.server").addFilter(_without_request)
     _spare_the_collector()
     uvloop.run(_serve(app, host, port, drain_seconds))
 
@@ -185,33 +194,27 @@ def _spare_the_collector() -> None:
     gc.set_threshold(20_000, 20, 50)
 
 
-def _without_request(record: logging.LogRecord) -> bool:
-    """Keep the text of a request that aiohttp cannot parse out of the log: it may hold a cookie or a token (S15)."""
-    if record.exc_info and isinstance(error := record.exc_info[1], BadHttpMessage):
-        record.exc_info, record.msg = None, f"{record.msg}: {type(error).__name__}"
-    return True
-
-
 async def _serve(app: web.Application, host: str, port: int, drain_seconds: float) -> None:
-    stop = asyncio.Event()
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    runner = web.AppRunner(
-        app,
-        access_log=None,
-        keepalive_timeout=KEEPALIVE_SECONDS,
-        shutdown_timeout=1,
-        max_line_size=MAX_HEADER_BYTES,
-        max_field_size=MAX_HEADER_BYTES,
-    )
+        loop.add_signal_handler(number, stop.set)
+    runner = web.AppRunner(app, shutdown_timeout=1)
     try:
         await runner.setup()
-        listener = socket.create_server((host, port), backlog=BACKLOG)
-        listener.setblocking(False)
-        await web.SockSite(runner, listener, backlog=BACKLOG).start()
-        log.info("serving on %s:%d", host, port)
-        await stop.wait()
-        await _drain(runner, listener, drain_seconds)
+        server = runner.server
+        assert server is not None  # noqa: S101  # set up above
+        connect = partial(Connection, server, app[ENVELOPE].sign, loop=loop, **OPTIONS)
+        with socket.create_server((host, port), backlog=BACKLOG) as listener:
+            listener.setblocking(False)
+            listening = await loop.create_server(connect, sock=listener, backlog=BACKLOG)
+            log.info("serving on %s:%d", host, port)
+            await stop.wait()
+            app[LIFECYCLE].draining = True
+            waiting = _accept_waiting(listener)
+            listening.close()
+        for connection in waiting:
+            await loop.connect_accepted_socket(connect, connection)
+        await _drained(server, drain_seconds)
     finally:
         await runner.cleanup()
 
@@ -227,20 +230,12 @@ def _accept_waiting(listener: socket.socket) -> list[socket.socket]:
     return waiting
 
 
-async def _drain(runner: web.AppRunner, listener: socket.socket, seconds: float) -> None:
-    """Take no new connection, end each open one with its next answer, and wait until all are gone.
+async def _drained(server: web.Server, seconds: float) -> None:
+    """Return when all connections are gone, or after *seconds*. None is taken any more, and each ends with its answer.
 
     A connection is never closed under a request: nginx closes idle ones itself (`keepalive_timeout` in its upstreams),
     and a used one gets `Connection: close`. So not even a POST, which nginx would not repeat, is lost.
     """
-    runner.app[LIFECYCLE].draining = True
-    server = runner.server
-    assert server is not None  # noqa: S101  # set up above
-    waiting = _accept_waiting(listener)
-    for site in list(runner.sites):
-        await site.stop()
-    for connection in waiting:
-        await asyncio.get_running_loop().connect_accepted_socket(server, connection)
     log.info("draining %d connections", len(server.connections))
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):

@@ -9,6 +9,8 @@ from typing import Literal, Self, TypeVar
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from services.common.devices import Limit, LimitPolicy
+
 Algorithm = Literal["EdDSA", "ES256", "RS256", "HS256"]
 MIN_HMAC_BITS = 256
 
@@ -47,6 +49,17 @@ class CommonSettings(BaseSettings):
         ge=1,
         description="a session ends so long after its login; auth tells of endings for as long",
     )
+    session_limit: int = Field(
+        50,
+        validation_alias="SESSION_LIMIT",
+        ge=1,
+        description="how often one user may be logged in under one session strategy, and with tokens",
+    )
+    session_limit_policy: LimitPolicy = Field(
+        "end-oldest",
+        validation_alias="SESSION_LIMIT_POLICY",
+        description="at one more: deny it (409), or end-oldest: the one unused for longest ends",
+    )
     algorithm: Algorithm = Field(
         "EdDSA", validation_alias="AUTH_ALGORITHM", description="what new signing keys are for; HS256: a shared secret"
     )
@@ -67,6 +80,11 @@ class CommonSettings(BaseSettings):
         if self.algorithm == "HS256" and bits < MIN_HMAC_BITS:  # RFC 7518 §3.2
             raise ValueError(f"the secret token-signing-secret has {bits} bits: HS256 needs {MIN_HMAC_BITS}")
         return self
+
+    @property
+    def limit(self) -> Limit:
+        """How many logins a user may have."""
+        return Limit(self.session_limit, self.session_limit_policy)
 
     @property
     def port(self) -> int:

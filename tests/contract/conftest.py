@@ -25,9 +25,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from services.app.application import create_app
 from services.app.settings import AppSettings
 from services.app.strategy import Info, Kind
+from services.common.connections import MAX_HEADER_BYTES
 from services.common.jwk import thumbprint
 from services.common.revocations import STREAM
-from services.common.service import MAX_HEADER_BYTES
 from tests.openapi import Recorder
 
 ISSUER, AUDIENCE, REDIS_PASSWORD, CLIENT_SECRET = "http://localhost:8080/auth", "authscale", "redis-pass", "app-pass"

@@ -438,13 +438,6 @@ async def test_a_charset_that_does_not_exist_is_no_error_of_ours(auth: Client) -
     assert (await auth.post(LOGIN, data=b"{}", headers=headers)).status == 400
 
 
-@pytest.mark.parametrize("path", [LOGIN, TOKEN])
-async def test_a_body_that_is_not_compressed_as_it_says_is_400(auth: Client, path: str) -> None:
-    content_type = JSON_TYPE if path == LOGIN else FORM_TYPE
-    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: {content_type}\r\nContent-Encoding: gzip\r\n"
-    assert (await raw_status(auth, f"{head}Content-Length: 4\r\n\r\njunk".encode())) == 400
-
-
 @pytest.mark.parametrize("grant", ["password", "client_credentials", "authorization_code", "REFRESH_TOKEN"])
 async def test_t1_there_is_no_other_grant(auth: Client, grant: str) -> None:
     answer = await auth.post(TOKEN, data={"grant_type": grant, **ANN})

@@ -46,7 +46,7 @@ def keys(database: Database) -> KeyStore:
 async def test_an_account_is_found_by_name_and_by_id_as_it_was_added(accounts: Accounts) -> None:
     added = await accounts.add("ann", "a hash", ("admin", "other"))
     assert added == Account(added.id, "ann", "a hash", ("admin", "other"))
-    assert await accounts.by_name("ann") == await accounts.by_id(added.id) == added
+    assert await accounts.by_name("ann") == await accounts.by_name("ANN") == await accounts.by_id(added.id) == added
     assert await accounts.by_name("bob") is await accounts.by_id("nobody") is await accounts.by_name("\0") is None
 
 

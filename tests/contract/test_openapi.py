@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from services.app.openapi import VARIABLE
 from services.auth.application import create_app as create_auth
 from tests.auth_service import Client as AuthClient
 from tests.auth_service import StartAuth, Valkey, auth_settings
@@ -76,6 +77,18 @@ async def test_bodies_over_the_limit_are_413(start_auth: StartAuth) -> None:
         "/auth/password", data=b" " * 20_000, headers=bearer | {"Content-Type": "application/json"}
     )
     assert too_long.status == 413
+
+
+async def test_s17_encoded_bodies_are_refused_everywhere(replica: Client, start_auth: StartAuth) -> None:
+    """RFC 9110 §15.5.16."""
+    auth = await start_auth()
+    for path, method in DESCRIPTION.operations:
+        client = auth if path.startswith(("/auth/", "/.well-known/")) else replica
+        url = path.replace(VARIABLE, "redis")
+        answer = await client.request(method, url, data=b"{}", headers={"Content-Encoding": "br"})
+        assert (answer.status, answer.headers.get("Accept-Encoding")) == (415, "identity"), path
+        plain = await client.request(method, url, data=b"{}", headers={"Content-Encoding": "Identity"})
+        assert "Accept-Encoding" not in plain.headers
 
 
 async def test_an_administrator_is_told_of_users_that_are_not_there(start_auth: StartAuth) -> None:

@@ -9,9 +9,10 @@ import aiohttp
 import pytest
 from aiohttp.test_utils import unused_port
 
+from services.app.session_cookie import MAX_CANDIDATES
 from services.app.session_state import new_cookie, owner_of
 from services.app.strategy import Capability, Info, Kind
-from tests.contract.calls import call, each, page, post_login, until, visit
+from tests.contract.calls import call, each, logout, page, post_login, until, visit
 from tests.contract.conftest import USERS, Client, FakeAuth, StartReplica, World
 
 
@@ -223,3 +224,80 @@ async def test_s4_s18_a_logout_at_one_replica_is_one_at_all_that_know_the_login(
     assert (await call(known[-1], "POST", f"/{info.name}/logout", login))[0] == 204
     assert await page(known[-1], info, login) == 401
     await until(401, page, replica, info, login, seconds=1)
+
+
+# Several cookies of one name: other paths and sibling domains can set some, and browsers may send those first.
+
+
+async def dead_cookies(replica: Client, world: World, info: Info) -> list[str]:
+    """Return cookies that are no login: of another form, never issued, and expired. One user's, all of them."""
+    expired = (await world.login(replica, info))["Cookie"]
+    world.clock.now += 601
+    return [f"{info.name}-session=x", f"{info.name}-session={new_cookie('id-of-alice')}", expired]
+
+
+@each(Kind.SESSION)
+async def test_s3_dead_cookies_of_one_name_do_not_hide_a_good_one(replica: Client, world: World, info: Info) -> None:
+    dead = await dead_cookies(replica, world, info)
+    for before in [[one] for one in dead] + [dead]:
+        good = (await world.login(replica, info))["Cookie"]
+        for separator in ("; ", ";"):
+            cookies = {"Cookie": separator.join([*before, good, dead[0]])}
+            assert await page(replica, info, dict(cookies)) == 200, before
+            assert (await visit(replica, info, dict(cookies)))[0] == 200
+
+
+@each(Kind.SESSION)
+async def test_of_several_good_cookies_the_first_one_counts(replica: Client, world: World, info: Info) -> None:
+    alice, bob = [(await world.login(replica, info, name))["Cookie"] for name in ("alice", "bob")]
+    for cookies, name in (((alice, bob), "alice"), ((bob, alice), "bob")):
+        _, _, body = await call(replica, "GET", f"/{info.name}/mypage", {"Cookie": "; ".join(cookies)})
+        assert body["user"]["name"] == name
+
+
+@each(Kind.SESSION)
+async def test_s17_how_many_cookies_are_tried_is_bounded(replica: Client, world: World, info: Info) -> None:
+    good = (await world.login(replica, info))["Cookie"]
+    invented = [f"{info.name}-session={new_cookie('id-of-alice')}" for _ in range(MAX_CANDIDATES)]
+    assert await page(replica, info, {"Cookie": "; ".join([*invented[1:], good])}) == 200
+    assert await page(replica, info, {"Cookie": "; ".join([*invented, good])}) == 401
+
+
+@each(Kind.SESSION, having=Capability.LOGOUT)
+async def test_s4_a_logout_ends_the_session_of_each_cookie(replica: Client, world: World, info: Info) -> None:
+    dead = await dead_cookies(replica, world, info)
+    good = [await world.login(replica, info, name) for name in ("alice", "bob")]
+    cookies = "; ".join([*dead[1:], *(login["Cookie"] for login in good)])
+    assert await logout(replica, info, {"Cookie": cookies}) == 204
+    assert [await page(replica, info, login) for login in good] == [401, 401]
+
+
+@each(Kind.SESSION, having=Capability.LOGOUT)
+async def test_s2_a_new_login_takes_the_place_of_the_good_one_of_several(
+    start: StartReplica, world: World, info: Info
+) -> None:
+    replica = await start("a", session_limit=1, session_limit_policy="deny")
+    dead = await dead_cookies(replica, world, info)
+    good, others = await world.login(replica, info), await world.login(replica, info, "bob")
+    cookies = {"Cookie": "; ".join([dead[1], good["Cookie"], others["Cookie"], dead[2]])}
+    assert (await post_login(replica, info, cookies, password=USERS["alice"]))[0] == 200
+    assert [await page(replica, info, login) for login in (good, others)] == [401, 401]
+
+
+@each(Kind.SESSION, having=Capability.LOGOUT)
+async def test_s4_a_logout_that_cannot_reach_the_session_says_so(
+    replica: Client, other_replica: Client, world: World, info: Info
+) -> None:
+    login = await world.login(replica, info)
+    status, headers, problem = await call(other_replica, "POST", f"/{info.name}/logout", login)
+    assert f'{info.name}-session=""; ' in headers["Set-Cookie"]  # this browser forgets it all the same
+    assert "Max-Age=0" in headers["Set-Cookie"]
+    if Capability.ANY_REPLICA in info.capabilities:
+        assert status == 204
+    else:
+        assert (status, problem["type"]) == (404, "urn:authscale:problem:session-not-here")
+        assert await page(replica, info, login) == 200
+        assert await logout(replica, info, login) == 204
+    await until(401, page, replica, info, login, seconds=1)
+    for nothing in ({}, {"Cookie": f"{info.name}-session=x"}):
+        assert await logout(other_replica, info, nothing) == 204

@@ -10,11 +10,11 @@ from aiohttp import web
 from services.app.redis_link import RedisLink
 from services.app.redis_sessions import RedisSessions
 from services.app.session_state import Key, Lifetimes, encode
-from services.app.session_storage import Limit, Store
+from services.app.session_storage import Store
 from services.app.strategies.memory import MemorySessions
 from services.app.strategies.redis_cached import TRUST_SECONDS, CachedSessions, NearCache
 from services.app.strategy import User
-from services.common.devices import Device
+from services.common.devices import Device, Limit
 from services.common.redis_client import open_redis
 from tests.contract.conftest import REDIS_PASSWORD, Clock, Valkey, World, cut, trackers
 

@@ -46,7 +46,8 @@ async def test_t10_health_is_told_at_once_while_logins_flood(cluster: LocalClust
     flood = await login_flood(cluster, FLOOD_SECONDS)
     say(f"logins: {dict(flood.logins)}; /healthz: n={len(flood.health)}, p50 {flood.percentile(0.5):.1f} ms, ")
     say(f"p99 {flood.percentile(0.99):.1f} ms, slowest {flood.percentile(1):.1f} ms")
-    assert set(flood.logins) == {"200", "503"}, "a queue that is full says so, and says nothing else"
+    assert flood.logins["429"] > 0, "whoever fills the queue is told so"
+    assert set(flood.logins) <= {"200", "429", "503"}, "503: a slow machine made them wait too long"
     assert flood.percentile(0.99) < 100
 
 

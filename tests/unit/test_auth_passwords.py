@@ -11,9 +11,14 @@ from typing import Literal
 import pytest
 from argon2 import PasswordHasher, Type, extract_parameters
 
-from services.auth.passwords import MAX_LENGTH, NICENESS, Passwords, owasp_hasher
-from services.common.problems import Unavailable
+from services.auth.passwords import NICENESS, Passwords, owasp_hasher
+from services.auth.precis import MAX_LENGTH
+from services.auth.turns import Asker
+from services.common.problems import TooManyRequests, Unavailable
 from tests.auth_service import cheap_hasher
+
+ANN, BOB = Asker("203.0.113.7", "ann"), Asker("203.0.113.8", "bob")
+EVE = Asker("203.0.113.9", "eve")
 
 
 @pytest.fixture
@@ -43,15 +48,15 @@ def test_t10_the_parameters_are_owasps() -> None:
 
 
 async def test_the_right_password_matches_and_no_other(passwords: Passwords) -> None:
-    stored = await passwords.hash("correct horse")
-    assert await passwords.matches(stored, "correct horse")
-    assert not await passwords.matches(stored, "correct horsf")
+    stored = await passwords.hash(ANN, "correct horse")
+    assert await passwords.matches(ANN, stored, "correct horse")
+    assert not await passwords.matches(ANN, stored, "correct horsf")
 
 
 async def test_t11_no_character_is_cut_off(passwords: Passwords) -> None:
-    stored = await passwords.hash("é" * MAX_LENGTH)
-    assert not await passwords.matches(stored, "é" * (MAX_LENGTH - 1))
-    assert not await passwords.matches(stored, "é" * (MAX_LENGTH - 1) + "e")
+    stored = await passwords.hash(ANN, "é" * MAX_LENGTH)
+    assert not await passwords.matches(ANN, stored, "é" * (MAX_LENGTH - 1))
+    assert not await passwords.matches(ANN, stored, "é" * (MAX_LENGTH - 1) + "e")
 
 
 async def test_t14_an_unknown_user_costs_a_verification_with_the_same_parameters() -> None:
@@ -63,7 +68,7 @@ async def test_t14_an_unknown_user_costs_a_verification_with_the_same_parameters
             return super().verify(hash, password)
 
     passwords = Passwords(Recording(memory_cost=16, time_cost=1, parallelism=1), threads=1, queue=1)
-    assert not await passwords.matches(None, "some password")
+    assert not await passwords.matches(ANN, None, "some password")
     passwords.close()
     assert [extract_parameters(each).memory_cost for each in verified] == [16]
 
@@ -72,14 +77,15 @@ async def test_t10_when_the_queue_is_full_the_next_call_is_told_to_come_back() -
     hasher = GatedHasher()
     passwords = Passwords(hasher, threads=1, queue=2)
     hasher.gate.clear()
-    accepted = [asyncio.ensure_future(passwords.hash("some password")) for _ in range(3)]
+    accepted = [asyncio.ensure_future(passwords.hash(asker, "some password")) for asker in (ANN, ANN, BOB)]
     await asyncio.wait(accepted, timeout=0)  # each gets as far as the pool
-    with pytest.raises(Unavailable) as refusal:
-        await passwords.hash("some password")
-    assert refusal.value.headers == {"Retry-After": "1"}
+    for asker, refused in ((ANN, TooManyRequests), (EVE, Unavailable)):
+        with pytest.raises(refused) as refusal:
+            await passwords.hash(asker, "some password")
+        assert refusal.value.headers == {"Retry-After": "1"}
     hasher.gate.set()
     assert len(await asyncio.gather(*accepted)) == 3
-    assert await passwords.hash("some password")  # the places are free again
+    assert await passwords.hash(ANN, "some password")  # the places are free again
     passwords.close()
 
 
@@ -87,12 +93,12 @@ async def test_t10_a_caller_that_went_away_keeps_its_place_until_its_hash_is_don
     hasher = GatedHasher()
     passwords = Passwords(hasher, threads=1, queue=0)
     hasher.gate.clear()
-    gone = asyncio.ensure_future(passwords.hash("some password"))
+    gone = asyncio.ensure_future(passwords.hash(ANN, "some password"))
     await asyncio.wait([gone], timeout=0.05)
     gone.cancel()
     await asyncio.wait([gone])
     with pytest.raises(Unavailable):
-        await passwords.hash("some password")
+        await passwords.hash(ANN, "some password")
     hasher.gate.set()
     passwords.close()
 
@@ -108,7 +114,7 @@ async def test_t10_hashing_gives_way_to_the_event_loop() -> None:
 
     ours = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
     passwords = Passwords(Noting(memory_cost=8, time_cost=1, parallelism=1), threads=1, queue=1)
-    await passwords.hash("some password")
+    await passwords.hash(ANN, "some password")
     passwords.close()
     assert priorities[0] == ours  # the one that is made at the start, by this thread
     assert priorities[1] == NICENESS > ours

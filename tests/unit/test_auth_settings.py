@@ -52,7 +52,13 @@ def test_no_secret_has_a_default(name: str, secrets_dir: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "weak"), [("admin-password", "short"), ("key-encryption-secret", "f00 bar baz"), ("admin-password", "")]
+    ("name", "weak"),
+    [
+        ("admin-password", "short"),
+        ("admin-password", "with a bell\x07"),
+        ("key-encryption-secret", "f00 bar baz"),
+        ("admin-password", ""),
+    ],
 )
 def test_a_weak_secret_is_refused_and_not_repeated(name: str, weak: str, secrets_dir: Path) -> None:
     (secrets_dir / name).write_text(weak)

@@ -23,7 +23,7 @@ ALLOWED = 3
 
 @pytest.fixture
 def base(tmp_path: Path) -> Iterator[str]:
-    """nginx alone, with nobody behind it: 3 logins at once, then one a minute."""
+    """nginx alone, with nobody behind it: 3 passwords at once, then one a minute."""
     topology = Topology.from_environment().on_free_ports()
     prefix = tmp_path / "nginx"
     (prefix / "cluster").mkdir(parents=True)
@@ -53,8 +53,8 @@ def ask(url: str) -> tuple[int, Message, Any]:
             return error.code, error.headers, json.load(error)
 
 
-@pytest.mark.parametrize("path", ["/auth/login", "/memory/login", "/redis/login"])
-def test_t13_a_flood_of_logins_from_one_address_is_429(base: str, path: str) -> None:
+@pytest.mark.parametrize("path", ["/auth/login", "/auth/users", "/auth/password", "/memory/login", "/redis/login"])
+def test_t13_a_flood_of_passwords_from_one_address_is_429(base: str, path: str) -> None:
     assert [ask(base + path)[0] for _ in range(ALLOWED)] == [503] * ALLOWED  # let through, to nobody
     status, headers, body = ask(base + path)
     assert (status, headers["Retry-After"], headers["Content-Type"]) == (429, "1", "application/problem+json")
@@ -64,4 +64,4 @@ def test_t13_a_flood_of_logins_from_one_address_is_429(base: str, path: str) -> 
 
 def test_t13_the_limit_is_far_above_a_load_test() -> None:
     assert ZONE in (REPOSITORY / "loadbalancer/nginx.conf").read_text()
-    assert (REPOSITORY / "loadbalancer/routes.conf").read_text().count(BURST) == 3
+    assert (REPOSITORY / "loadbalancer/routes.conf").read_text().count(BURST) == 5

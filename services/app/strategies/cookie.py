@@ -1,7 +1,7 @@
 """The session itself in an encrypted cookie: no store to ask, and none that could take anything back."""
 
 import base64
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from aiohttp import web
 from aiohttp_session import Session
@@ -45,18 +45,14 @@ class CookieStorage(EncryptedCookieStorage):
         super().__init__(RotatedFernet(keys), cookie_name=cookie.name)
         self._cookie = cookie
 
-    def load_cookie(self, request: web.Request) -> str | None:
-        """Return the cookie if it could be one of ours, with the padding that it is sent without.
-
-        A session has one text: base64 that says the same in another spelling is none of ours (RFC 4648 §3.5).
-        """
-        found = self._cookie.find(request) or ""
-        padded = found + "=" * (-len(found) % 4)
-        try:
-            canonical = base64.urlsafe_b64encode(base64.urlsafe_b64decode(padded)).decode()
-        except ValueError:
-            return None
-        return padded if found and padded == canonical else None
+    def states(self, request: web.Request) -> Iterator[State]:
+        """Yield the sessions in the request's cookies, in their order, also those that have expired."""
+        for cookie in map(_padded, self._cookie.candidates(request)):
+            if cookie is None:
+                continue
+            session = Session(None, data=self._decoder(self._fernet.decrypt(cookie).decode()), new=False)
+            if state := decode(session.get("state")):
+                yield state
 
     def save_cookie(self, response: web.StreamResponse, cookie_data: str, *, max_age: int | None = None) -> None:  # noqa: ARG002  # aiohttp-session's signature
         """Set or delete the cookie. 413 if browsers would drop it silently for its size."""
@@ -67,6 +63,19 @@ class CookieStorage(EncryptedCookieStorage):
             self._cookie.set(response, cookie_data.rstrip("="))
         else:
             self._cookie.delete(response)
+
+
+def _padded(cookie: str) -> str | None:
+    """Return the cookie with the padding that it is sent without, or None if it is not as we write it.
+
+    A session has one text: base64 that says the same in another spelling is none of ours (RFC 4648 §3.5).
+    """
+    padded = cookie + "=" * (-len(cookie) % 4)
+    try:
+        canonical = base64.urlsafe_b64encode(base64.urlsafe_b64decode(padded)).decode()
+    except ValueError:
+        return None
+    return padded if padded == canonical else None
 
 
 class EncryptedCookie:
@@ -84,7 +93,7 @@ class EncryptedCookie:
 
     async def user(self, request: web.Request) -> User:
         """Return the session's user."""
-        state = await self._state(request)
+        state = self._state(request)
         if self._clock() - state.seen >= self._lifetimes.grain:
             request[RENEWED] = self._lifetimes.used(state, self._clock())
         return state.user
@@ -100,7 +109,7 @@ class EncryptedCookie:
 
     async def visits(self, request: web.Request, response: web.Response) -> int:
         """Count in the cookie."""
-        state = await self._state(request)
+        state = self._state(request)
         counted = self._lifetimes.used(state, self._clock(), count_visit(state.values))
         await self._save(request, response, counted)
         visits: int = counted.values["visits"]
@@ -111,12 +120,12 @@ class EncryptedCookie:
         if state := request.get(RENEWED):
             await self._save(request, response, state)
 
-    async def _state(self, request: web.Request) -> State:
-        session = await self._storage.load_session(request)
-        state = decode(session.get("state"))
-        if state is None or state.expires <= self._clock():
-            raise not_logged_in()
-        return state
+    def _state(self, request: web.Request) -> State:
+        now = self._clock()
+        for state in self._storage.states(request):
+            if state.expires > now:
+                return state
+        raise not_logged_in()
 
     async def _save(self, request: web.Request, response: web.Response, state: State) -> None:
         session = Session(None, data=None, new=True)

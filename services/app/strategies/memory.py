@@ -7,9 +7,9 @@ from aiohttp import web
 
 from services.app.parts import Parts
 from services.app.session_state import Key, decode, owner_of
-from services.app.session_storage import Limit
 from services.app.sessions import SERVER_SIDE, SessionStrategy, session_strategy
 from services.app.strategy import Info, Kind, Reach
+from services.common.devices import Limit
 
 SWEEP_SECONDS = 10.0
 

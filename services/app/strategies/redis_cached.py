@@ -10,9 +10,9 @@ from services.app.parts import Parts
 from services.app.redis_link import RedisLink
 from services.app.redis_sessions import RedisSessions
 from services.app.session_state import Key
-from services.app.session_storage import Limit
 from services.app.sessions import SERVER_SIDE, SessionStrategy, session_strategy
 from services.app.strategy import Capability, Info, Kind, Reach
+from services.common.devices import Limit
 
 TRUST_SECONDS = 1.0  # since the last sign of life from Redis: no remembered session is older news than this
 

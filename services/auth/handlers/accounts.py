@@ -5,7 +5,7 @@ from http import HTTPStatus
 from typing import Annotated, Any
 
 from aiohttp import web
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from services.auth.accounts import NAME_PATTERN, Account
 from services.auth.answers import never_cached
@@ -14,13 +14,16 @@ from services.auth.bearer import require_bearer
 from services.auth.client_authentication import APP_CLIENT_ID, FIRST_PARTY_CLIENT_ID, require_client
 from services.auth.common_passwords import refuse_common
 from services.auth.logins import AccountChangedError
-from services.auth.passwords import MAX_LENGTH, MIN_LENGTH
+from services.auth.precis import new_password, typed_password
 from services.common.addresses import client_address
 from services.common.bodies import Body, read_json
 from services.common.devices import device_of
 from services.common.problems import Unavailable
 
 ATTEMPTS = 3  # at a login of an account that is being changed
+
+NewPassword = Annotated[str, AfterValidator(new_password)]
+TypedPassword = Annotated[str, AfterValidator(typed_password)]
 
 routes = web.RouteTableDef()
 
@@ -29,35 +32,38 @@ class Registration(Body):
     """A new user's name and password."""
 
     username: Annotated[str, Field(pattern=NAME_PATTERN)]
-    password: Annotated[str, Field(min_length=MIN_LENGTH, max_length=MAX_LENGTH)]
+    password: NewPassword
 
 
 class PasswordChange(Body):
     """The password that is, as typed, and the one that shall be."""
 
-    old_password: str
-    new_password: Annotated[str, Field(min_length=MIN_LENGTH, max_length=MAX_LENGTH)]
+    old_password: TypedPassword
+    new_password: NewPassword
 
 
 class Credentials(Body):
     """A name and a password as typed: anything that cannot be right is merely wrong."""
 
     username: str
-    password: str
+    password: TypedPassword
 
 
 @routes.post("/auth/users")
 async def register(request: web.Request) -> web.Response:
-    """Create a user: 201; 400 if the password is a common one; 409 if the name is taken."""
+    """Create a user: 201; 400 if the password is a common one; 409 if the name is taken, in whatever case."""
     body = await read_json(request, Registration)
     refuse_common(body.password, body.username, "password")
-    account = await request.app[AUTHENTICATION].register(body.username, body.password)
+    account = await request.app[AUTHENTICATION].register(body.username, body.password, client_address(request))
     return never_cached({"user": _user(account)}, HTTPStatus.CREATED)
 
 
 @routes.post("/auth/login")
 async def login(request: web.Request) -> web.Response:
-    """Begin a login of our own pages: 200 with a token pair and the user. It is no OAuth grant (RFC 9700 §2.4)."""
+    """Begin a login of our own pages: 200 with a token pair and the user; 409 if it is denied as one too many.
+
+    It is no OAuth grant (RFC 9700 §2.4).
+    """
     body = await read_json(request, Credentials)
     device = device_of(request)
     for _ in range(ATTEMPTS):
