@@ -16,6 +16,7 @@ from rich.table import Table
 from loadtest.cluster import processes
 from loadtest.cluster.local import PATIENCE_SECONDS, STATE, LocalCluster
 from loadtest.cluster.protocol import ClusterError
+from loadtest.cluster.supervisor import ProcessInfo
 from loadtest.cluster.topology import REPOSITORY, Topology
 from loadtest.crosscheck import crosscheck as measure_by_wrk
 from loadtest.experiments import EXPERIMENTS
@@ -55,10 +56,10 @@ def cli() -> None:
 
 @cli.command()
 def up() -> None:
-    """Start a cluster that stays up, on the ports of .env. Ready when this returns."""
+    """Start a cluster that stays up, on the ports of .env, or what has halted of it. Ready when this returns."""
     cluster = _standing_cluster()
     if cluster.running():
-        console.print(f"already up: {cluster.url} (`make down` stops it)")
+        _revive(cluster)
         return
     with console.status("starting redis, auth, replicas and nginx"):
         cluster.start()
@@ -66,6 +67,27 @@ def up() -> None:
         f"ready: {cluster.url} (without affinity: {cluster.url_no_affinity}); logs in {cluster.directory}/logs"
     )
     console.print(f"try: curl {cluster.url}/strategies        stop: make down")
+
+
+def _revive(cluster: LocalCluster) -> None:
+    """Say which processes of the running cluster have halted, and why, and start them again."""
+    halted = cluster.halted()
+    for info in halted:
+        console.print(f"[bold red]{_state(info)}[/]", highlight=False)
+        console.print(cluster.last_lines(info["name"]), markup=False, highlight=False, soft_wrap=True)
+    with console.status("waiting until everything is ready"):
+        cluster.revive()
+    if halted:
+        console.print(f"started again: {_names(halted)}")
+    console.print(f"already up: {cluster.url} (`make down` stops it)")
+
+
+def _state(info: ProcessInfo) -> str:
+    return f"{info['name']} is {info['statename']} ({info['description']})"
+
+
+def _names(infos: Sequence[ProcessInfo]) -> str:
+    return ", ".join(info["name"] for info in infos)
 
 
 @cli.command()
@@ -79,16 +101,19 @@ def down() -> None:
 
 @cli.command()
 def status() -> None:
-    """Show every process of the cluster that `up` started."""
+    """Show every process of the cluster that `up` started. Exit code 1 unless all of them run."""
     cluster = _standing_cluster()
     if not cluster.running():
         raise ClusterError("no cluster is up: `make up` starts one")
-    table = Table("process", "state", "pid", "since")
-    for info in cluster.processes():
-        table.add_row(
-            info["name"], info["statename"], str(info["pid"] or ""), info["description"].partition("uptime ")[2]
-        )
+    table, infos = Table("process", "state", "pid", "since"), cluster.processes()
+    for info in infos:
+        state, since = info["statename"], info["description"].partition("uptime ")[2]
+        style = None if state == "RUNNING" else "bold red"
+        table.add_row(info["name"], state, str(info["pid"] or ""), since, style=style)
     console.print(table)
+    if missing := [info for info in infos if info["statename"] != "RUNNING"]:
+        hint = "`make up` starts what has halted"
+        raise ClusterError(f"{'; '.join(map(_state, missing))}: logs in {cluster.directory}/logs, {hint}")
 
 
 full_option = click.option("--full", is_flag=True, help="More and longer rounds: tighter intervals, about 20 minutes.")

@@ -12,12 +12,20 @@ from redis import Redis
 from services.auth.application import create_app
 from tests.auth_service import Client, ManualClock, StartAuth, Valkey, auth_settings, cheap_hasher, run_valkey
 from tests.openapi import Recorder
+from tests.postgres import Postgres, run_postgres
 
 
 @pytest.fixture(scope="session")
 def auth_valkey() -> Iterator[Valkey]:
     with run_valkey() as valkey:
         yield valkey
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[Postgres]:
+    """A server for all tests, each with a database of its own. Whoever stops or kills it starts it again."""
+    with run_postgres() as server:
+        yield server
 
 
 @pytest.fixture

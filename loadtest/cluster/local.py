@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
 from pathlib import Path
-from time import monotonic
+from time import monotonic, sleep
 from typing import Self
 from urllib.error import URLError
 
@@ -21,12 +21,13 @@ from deploy.make_secrets import make_secrets
 from loadtest.cluster import processes
 from loadtest.cluster.binaries import find_binaries, versions
 from loadtest.cluster.protocol import ClusterError, CpuReading, Tier
-from loadtest.cluster.supervisor import ProcessInfo, Supervisor
+from loadtest.cluster.supervisor import HALTED, ProcessInfo, Supervisor
 from loadtest.cluster.topology import REPOSITORY, Topology, is_free
 from loadtest.process_cpu import cpu_seconds
 
 STATE = Path(os.environ.get("STATE_DIR", REPOSITORY / ".run")).absolute()  # one directory below it per cluster
 PATIENCE_SECONDS = 25  # to stop: above every stopwaitsecs in supervisord.conf
+START_ORDER = ("redis", "auth", "app", "loadbalancer")  # of supervisord's groups, as their priorities have it
 MAX_SOCKET_PATH = 90  # 104 bytes on macOS, 108 on Linux; supervisord adds its pid while it starts
 
 
@@ -93,6 +94,25 @@ class LocalCluster:
                 self.stop()
                 raise
 
+    def halted(self) -> list[ProcessInfo]:
+        """Return the processes that supervisord has stopped or given up, in the order in which they start."""
+        infos = [info for info in self.processes() if info["statename"] in HALTED]
+        return sorted(infos, key=lambda info: START_ORDER.index(info["group"]))
+
+    def revive(self) -> None:
+        """Start what has halted in this running cluster, and return when all of it is ready.
+
+        Raises `ClusterError` if somebody else is starting it, if it was started with other settings, or if a process
+        halts again: then the others go on.
+        """
+        with self._lock():
+            self._check_settings()
+            for info in self.halted():
+                if reason := self._supervisor.start(info):
+                    raise ClusterError(f"{info['name']} does not start: {reason}\n{self.last_lines(info['name'])}")
+            self._wait_running(monotonic() + 30)
+            self.wait_ready()
+
     def stop(self) -> None:
         """Stop everything, in the reverse order of its start; also what an earlier supervisord left behind."""
         everything = processes.leftovers(self.directory)
@@ -157,7 +177,14 @@ class LocalCluster:
             retry_error_callback=lambda state: state.outcome.result() if state.outcome else None,
         )
         if reason := polling(_not_ready, port):
-            raise ClusterError(f"{name} is not ready on port {port}: {reason}\n{self._last_lines(name)}")
+            raise ClusterError(f"{name} is not ready on port {port}: {reason}\n{self.last_lines(name)}")
+
+    def _wait_running(self, deadline: float) -> None:
+        """Return when every process runs, also those that supervisord is trying again by itself."""
+        while missing := [info["name"] for info in self.processes() if info["statename"] != "RUNNING"]:
+            if self.halted() or monotonic() > deadline:
+                raise ClusterError(f"{missing[0]} does not start\n{self.last_lines(missing[0])}")
+            sleep(0.05)
 
     def _halted(self, name: str) -> bool:
         """Return whether supervisord has given up on *name*, or is gone itself."""
@@ -166,10 +193,26 @@ class LocalCluster:
         except OSError:
             return self._launched is None or self._launched.poll() is not None
 
-    def _last_lines(self, name: str, count: int = 15) -> str:
+    def last_lines(self, name: str, count: int = 15) -> str:
+        """Return the end of the log of process *name*, and where all of it is."""
         log = self.directory / "logs" / f"{name}.log"
         lines = log.read_text(errors="replace").splitlines()[-count:] if log.exists() else ["(it has no log yet)"]
         return "\n".join([f"The last lines of {log}:", *lines])
+
+    def _check_settings(self) -> None:
+        """Raise `ClusterError` if the running cluster was started with other settings than .env has now."""
+        supervisor = psutil.Process(int((self.directory / "supervisord.pid").read_text()))
+        started_with, now = supervisor.environ(), self.topology.environment()
+        changed = [
+            f"{name} was {started_with.get(name)}, is {now[name]}"
+            for name in now
+            if started_with.get(name) != now[name]
+        ]
+        if changed:
+            raise ClusterError(
+                f"the cluster in {self.directory} runs with other settings than .env has now ({'; '.join(changed)}): "
+                "`make down`, then `make up`"
+            )
 
     def _check_path(self) -> None:
         socket = str(self.directory / "supervisor.sock")

@@ -4,7 +4,10 @@ from pathlib import Path
 from typing import Any, Literal, TypedDict, cast
 from xmlrpc.client import Fault, ServerProxy
 
-from supervisor.xmlrpc import SupervisorTransport
+from supervisor.xmlrpc import Faults, SupervisorTransport
+
+HALTED = ("FATAL", "EXITED", "STOPPED", "UNKNOWN")
+"""States that a process does not leave by itself."""
 
 
 class ProcessInfo(TypedDict):
@@ -36,6 +39,14 @@ class Supervisor:
     def signal(self, process: ProcessInfo, name: str) -> None:
         """Send signal *name* (`KILL`, `STOP`, ...). Its end is answered with a restart, as configured."""
         self._call("signalProcess", f"{process['group']}:{process['name']}", name)
+
+    def start(self, process: ProcessInfo) -> str | None:
+        """Start *process*, which has halted, and wait until it runs. Returns why it does not, or None."""
+        try:
+            self._call("startProcess", f"{process['group']}:{process['name']}")
+        except Fault as fault:
+            return None if fault.faultCode == Faults.ALREADY_STARTED else fault.faultString
+        return None
 
     def restart(self, process: ProcessInfo) -> None:
         """Stop *process* with the signal configured for it, wait for its end, and start it again."""

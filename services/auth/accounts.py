@@ -6,9 +6,8 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import ColumnElement, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.auth.database import transaction
+from services.auth.database import Database
 from services.auth.precis import comparable_name
 from services.auth.schema import users
 from services.common.problems import Conflict
@@ -30,16 +29,15 @@ class Account:
 class Accounts:
     """The table of users. Every call raises `Unavailable` when the database does not answer."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
-        self._engine = engine
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     async def add(self, name: str, password_hash: str, roles: tuple[str, ...] = ()) -> Account:
         """Store a new account and return it. `Conflict` if the name is taken, in whatever case."""
         account = Account(uuid.uuid4().hex, name, password_hash, roles)
         row = {"id": account.id, "name": name, "password_hash": password_hash, "roles": list(roles), "disabled": False}
         try:
-            async with transaction(self._engine) as connection:
-                await connection.execute(insert(users).values(row))
+            await self._database.change(insert(users).values(row))
         except IntegrityError:
             raise Conflict("This user name is taken.") from None
         return account
@@ -56,17 +54,13 @@ class Accounts:
     async def replace_password_hash(self, account: Account, password_hash: str) -> bool:
         """Store *password_hash*; False, and nothing is done, if it was replaced since *account* was read."""
         unchanged = (users.c.id == account.id) & (users.c.password_hash == account.password_hash)
-        async with transaction(self._engine) as connection:
-            result = await connection.execute(update(users).where(unchanged).values(password_hash=password_hash))
-        return bool(result.rowcount)
+        return bool(await self._database.change(update(users).where(unchanged).values(password_hash=password_hash)))
 
     async def set_disabled(self, user_id: str, disabled: bool) -> bool:
         """Disable or enable an account; False if there is none of that id."""
-        async with transaction(self._engine) as connection:
-            result = await connection.execute(update(users).where(users.c.id == user_id).values(disabled=disabled))
-        return bool(result.rowcount)
+        return bool(await self._database.change(update(users).where(users.c.id == user_id).values(disabled=disabled)))
 
     async def _one(self, condition: ColumnElement[bool]) -> Account | None:
-        async with transaction(self._engine) as connection:
-            row = (await connection.execute(select(users).where(condition))).one_or_none()
-        return Account(row.id, row.name, row.password_hash, tuple(row.roles), row.disabled) if row else None
+        for row in await self._database.rows(select(users).where(condition)):
+            return Account(row.id, row.name, row.password_hash, tuple(row.roles), row.disabled)
+        return None

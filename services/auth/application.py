@@ -8,7 +8,6 @@ import jwt
 from aiohttp import web
 from argon2 import PasswordHasher
 from redis.asyncio import Redis
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.auth.access_tokens import AccessTokens
 from services.auth.accounts import Accounts
@@ -25,7 +24,7 @@ from services.auth.appkeys import (
 )
 from services.auth.authentication import Authentication
 from services.auth.clock import Clock
-from services.auth.database import database_missing, open_database
+from services.auth.database import Database, open_database
 from services.auth.derived_keys import DerivedKeys
 from services.auth.family_store import FamilyStore
 from services.auth.guess_limits import GuessLimits
@@ -44,7 +43,7 @@ from services.common.access_tokens import LEEWAY_SECONDS, AccessTokenVerifier
 from services.common.redis_client import open_redis
 from services.common.service import add_routes, create_service
 
-ENGINE: web.AppKey[AsyncEngine] = web.AppKey("engine", AsyncEngine)
+DATABASE: web.AppKey[Database] = web.AppKey("database", Database)
 REDIS: web.AppKey[Redis] = web.AppKey("redis", Redis)
 
 
@@ -55,22 +54,25 @@ def create_app(
     derived = DerivedKeys.from_secret(settings.key_encryption_secret.get_secret_value())
 
     async def database_ready() -> str | None:
-        return await database_missing(app[ENGINE]) if ENGINE in app else "the database is not open yet"
+        return await app[DATABASE].missing() if DATABASE in app else "the database is not open yet"
 
     async def keys_ready() -> str | None:
         return None if KEYS in app and app[KEYS].keys else "no signing key is loaded yet"
 
     async def stores(app: web.Application) -> AsyncIterator[None]:
         redis_password = settings.redis_password.get_secret_value()
-        async with open_database(settings.database) as engine, open_redis(settings.redis_url, redis_password) as redis:
-            app[ENGINE], app[REDIS] = engine, redis
+        async with (
+            open_database(settings.database) as database,
+            open_redis(settings.redis_url, redis_password) as redis,
+        ):
+            app[DATABASE], app[REDIS] = database, redis
             yield
 
     async def authentication(app: web.Application) -> AsyncIterator[None]:
         passwords = Passwords(
             hasher or owasp_hasher(), threads=settings.password_threads, queue=settings.password_queue
         )
-        app[ACCOUNTS] = Accounts(app[ENGINE])
+        app[ACCOUNTS] = Accounts(app[DATABASE])
         guesses = GuessLimits(app[REDIS], derived.guess_limits, settings.guess_limits, clock)
         app[AUTHENTICATION] = Authentication(app[ACCOUNTS], passwords, guesses)
         await app[AUTHENTICATION].ensure_administrator(settings.admin_password.get_secret_value())
@@ -96,6 +98,7 @@ def create_app(
 
         app[VERIFIER] = AccessTokenVerifier(find_key, settings.issuer, settings.audience, clock)
         app[INTROSPECTION] = Introspection(app[ACCOUNTS], families, app[VERIFIER], refresh_tokens, clock)
+        app[DATABASE].hurry()
         yield
 
     app = create_service(settings.replica, [database_ready, keys_ready])
@@ -122,7 +125,7 @@ def _keys(settings: AuthSettings, clock: Clock) -> Callable[[web.Application], A
 
     async def signing_keys(app: web.Application) -> AsyncIterator[None]:
         derived = DerivedKeys.from_secret(settings.key_encryption_secret.get_secret_value())
-        store, removed = KeyStore(app[ENGINE], derived.at_rest), RemovedKeys(app[REDIS])
+        store, removed = KeyStore(app[DATABASE], derived.at_rest), RemovedKeys(app[REDIS])
         app[ROTATION] = KeyRotation(store, removed, settings.algorithm, settings.key_policy, clock)
         app[KEYS] = app[ROTATION].ring
         try:

@@ -5,9 +5,8 @@ from collections.abc import Collection
 from cryptography.fernet import Fernet, InvalidToken
 from sqlalchemy import Row, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.auth.database import transaction
+from services.auth.database import Database
 from services.auth.key_life import KeyLife
 from services.auth.schema import signing_keys
 from services.auth.signing_keys import SigningKey, StoredKey, UnfitKeyError
@@ -22,8 +21,8 @@ class WrongEncryptionSecretError(Exception):
 class KeyStore:
     """Reads and writes signing keys. Every call raises `Unavailable` when the database does not answer."""
 
-    def __init__(self, engine: AsyncEngine, encryption: Fernet) -> None:
-        self._engine = engine
+    def __init__(self, database: Database, encryption: Fernet) -> None:
+        self._database = database
         self._encryption = encryption
         self._known: dict[str, SigningKey] = {}
 
@@ -32,8 +31,7 @@ class KeyStore:
 
         `WrongEncryptionSecretError` if they cannot be decrypted, `UnfitKeyError` if one must not be used.
         """
-        async with transaction(self._engine) as connection:
-            rows = (await connection.execute(select(signing_keys).order_by(signing_keys.c.serial))).all()
+        rows = await self._database.rows(select(signing_keys).order_by(signing_keys.c.serial))
         stored = [StoredKey(_life(row), self._key(row)) for row in rows]
         self._known = {key.life.kid: key.key for key in stored if key.key}
         return stored
@@ -49,8 +47,7 @@ class KeyStore:
             "active_from": active_from,
         }
         try:
-            async with transaction(self._engine) as connection:
-                await connection.execute(insert(signing_keys).values(row))
+            await self._database.change(insert(signing_keys).values(row))
         except IntegrityError:
             return False
         return True
@@ -58,22 +55,19 @@ class KeyStore:
     async def promote(self, kid: str, active_from: float) -> None:
         """Put the key in use from *active_from* on, if that is earlier than planned."""
         later = (signing_keys.c.kid == kid) & (signing_keys.c.active_from > active_from)
-        async with transaction(self._engine) as connection:
-            await connection.execute(update(signing_keys).where(later).values(active_from=active_from))
+        await self._database.change(update(signing_keys).where(later).values(active_from=active_from))
 
     async def remove(self, kid: str, now: float) -> bool:
         """Erase the key for good; its row stays, so that it can be removed again. False if there is no such key."""
         this = signing_keys.c.kid == kid
-        async with transaction(self._engine) as connection:
-            found = (await connection.execute(select(signing_keys.c.removed_at).where(this))).one_or_none()
-            if found and found.removed_at is None:
-                await connection.execute(update(signing_keys).where(this).values(removed_at=now, private_key=ERASED))
-        return found is not None
+        present = update(signing_keys).where(this, signing_keys.c.removed_at.is_(None))
+        if await self._database.change(present.values(removed_at=now, private_key=ERASED)):
+            return True
+        return bool(await self._database.rows(select(signing_keys.c.kid).where(this)))
 
     async def forget(self, kids: Collection[str]) -> None:
         """Delete keys that nobody needs any more."""
-        async with transaction(self._engine) as connection:
-            await connection.execute(delete(signing_keys).where(signing_keys.c.kid.in_(kids)))
+        await self._database.change(delete(signing_keys).where(signing_keys.c.kid.in_(kids)))
 
     def _key(self, row: Row[tuple[object, ...]]) -> SigningKey | None:
         if row.removed_at is not None:

@@ -84,6 +84,10 @@ def test_up_twice_status_down(shell: Shell) -> None:
     shell.succeed("up")
     assert "already up" in shell.succeed("up")
     assert shell.succeed("status").count("RUNNING") == 3 + shell.topology.app_replicas
+    code, output = shell.run("up", LB_PORT=str(shell.topology.lb_port + 500), SESSION_LIMIT="7")
+    assert code == 1
+    assert f"LB_PORT was {shell.topology.lb_port}, is {shell.topology.lb_port + 500}" in output
+    assert "SESSION_LIMIT was" in output
     secrets = list((shell.state / "local/secrets").iterdir())
     assert secrets
     assert {path.stat().st_mode & 0o777 for path in secrets} == {0o600}
@@ -91,6 +95,61 @@ def test_up_twice_status_down(shell: Shell) -> None:
     assert shell.running() == []
     assert shell.all_ports_free()
     shell.succeed("down")
+
+
+def supervisorctl(shell: Shell, *arguments: str) -> str:
+    command = [sys.executable, "-m", "supervisor.supervisorctl", "-s", f"unix://{shell.state}/local/supervisor.sock"]
+    return subprocess.run([*command, *arguments], capture_output=True, text=True, check=False).stdout
+
+
+@pytest.mark.timeout(300)  # six commands, and supervisord takes 15 seconds to give up
+def test_up_starts_again_what_supervisord_has_given_up(shell: Shell) -> None:
+    shell.succeed("up")
+    secret = shell.state / "local/secrets/redis.acl"
+    secret.rename(secret.with_suffix(".away"))
+    supervisorctl(shell, "signal", "KILL", "redis:redis")
+    while "FATAL" not in supervisorctl(shell, "status", "redis:redis"):
+        pass  # about 15 seconds: it tries five times
+    code, output = shell.run("status")
+    assert code == 1
+    assert "redis is FATAL" in output
+    code, output = shell.run("up")
+    assert code == 1
+    assert "redis is FATAL" in output
+    assert "redis does not start" in output
+    assert "redis.acl" in output, "the last lines of its log say why"
+    assert "already up" not in output
+    secret.with_suffix(".away").rename(secret)
+    shell.succeed("up")  # which may find supervisord trying once more, and waits for that
+    shell.succeed("status")
+
+
+def test_up_starts_what_was_stopped_in_the_order_of_dependence(shell: Shell) -> None:
+    shell.succeed("up")
+    supervisorctl(shell, "stop", "loadbalancer:loadbalancer", "app:app-2", "auth:auth-1", "redis:redis")
+    code, output = shell.run("status")
+    assert code == 1
+    assert output.count("is STOPPED") == 4
+    assert "started again: redis, auth-1, app-2, loadbalancer" in shell.succeed("up")
+    assert "started again" not in shell.succeed("up")
+    shell.succeed("status")
+
+
+def test_up_while_another_up_is_starting_says_so(shell: Shell) -> None:
+    starting = shell.start("up")
+    while not (shell.state / "local/supervisor.sock").exists():
+        assert starting.poll() is None, starting.communicate()[0]
+    code, output = shell.run("up")
+    assert code == 1
+    assert "somebody else is starting the cluster" in output
+    assert "already up" not in output
+    assert starting.communicate(timeout=90)[0].count("ready:") == 1
+
+
+def test_status_of_nothing_fails(shell: Shell) -> None:
+    code, output = shell.run("status")
+    assert code == 1
+    assert "no cluster is up" in output
 
 
 def test_a_taken_port_is_named_with_its_setting(shell: Shell) -> None:

@@ -12,9 +12,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from redis.asyncio import Redis
 from sqlalchemy import URL, make_url
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.auth.database import open_database
+from services.auth.database import Database, open_database
 from services.auth.derived_keys import DerivedKeys
 from services.auth.key_life import Policy
 from services.auth.key_rotation import KeyRotation
@@ -32,7 +31,7 @@ from services.common.settings import Algorithm
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> URL:
+def url(tmp_path: Path) -> URL:
     return make_url(f"sqlite+aiosqlite:///{tmp_path / 'auth.sqlite'}")
 
 
@@ -94,19 +93,19 @@ def test_derived_keys_differ_by_purpose_and_by_secret() -> None:
     assert "Fernet" not in repr(one)
 
 
-async def started(engine: AsyncEngine, encryption: Fernet) -> StoredKeyRing:
-    store, nobody = KeyStore(engine, encryption), RemovedKeys(Redis())
+async def started(database: Database, encryption: Fernet) -> StoredKeyRing:
+    store, nobody = KeyStore(database, encryption), RemovedKeys(Redis())
     rotation = KeyRotation(store, nobody, "EdDSA", Policy(120, 360), lambda: 0.0)
     await rotation.start()
     return rotation.ring
 
 
-async def test_processes_that_start_together_on_an_empty_database_agree_on_one_key(database: URL) -> None:
+async def test_processes_that_start_together_on_an_empty_database_agree_on_one_key(url: URL) -> None:
     encryption = Fernet(Fernet.generate_key())
 
     async def start() -> StoredKeyRing:
-        async with open_database(database) as engine:
-            return await started(engine, encryption)
+        async with open_database(url) as database:
+            return await started(database, encryption)
 
     rings = await asyncio.gather(*(start() for _ in range(6)))
     assert len({ring.signer.kid for ring in rings}) == 1
@@ -117,9 +116,9 @@ def everything_in(folder: Path) -> bytes:
     return b"".join(path.read_bytes() for path in folder.iterdir())
 
 
-async def test_a_private_key_is_not_readable_in_the_database(database: URL, tmp_path: Path) -> None:
-    async with open_database(database) as engine:
-        ring = await started(engine, Fernet(Fernet.generate_key()))
+async def test_a_private_key_is_not_readable_in_the_database(url: URL, tmp_path: Path) -> None:
+    async with open_database(url) as database:
+        ring = await started(database, Fernet(Fernet.generate_key()))
     stored = everything_in(tmp_path)
     assert ring.signer.kid.encode() in stored  # this is the place to look at
     assert isinstance(ring.signer.private, Ed25519PrivateKey)
@@ -127,21 +126,21 @@ async def test_a_private_key_is_not_readable_in_the_database(database: URL, tmp_
     assert b"PRIVATE KEY" not in stored
 
 
-async def test_another_encryption_secret_is_recognised(database: URL) -> None:
-    async with open_database(database) as engine:
-        await started(engine, Fernet(Fernet.generate_key()))
+async def test_another_encryption_secret_is_recognised(url: URL) -> None:
+    async with open_database(url) as database:
+        await started(database, Fernet(Fernet.generate_key()))
         with pytest.raises(WrongEncryptionSecretError):
-            await KeyStore(engine, Fernet(Fernet.generate_key())).load()
+            await KeyStore(database, Fernet(Fernet.generate_key())).load()
 
 
-async def test_a_database_of_the_version_before_rotation_goes_on(database: URL, tmp_path: Path) -> None:
+async def test_a_database_of_the_version_before_rotation_goes_on(url: URL, tmp_path: Path) -> None:
     encryption, key = Fernet(Fernet.generate_key()), SigningKey.generate()
     with contextlib.closing(sqlite3.connect(tmp_path / "auth.sqlite")) as old, old:
         old.execute("CREATE TABLE signing_keys (serial INTEGER PRIMARY KEY, kid, algorithm, private_key, created_at)")
         row = (1, key.kid, "EdDSA", encryption.encrypt(key.pem()), -5.0)
         old.execute("INSERT INTO signing_keys VALUES (?, ?, ?, ?, ?)", row)
     for _ in range(2):
-        async with open_database(database) as engine:
-            ring = await started(engine, encryption)
+        async with open_database(url) as database:
+            ring = await started(database, encryption)
             assert [each.kid for each in ring.keys] == [key.kid]
             assert ring.signer.kid == key.kid
