@@ -5,6 +5,7 @@ import json
 import os
 import sys
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -45,24 +46,19 @@ class Block:
     machine_busy: float
     """CPU seconds of everything on this machine, ourselves included."""
 
-    @property
-    def total(self) -> float:
-        """Return the CPU seconds of all server tiers together."""
-        return sum(self.tiers.values())
-
-    def per_request(self, seconds: float) -> float:
-        """Return *seconds* of the window as microseconds per request."""
-        return 1e6 * seconds / self.requests
-
-    @property
-    def generator_share(self) -> float:
-        """Return how much of one core Locust used."""
-        return self.generator_cpu / self.seconds
-
-    @property
-    def other_share(self) -> float:
-        """Return how much of one core went to neither the cluster nor Locust."""
-        return max(0.0, self.machine_busy - self.total - self.generator_cpu) / self.seconds
+    def row(self) -> dict[str, Any]:
+        """Return it as a raw row: CPU in seconds, `cpu_TIER` for each; latencies in microseconds, as encoded text."""
+        return cpu_row(self.tiers) | {
+            "rate": self.rate,
+            "seconds": self.seconds,
+            "requests": self.requests,
+            "failed": self.failed,
+            "failures": "; ".join(self.failures),
+            "others": self.others,
+            "latency": self.latency.encode().decode(),
+            "generator_cpu": self.generator_cpu,
+            "machine_busy": self.machine_busy,
+        }
 
 
 class Generator:
@@ -165,6 +161,11 @@ def cpu_between(before: CpuReading, after: CpuReading) -> dict[str, float]:
         for tier, seconds in after.seconds.items()
         if tier != "loadgen"
     }
+
+
+def cpu_row(tiers: Mapping[str, float]) -> dict[str, float]:
+    """Return the CPU seconds of *tiers* as columns of a raw row: `cpu_app`, ..."""
+    return {f"cpu_{tier}": seconds for tier, seconds in tiers.items()}
 
 
 def _environment() -> dict[str, str]:
