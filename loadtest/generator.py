@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import sys
+import time
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -34,7 +35,12 @@ class Block:
     strategy: str
     rate: float | None
     seconds: float
+    elapsed: float
+    """Seconds between the two readings of the server tiers' CPU."""
+    answers: int
+    """How many answers that CPU is for: of an open loop all of the block, of a closed one those in the window."""
     requests: int
+    """How many belong to the window, whether good or failed."""
     failed: int
     failures: tuple[str, ...]
     others: int
@@ -51,6 +57,8 @@ class Block:
         return cpu_row(self.tiers) | {
             "rate": self.rate,
             "seconds": self.seconds,
+            "elapsed": self.elapsed,
+            "answers": self.answers,
             "requests": self.requests,
             "failed": self.failed,
             "failures": "; ".join(self.failures),
@@ -59,6 +67,28 @@ class Block:
             "generator_cpu": self.generator_cpu,
             "machine_busy": self.machine_busy,
         }
+
+
+@dataclass(frozen=True)
+class _Used:
+    """What was used between two moments: seconds of the clock, and CPU seconds of server tiers and of the machine."""
+
+    seconds: float
+    tiers: dict[str, float]
+    machine: float
+
+
+class _Reading:
+    """The meters as they stand now."""
+
+    def __init__(self, served_by: Metered) -> None:
+        self._served_by = served_by
+        self._cpu, self._busy, self._at = served_by.cpu(), busy_seconds(), time.perf_counter()
+
+    def until_now(self) -> _Used:
+        """Return what was used since."""
+        now = _Reading(self._served_by)
+        return _Used(now._at - self._at, cpu_between(self._cpu, now._cpu), now._busy - self._busy)
 
 
 class Generator:
@@ -95,28 +125,33 @@ class Generator:
     async def run_block(self, served_by: Metered, warmup: float, seconds: float, rate: float | None = None) -> Block:
         """Run one block and return what it measured; *rate* in requests/s opens the loop (DESIGN §6.5).
 
-        *served_by*: whose CPU it costs.
+        *served_by*: whose CPU it costs. Under an open loop that is read while nothing is in flight, before the first
+        request and after the last answer; under a closed one at both ends of the window, while the load is on.
         """
+        before = None if rate is None else _Reading(served_by)
         self._ask(run={"warmup": warmup, "seconds": seconds, "rate": rate})
         await self._expect("window", warmup + MARGIN_SECONDS)
-        before, busy = served_by.cpu(), busy_seconds()
+        reading = before or _Reading(served_by)
         await self._expect("end", seconds + MARGIN_SECONDS)
-        after, busy = served_by.cpu(), busy_seconds() - busy
-        return self._block(await self._expect("done", MARGIN_SECONDS), rate, cpu_between(before, after), busy)
+        used = None if before else reading.until_now()
+        done = await self._expect("done", MARGIN_SECONDS)
+        return self._block(done, rate, used or reading.until_now())
 
-    def _block(self, done: dict[str, Any], rate: float | None, tiers: dict[str, float], busy: float) -> Block:
+    def _block(self, done: dict[str, Any], rate: float | None, used: "_Used") -> Block:
         return Block(
             strategy=self.strategy,
             rate=rate,
             seconds=done["seconds"],
+            elapsed=used.seconds,
+            answers=done["requests"] if rate is None else done["answers"],
             requests=done["requests"],
             failed=done["failed"],
             failures=tuple(done["failures"]),
             others=done["others"],
             latency=HdrHistogram.decode(done["latency"]),
-            tiers=tiers,
+            tiers=used.tiers,
             generator_cpu=done["cpu_seconds"],
-            machine_busy=busy,
+            machine_busy=used.machine,
         )
 
     async def close(self) -> None:
