@@ -4,7 +4,7 @@ import asyncio
 import json
 import os
 import sys
-from collections import deque
+from collections import defaultdict, deque
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -12,6 +12,7 @@ from typing import Any, Self
 
 from hdrh.histogram import HdrHistogram
 
+from loadtest.children import GeneratorError as GeneratorError
 from loadtest.children import end, pipes
 from loadtest.cluster.protocol import CpuReading, Metered
 from loadtest.machine import busy_seconds
@@ -20,10 +21,6 @@ PLUGINS = "loadtest/locustfile.py,loadtest/measure.py"
 READY_SECONDS = 90.0
 MARGIN_SECONDS = 40.0
 LONGEST_LINE = 1 << 22
-
-
-class GeneratorError(Exception):
-    """The load generator did not do what it was asked; the message ends with its last log lines."""
 
 
 @dataclass(frozen=True)
@@ -160,11 +157,11 @@ def user_class(strategy: str) -> str:
 
 def cpu_between(before: CpuReading, after: CpuReading) -> dict[str, float]:
     """Return the CPU seconds that each server tier used between two readings."""
-    return {
-        str(tier): max(0.0, seconds - before.seconds.get(tier, 0.0))
-        for tier, seconds in after.seconds.items()
-        if tier != "loadgen"
-    }
+    tiers: dict[str, float] = defaultdict(float)
+    for use in after.since(before).values():
+        if use.tier != "loadgen":
+            tiers[use.tier] += use.seconds
+    return dict(tiers)
 
 
 def _environment() -> dict[str, str]:
