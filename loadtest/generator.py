@@ -5,7 +5,7 @@ import json
 import os
 import sys
 import time
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any, Self
 
 from hdrh.histogram import HdrHistogram
 
+from loadtest.children import GeneratorError as GeneratorError
 from loadtest.children import end, pipes
 from loadtest.cluster.protocol import CpuReading, Metered
 from loadtest.machine import busy_seconds
@@ -22,10 +23,6 @@ PLUGINS = "loadtest/locustfile.py,loadtest/measure.py"
 READY_SECONDS = 90.0
 MARGIN_SECONDS = 40.0
 LONGEST_LINE = 1 << 22
-
-
-class GeneratorError(Exception):
-    """The load generator did not do what it was asked; the message ends with its last log lines."""
 
 
 @dataclass(frozen=True)
@@ -191,11 +188,11 @@ def user_class(strategy: str) -> str:
 
 def cpu_between(before: CpuReading, after: CpuReading) -> dict[str, float]:
     """Return the CPU seconds that each server tier used between two readings."""
-    return {
-        str(tier): max(0.0, seconds - before.seconds.get(tier, 0.0))
-        for tier, seconds in after.seconds.items()
-        if tier != "loadgen"
-    }
+    tiers: dict[str, float] = defaultdict(float)
+    for use in after.since(before).values():
+        if use.tier != "loadgen":
+            tiers[use.tier] += use.seconds
+    return dict(tiers)
 
 
 def cpu_row(tiers: Mapping[str, float]) -> dict[str, float]:

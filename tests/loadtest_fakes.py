@@ -1,10 +1,11 @@
 """A small app that speaks the contract as a load test sees it, and can be told to misbehave; and a plan to match."""
 
 import asyncio
+import os
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Collection
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import numpy as np
 from aiohttp import encode_basic_auth, web
 
 from loadtest.client import strategies_of
-from loadtest.cluster.protocol import CpuReading
+from loadtest.cluster.protocol import CpuReading, ProcessCpu
 from loadtest.experiments.experiment import QUICK, Context, Silent
 from loadtest.results import Config, Figure, Results
 
@@ -163,6 +164,13 @@ class FakeCluster:
     def replica_urls(self) -> dict[str, str]:
         return {"app-1": self.url}
 
+    def balance_over(self, replicas: Collection[str]) -> AbstractContextManager[None]:
+        """There is only one."""
+        return nullcontext()
+
+    def restart(self, process: str) -> None:
+        """It forgets nothing."""
+
     def kill(self, replica: str) -> None:
         """Nothing dies: whoever loses a login lost it otherwise."""
 
@@ -171,7 +179,8 @@ class FakeCluster:
 
     def cpu(self) -> CpuReading:
         self.when_read()
-        return CpuReading(time.monotonic(), {"app": time.process_time(), "loadgen": 99.0})
+        ours = ProcessCpu("app", os.getpid(), time.monotonic(), time.process_time())
+        return CpuReading({"app-1": ours, "locust": replace(ours, tier="loadgen")})
 
     def secret(self, name: str) -> str:
         return f"the {name}"

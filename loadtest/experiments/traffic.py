@@ -50,7 +50,7 @@ async def _idle(context: Context) -> None:
 
 def _capacity(rows: Sequence[Row]) -> float:
     """Return how many requests/s the slowest strategy answers when as many ask as can."""
-    return min(row["requests"] / row["seconds"] for row in rows if row["phase"] == "capacity")
+    return min(float(row["requests"] / row["seconds"]) for row in rows if row["phase"] == "capacity")
 
 
 def analyse(rows: Sequence[Row], config: Config) -> list[Figure]:
