@@ -24,7 +24,7 @@ from loadtest.experiments.experiment import FULL, QUICK, Experiment, WrongAnswer
 from loadtest.generator import GeneratorError
 from loadtest.progress import Bars
 from loadtest.report import write_report
-from loadtest.report.numbers import with_interval
+from loadtest.numbers import with_interval
 from loadtest.results import Figure
 from loadtest.wrk import Wrk, find_wrk
 

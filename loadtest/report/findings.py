@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 
-from loadtest.report.numbers import amount, listed, number, with_interval
-from loadtest.report.view import View
+from loadtest.numbers import amount, listed, number, with_interval
+from loadtest.view import View
 from loadtest.results import Figure
 
 

@@ -23,7 +23,7 @@ from loadtest.report.plots import (
     draw_throughput,
     draw_tokens,
 )
-from loadtest.report.view import View
+from loadtest.view import View
 
 
 @dataclass(frozen=True)

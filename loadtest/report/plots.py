@@ -8,8 +8,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, NullLocator
 
-from loadtest.report.numbers import amount
-from loadtest.report.view import View
+from loadtest.numbers import amount
+from loadtest.view import View
 from loadtest.results import Figure
 
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#F0E442", "#999999")

@@ -6,12 +6,12 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from loadtest.report import numbers
-from loadtest.report.claims import verdicts
+from loadtest import numbers
+from loadtest.verdicts.claims import verdicts
 from loadtest.report.findings import findings
 from loadtest.report.pictures import pictures, write_summary
-from loadtest.report.promises import kept
-from loadtest.report.view import View
+from loadtest.verdicts.promises import kept
+from loadtest.view import View
 from loadtest.results import Figure, Results
 
 

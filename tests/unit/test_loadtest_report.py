@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from loadtest.report import write_report
-from loadtest.report.claims import NOT_MEASURED, verdicts
+from loadtest.verdicts.claims import NOT_MEASURED, verdicts
 from loadtest.report.findings import findings
-from loadtest.report.numbers import amount, number
-from loadtest.report.promises import kept, verdict
-from loadtest.report.view import View
+from loadtest.numbers import amount, number
+from loadtest.verdicts.promises import kept, verdict
+from loadtest.view import View
 from loadtest.results import Figure, Results
 
 HOSTILE = "<script>alert(1)</script>|$x_1$ & `rm`\n| new row |"

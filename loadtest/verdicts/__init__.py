@@ -1,0 +1,19 @@
+"""What a run says about the textbook's claims and about our own promises. Pure: figures and warnings in, verdicts out."""
+
+from dataclasses import replace
+
+from loadtest.results import Results, Verdict
+from loadtest.verdicts.claims import claims
+from loadtest.verdicts.promises import promises
+from loadtest.view import View
+
+FORBID_COST = ("null_test", "placebo")
+"""The audit rules that withdraw what rests on the experiment `cost`: its method saw a difference where there is none."""
+
+
+def judge(results: Results) -> list[Verdict]:
+    """Return a verdict for every claim and promise; those that rest on figures which the audit forbids are withdrawn."""
+    view = View(results)
+    failed = {warning["rule"] for warning in results.warnings}
+    because = ", ".join(rule for rule in FORBID_COST if rule in failed)
+    return [replace(found, withdrawn_by=because) if on_cost else found for found, on_cost in claims(view) + promises(view)]
