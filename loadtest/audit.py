@@ -4,13 +4,15 @@ Each rule has a name, and says what it means for the reader. `loadtest.verdicts`
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
 
 from scipy import stats
 
-from loadtest.intervals import Interval
 from loadtest.numbers import listed, number
-from loadtest.results import Figure, Results
+from loadtest.results import Figure, Results, Row
+from loadtest.statistics.estimates import TRIMMED
+from loadtest.statistics.multiple import family_confidence
 from loadtest.view import View
 
 BUSY_GENERATOR_PERCENT = 90.0
@@ -53,14 +55,26 @@ def null_test(view: View) -> Iterator[str]:
     """A strategy that differs from itself: then differences between others may be as false."""
     found = view.figures("null_ratio")
     for figure in found:
-        low, high = _family(figure, len(found))
-        if low is None or high is None:
-            yield f"{_named(figure)} was compared with itself too seldom to say whether the method is sound"
-        elif not low <= 1 <= high:
+        interval = _family(figure, len(found))
+        where = f"{figure.strategy} (path {figure.labels.get('path', '?')})"
+        if interval is None:
+            yield f"{where} was compared with itself too seldom to say whether the method is sound"
+        elif not interval[0] <= 1 <= interval[1]:
             yield (
-                f"{_named(figure)} compared with itself gives {figure.value:.3f}, and 1 is not within its interval "
-                f"({low:.3f} to {high:.3f}): the method saw a difference where there is none"
+                f"{where} compared with itself gives {figure.value:.3f}, and 1 is not within the interval "
+                f"({interval[0]:.3f} to {interval[1]:.3f}): the method saw a difference where there is none"
             )
+
+
+def _family(figure: Figure, comparisons: int) -> tuple[float, float] | None:
+    """Return the interval that *figure*'s must be widened to so that *comparisons* null tests seldom fail together."""
+    if figure.ci_low is None or figure.ci_high is None or not 0 < figure.ci_low <= figure.ci_high:
+        return None
+    confidence = family_confidence(comparisons, 1 - FALSE_ALARMS)
+    freedom = max(1, figure.n - 2 * int(TRIMMED * figure.n) - 1)
+    wider = stats.t.ppf((1 + confidence) / 2, freedom) / stats.t.ppf(0.975, freedom)
+    half = float(wider) * math.log(figure.ci_high / figure.ci_low) / 2
+    return figure.value * math.exp(-half), figure.value * math.exp(half)
 
 
 def missing_null_test(view: View) -> Iterator[str]:
@@ -74,8 +88,8 @@ def placebo(view: View) -> Iterator[str]:
     for figure in view.figures("placebo_ratio"):
         if figure.ci_low is None or abs(figure.value - 1) > PLACEBO:
             yield (
-                f"nginx does the same for {figure.strategy} and {figure.labels.get('over', 'the control')}, but its CPU "
-                f"per request differs: {figure.value:.3f}, not within 1 ± {PLACEBO:g}"
+                f"nginx does the same for {figure.strategy} and {figure.labels.get('over', 'the control')}, but its "
+                f"CPU per request differs: {figure.value:.3f}, not within 1 ± {PLACEBO:g}"
             )
 
 
@@ -132,8 +146,8 @@ def steal(view: View) -> Iterator[str]:
     for figure in view.figures("steal"):
         if figure.value > STEAL_PERCENT:
             yield (
-                f"the machine's host took away {number(figure.value)} % of a core during the run: latency and requests/s "
-                "suffer, CPU per request less"
+                f"the machine's host took away {number(figure.value)} % of a core during the run: latency and "
+                "requests/s suffer from that, CPU per request less"
             )
 
 
@@ -143,22 +157,46 @@ def drift(view: View) -> Iterator[str]:
         outside = figure.ci_low is not None and figure.ci_high is not None and not figure.ci_low <= 1 <= figure.ci_high
         if outside and abs(figure.value - 1) > DRIFT:
             yield (
-                f"a request to {figure.strategy} cost {figure.value:.2f} times as much in the last third of the rounds as "
-                "in the first: the machine's speed changed; absolute figures are those of its average"
+                f"a request to {figure.strategy} cost {figure.value:.2f} times as much in the last third of the rounds "
+                "as in the first: the machine's speed changed; absolute figures are those of its average"
             )
 
 
 def order_not_balanced(view: View) -> Iterator[str]:
     """Who always goes first or last is compared with the drift of the machine."""
-    for experiment, rows in view.results.rounds.items():
-        places = _places(rows)
-        if not places:
-            continue
-        means = {name: sum(taken) / len(taken) for name, taken in places.items()}
-        middle, rounds = (len(places) - 1) / 2, max(len(taken) for taken in places.values())
-        skewed = [name for name, mean in means.items() if abs(mean - middle) > _tolerated(len(places), rounds)]
+    turns = [row for row in view.results.rounds.get("cost", ()) if row.get("kind") == "turn"]
+    for path in dict.fromkeys(row["path"] for row in turns):
+        places = _places([row for row in turns if row["path"] == path])
+        rounds, middle = max(map(len, places.values())), (len(places) - 1) / 2
+        chance = math.sqrt((len(places) ** 2 - 1) / 12 / rounds)  # standard deviation of a mean place in random orders
+        skewed = [name for name, taken in places.items() if abs(sum(taken) / len(taken) - middle) > 3 * chance]
         if skewed:
-            yield f"{experiment}: the order of turns was not balanced ({listed(skewed)}): drift looks like a difference"
+            yield (
+                f"path {path}: {listed(skewed)} had their turns too early or too late in too many rounds: drift of the "
+                "machine looks like a difference"
+            )
+
+
+def _places(turns: Sequence[Row]) -> dict[str, list[int]]:
+    """Return, by strategy, which place it had in each round."""
+    rounds, places = defaultdict(list), defaultdict(list)
+    for row in turns:
+        rounds[row["round"]].append(row["strategy"])
+    for order in rounds.values():
+        for place, name in enumerate(order):
+            places[name].append(place)
+    return places
+
+
+def _highest(figure: Figure) -> float:
+    """Return the highest value that the interval does not exclude."""
+    return figure.value if figure.ci_high is None else figure.ci_high
+
+
+def _range(figure: Figure) -> str:
+    if figure.ci_low is None or figure.ci_high is None:
+        return number(figure.value)
+    return f"{number(figure.ci_low)} to {number(figure.ci_high)}"
 
 
 RULES: dict[str, Rule] = {

@@ -22,9 +22,9 @@ from loadtest.experiments import EXPERIMENTS
 from loadtest.experiments.compare import compare as measure
 from loadtest.experiments.experiment import FULL, QUICK, Experiment, WrongAnswer
 from loadtest.generator import GeneratorError
+from loadtest.numbers import with_interval
 from loadtest.progress import Bars
 from loadtest.report import write_report
-from loadtest.numbers import with_interval
 from loadtest.results import Figure
 from loadtest.wrk import Wrk, find_wrk
 

@@ -203,9 +203,9 @@ async def serve(fake: FakeApp) -> AsyncIterator[FakeCluster]:
 
 
 TINY = replace(
-    QUICK, users=2, rounds=2, warmup=0.05, seconds=0.2, closed_rounds=2, closed_seconds=0.2, traffic_rounds=2,
+    QUICK, users=2, warmup=0.05, closed_rounds=2, closed_seconds=0.2, traffic_rounds=2,
     traffic_seconds=0.2, traffic_low=0.05, traffic_high=0.2, idle_seconds=0.05,
-    floor_rounds=2, algorithm_rounds=2, algorithm_seconds=0.001, login_rounds=2, logins=2, token_rounds=2,
+    algorithm_rounds=2, algorithm_seconds=0.001, login_rounds=2, logins=2, token_rounds=2,
     token_logins=3, survival_users=4, after_kill_seconds=0.0,
 )  # fmt: skip
 

@@ -21,6 +21,7 @@ from loadtest.experiments.experiment import QUICK, Context, Experiment, Plan, Pr
 from loadtest.generator import GeneratorError
 from loadtest.machine import git_revision, host_facts, stolen_seconds
 from loadtest.results import Config, Figure, Results
+from loadtest.verdicts import judge
 
 INTERRUPTED = "interrupted at the keyboard"
 MACHINE = "machine"
@@ -55,8 +56,9 @@ async def compare(
     first, *others = _right_before_fast(experiments)
     await _measure(first, context, results)
     try:
-        for experiment in others:
-            await _measure(experiment, context, results)
+        async with context.stack:
+            for experiment in others:
+                await _measure(experiment, context, results)
     except asyncio.CancelledError:
         results.ended_by = INTERRUPTED
     except (ClusterError, GeneratorError, WrongAnswer) as error:
@@ -74,7 +76,8 @@ def analysed(results: Results) -> Results:
         for figure in experiment.analyse(results.rounds.get(experiment.name, ()), results.config)
     ]
     results = replace(results, figures=[*figures, *_stolen(results.rounds.get(MACHINE, ()))])
-    return replace(results, warnings=audit(results))
+    results = replace(results, warnings=audit(results))
+    return replace(results, verdicts=judge(results))
 
 
 async def _measure(experiment: Experiment, context: Context, results: Results) -> None:

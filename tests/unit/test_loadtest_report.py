@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from loadtest.report import write_report
-from loadtest.verdicts.claims import NOT_MEASURED, verdicts
-from loadtest.report.findings import findings
 from loadtest.numbers import amount, number
+from loadtest.report import write_report
+from loadtest.report.findings import findings
+from loadtest.results import Figure, Results
+from loadtest.verdicts.claims import NOT_MEASURED, verdicts
 from loadtest.verdicts.promises import kept, verdict
 from loadtest.view import View
-from loadtest.results import Figure, Results
 
 HOSTILE = "<script>alert(1)</script>|$x_1$ & `rm`\n| new row |"
 
