@@ -24,6 +24,9 @@ class WrongAnswer(Exception):  # noqa: N818 - the name is what happened
 class Progress(Protocol):
     """Where an experiment says how far it is."""
 
+    def expect(self, seconds: float) -> None:
+        """Say that all that is left of the run will take about so many *seconds*."""
+
     def start(self, what: str, steps: int) -> None:
         """Begin *what*, which has so many *steps*; whatever was going on before is done."""
 
@@ -33,6 +36,9 @@ class Progress(Protocol):
 
 class Silent:
     """A `Progress` that tells nobody."""
+
+    def expect(self, seconds: float) -> None:
+        """Ignore it."""
 
     def start(self, what: str, steps: int) -> None:
         """Ignore it."""
@@ -76,7 +82,7 @@ FULL = Plan(
     closed_rounds=12,
     closed_seconds=0.8,
     traffic_rounds=12,
-    traffic_seconds=3.0,
+    traffic_seconds=1.5,
     idle_seconds=10.0,
     algorithm_rounds=40,
     algorithm_seconds=0.05,
@@ -175,10 +181,12 @@ class Experiment:
     """A question put to a cluster. *measure* records rows in the context; *analyse* makes figures of them.
 
     *analyse* is pure and takes the rows of an interrupted run as well; the same rows always give the same figures.
-    *measure* may raise: `WrongAnswer`, `GeneratorError`, `ClusterError`. What it has recorded is kept.
+    *measure* may raise: `WrongAnswer`, `GeneratorError`, `ClusterError`. What it has recorded is kept. *seconds*: about
+    how long it takes on two cores, under the quick and under the full plan.
     """
 
     name: str
     question: str
     measure: Callable[[Context], Awaitable[None]]
     analyse: Callable[[Sequence[Row], Config], list[Figure]]
+    seconds: tuple[int, int] = (10, 60)
