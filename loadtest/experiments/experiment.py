@@ -71,7 +71,7 @@ class Plan:
     logins: int = 8
     token_rounds: int = 12
     token_logins: int = 48
-    survival_users: int = 40
+    survival_users: int = 15
     survival_passes: int = 1
     after_kill_seconds: float = 2.0
 
