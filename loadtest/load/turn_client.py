@@ -5,7 +5,7 @@ import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from loadtest.load.answers import Answer, read_answer
 
@@ -84,8 +84,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport."""
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101  # asyncio's promise for a stream
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is none, and can do the same
 
     def send(self) -> None:
         """Send the next request."""
@@ -101,16 +100,17 @@ class Connection(asyncio.Protocol):
             if answer is None:
                 self._received = received
                 return
-            if not self.waiting or answer.size != len(received):
-                raise TurnError(f"more than one answer to one request: {received[answer.size :][:SHOWN]!r}")
             self._login.check(answer)
         except (TurnError, ValueError) as error:
             self._client.fail(error)
             return
+        if not self.waiting or answer.size != len(received):
+            self._client.fail(TurnError(f"more than one answer to a request: {received[answer.size :][:SHOWN]!r}"))
+            return
         self._received, self.waiting = b"", False
         self._client.answered(self)
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # asyncio's signature
         """It is an error unless we closed it."""
         if not self.closed:
             self.closed = True
