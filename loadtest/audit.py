@@ -84,17 +84,10 @@ def busy_machine(results: Results) -> Iterator[str]:
             )
 
 
-def order_not_random(results: Results) -> Iterator[str]:
-    """Strategies in a fixed order are compared with the drift of the machine."""
-    if results.config.get("order") != "random":
-        yield "strategies did not take turns in random order: drift of the machine looks like a difference"
-
-
 RULES: dict[str, Rule] = {
     "failed_answers": failed_answers,
     "generator_busy": generator_busy,
     "wide_interval": wide_interval,
     "null_test": null_test,
     "busy_machine": busy_machine,
-    "order_not_random": order_not_random,
 }

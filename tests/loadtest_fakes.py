@@ -6,7 +6,7 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from aiohttp import encode_basic_auth, web
 from loadtest.client import strategies_of
 from loadtest.cluster.protocol import CpuReading, ProcessCpu
 from loadtest.experiments.experiment import QUICK, Context, Silent
+from loadtest.results import Config, Figure, Results
 
 
 class FakeApp:
@@ -53,7 +54,8 @@ class FakeApp:
     async def get_strategies(self, request: web.Request) -> web.Response:
         def row(name: str, kind: str, login: str | None, *capabilities: str) -> dict[str, Any]:
             return {
-                "name": name, "kind": kind, "login": login, "description": "", "capabilities": list(capabilities)
+                "name": name, "kind": kind, "login": login, "description": f"{name} keeps it somewhere",
+                "choose_when": f"Choose it when {name} will do.", "capabilities": list(capabilities),
             }  # fmt: skip
 
         return web.json_response(
@@ -151,6 +153,11 @@ class FakeCluster:
         self.url = self.url_no_affinity = url
         self.when_read: Callable[[], None] = lambda: None
 
+    engine = "this process"
+
+    def settings(self) -> dict[str, str]:
+        return {"AUTH_ALGORITHM": "EdDSA"}
+
     def replicas(self) -> list[str]:
         return ["app-1"]
 
@@ -196,7 +203,8 @@ async def serve(fake: FakeApp) -> AsyncIterator[FakeCluster]:
 
 
 TINY = replace(
-    QUICK, users=2, rounds=2, warmup=0.05, seconds=0.2, open_rounds=2, open_seconds=0.2, open_fraction=0.2,
+    QUICK, users=2, rounds=2, warmup=0.05, seconds=0.2, closed_rounds=2, closed_seconds=0.2, traffic_rounds=2,
+    traffic_seconds=0.2, traffic_low=0.05, traffic_high=0.2, idle_seconds=0.05,
     floor_rounds=2, algorithm_rounds=2, algorithm_seconds=0.001, login_rounds=2, logins=2, token_rounds=2,
     token_logins=3, survival_users=4, after_kill_seconds=0.0,
 )  # fmt: skip
@@ -205,3 +213,25 @@ TINY = replace(
 async def context(cluster: FakeCluster, logs: Path) -> Context:
     """What an experiment may use, on *cluster*."""
     return Context(cluster, await strategies_of(cluster.url), TINY, Silent(), np.random.default_rng(1), logs)
+
+
+def config(**kinds: str) -> Config:
+    """The conditions of a run of strategies of these *kinds* (by name)."""
+    return {
+        "seed": 1,
+        "replicas": 3,
+        "engine": "this process",
+        "plan": asdict(TINY),
+        "strategies": {
+            name.replace("_", "-"): {
+                "kind": kind, "login": None, "description": "", "capabilities": [], "choose_when": "Choose it."
+            }
+            for name, kind in kinds.items()
+        },
+        "settings": {"AUTH_ALGORITHM": "EdDSA"},
+    }  # fmt: skip
+
+
+def results(*figures: Figure, **kinds: str) -> Results:
+    """A complete run with *figures*, and strategies of these *kinds* (by name)."""
+    return Results({"cpu": "a CPU"}, {"nginx": "1"}, config(**kinds), "abc", "a command", True, figures=list(figures))

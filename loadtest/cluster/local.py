@@ -22,11 +22,12 @@ from loadtest.cluster.binaries import find_binaries, versions
 from loadtest.cluster.clocks import Meter, Processes
 from loadtest.cluster.protocol import ClusterError, CpuReading
 from loadtest.cluster.supervisor import ProcessInfo, Supervisor
-from loadtest.cluster.topology import REPOSITORY, Topology, is_free
+from loadtest.cluster.topology import OPTIONAL, REPOSITORY, Topology, is_free
 
 STATE = Path(os.environ.get("STATE_DIR", REPOSITORY / ".run")).absolute()  # one directory below it per cluster
 PATIENCE_SECONDS = 25  # to stop: above every stopwaitsecs in supervisord.conf
 RELOAD_SECONDS = 10
+KILL_SECONDS = 5.0
 MAX_SOCKET_PATH = 90  # 104 bytes on macOS, 108 on Linux; supervisord adds its pid while it starts
 
 
@@ -58,6 +59,15 @@ class LocalCluster:
         """Where nginx listens without affinity."""
         return f"http://127.0.0.1:{self.topology.lb_port_no_affinity}"
 
+    @property
+    def engine(self) -> str:
+        """What runs the processes."""
+        return "supervisord"
+
+    def settings(self) -> dict[str, str]:
+        """Return the settings in force: the topology's, and what else of the services' our environment has."""
+        return self.topology.environment() | {name: os.environ[name] for name in OPTIONAL if name in os.environ}
+
     def secret(self, name: str) -> str:
         """Return the secret *name* of this deployment, such as `app-client-secret`."""
         return (self.secrets / name).read_text()
@@ -67,11 +77,13 @@ class LocalCluster:
         return self._supervisor.alive()
 
     def processes(self) -> list[ProcessInfo]:
-        """Return supervisord's view of every process. Raises `ClusterError` if it does not answer."""
+        """Return supervisord's view of every process. Raises `ClusterError` when there is no supervisord any more."""
         try:
             return self._supervisor.processes()
         except OSError as error:
-            raise ClusterError(f"the cluster in {self.directory} has stopped ({error}): see its logs") from None
+            raise ClusterError(
+                f"the cluster in {self.directory} is gone: its supervisord does not answer ({error})"
+            ) from None
 
     def replicas(self) -> list[str]:
         """Return the names of the replicas."""
@@ -108,10 +120,15 @@ class LocalCluster:
             self._launched.wait()
 
     def kill(self, replica: str) -> None:
-        """End *replica* with SIGKILL and return when it is gone; supervisord starts it again."""
-        victim = psutil.Process(self._process(replica)["pid"])
+        """End *replica* with SIGKILL and return when it is gone; supervisord starts it again. Raises `ClusterError`."""
+        info = self._process(replica)
+        if info["statename"] != "RUNNING":
+            raise ClusterError(f"{replica} cannot be killed: it is {info['statename']}, not RUNNING")
+        victim = psutil.Process(info["pid"])
         self.signal(replica, "KILL")
-        psutil.wait_procs([victim], timeout=5)
+        _, alive = psutil.wait_procs([victim], timeout=KILL_SECONDS)
+        if alive:
+            raise ClusterError(f"{replica} (pid {victim.pid}) is still running {KILL_SECONDS:g} s after kill -9")
 
     def signal(self, process: str, name: str) -> None:
         """Send signal *name* to *process* (`app-1`, `redis`, ...)."""

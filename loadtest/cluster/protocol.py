@@ -71,6 +71,13 @@ class Cluster(Metered, Protocol):
     def url_no_affinity(self) -> str:
         """Where the same load balancer listens without any affinity."""
 
+    @property
+    def engine(self) -> str:
+        """What runs the processes: `supervisord`, `docker compose`."""
+
+    def settings(self) -> dict[str, str]:
+        """The settings in force, by their names in `.env`; no secrets."""
+
     def replicas(self) -> list[str]:
         """Names of the replicas that should be running."""
 
@@ -88,7 +95,7 @@ class Cluster(Metered, Protocol):
         """
 
     def kill(self, replica: str) -> None:
-        """End *replica* with SIGKILL. Its supervisor will start it again."""
+        """End *replica* with SIGKILL; its supervisor will start it again. `ClusterError` if it did not die."""
 
     def restart(self, process: str) -> None:
         """Stop *process* (a replica's name) with SIGTERM, start it again and return when it is ready."""

@@ -5,11 +5,15 @@ Measured in this process; the cluster is not asked.
 
 import time
 import timeit
-from collections.abc import Awaitable, Callable
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Sequence
 
-from loadtest.experiments.experiment import Context, WrongAnswer
+import numpy as np
+
+from loadtest.experiments.experiment import Context, WrongAnswer, figure
 from loadtest.interleave import interleaved
 from loadtest.intervals import Interval, mean_interval
+from loadtest.results import Config, Figure, Row
 from loadtest.signed_tokens import KEYS, SignedToken
 
 EXPERIMENT, MACHINE = "algorithms", "machine"
@@ -19,20 +23,34 @@ What = tuple[str, str, str]
 """Algorithm, metric, and the part of the work that is measured."""
 
 
-async def run(context: Context) -> None:
+async def measure(context: Context) -> None:
     """Check every token, then measure all calls in turns."""
     plan, tokens = context.plan, [SignedToken.make(algorithm, time.time()) for algorithm in KEYS]
     for token in tokens:
         _right(token)
-    blocks = {what: _block(call, plan.algorithm_seconds) for token in tokens for what, call in _calls(token).items()}
-    context.progress.start("signing and verifying tokens", plan.algorithm_rounds * len(blocks))
-    rounds = await interleaved(blocks, plan.algorithm_rounds, context.rng, context.progress.advance)
-    for algorithm, metric, part in blocks:
-        cost = mean_interval([one[algorithm, metric, part] for one in rounds], context.rng)
-        context.add(EXPERIMENT, MACHINE, metric, "us", cost, algorithm=algorithm, part=part)
+        context.record(round=-1, algorithm=token.algorithm, metric="token_size", part="", value=len(token.text))
+    blocks = {}
     for token in tokens:
-        size = Interval(len(token.text), None, None, 1)
-        context.add(EXPERIMENT, MACHINE, "token_size", "B", size, algorithm=token.algorithm)
+        for what, call in _calls(token).items():
+            labels = dict(zip(("algorithm", "metric", "part"), what, strict=True))
+            blocks[what] = context.recorded(_block(call, plan.algorithm_seconds), **labels)
+    context.progress.start("signing and verifying tokens", plan.algorithm_rounds * len(blocks))
+    await interleaved(blocks, plan.algorithm_rounds, context.rng, context.progress.advance)
+
+
+def analyse(rows: Sequence[Row], config: Config) -> list[Figure]:
+    """Return CPU per call, and the tokens' sizes."""
+    rng, samples, found = np.random.default_rng(config["seed"]), defaultdict(list), []
+    for row in rows:
+        samples[row["algorithm"], row["metric"], row["part"]].append(float(row["value"]))
+    for (algorithm, metric, part), values in samples.items():
+        if metric == "token_size":
+            size = Interval(values[0], None, None, 1)
+            found.append(figure(EXPERIMENT, MACHINE, metric, "B", size, algorithm=algorithm))
+        else:
+            cost = mean_interval(values, rng)
+            found.append(figure(EXPERIMENT, MACHINE, metric, "us", cost, algorithm=algorithm, part=part))
+    return found
 
 
 def _right(token: SignedToken) -> None:
@@ -53,12 +71,12 @@ def _calls(token: SignedToken) -> dict[What, Call]:
     }
 
 
-def _block(call: Call, seconds: float) -> Callable[[], Awaitable[float]]:
-    """Return a block that calls for about *seconds* of CPU time and returns microseconds per call."""
+def _block(call: Call, seconds: float) -> Callable[[], Awaitable[Row]]:
+    """Return a block that calls for about *seconds* of CPU time and gives a row: microseconds per call."""
     number = _calls_in(call, seconds)
 
-    async def block() -> float:
-        return 1e6 * _cpu_seconds(call, number) / number
+    async def block() -> Row:
+        return {"value": 1e6 * _cpu_seconds(call, number) / number}
 
     return block
 

@@ -1,16 +1,17 @@
-"""What an experiment is, what it may use, and how it hands in its figures."""
+"""What an experiment is: it measures and records raw rows; a pure function makes figures of them."""
 
-from collections.abc import Awaitable, Callable, Sequence
+import itertools
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import aiohttp
 
 from loadtest.client import Client, Strategy, control_of
 from loadtest.cluster.protocol import Cluster
-from loadtest.intervals import Interval, Rng
-from loadtest.results import Figure
+from loadtest.intervals import Interval, Rng, mean_interval
+from loadtest.results import Config, Figure, Row
 
 
 class WrongAnswer(Exception):  # noqa: N818 - the name is what happened
@@ -50,9 +51,13 @@ class Plan:
     rounds: int = 20
     warmup: float = 0.2
     seconds: float = 0.6
-    open_rounds: int = 5
-    open_seconds: float = 1.6
-    open_fraction: float = 0.5
+    closed_rounds: int = 4
+    closed_seconds: float = 0.4
+    traffic_rounds: int = 4
+    traffic_seconds: float = 0.7
+    traffic_low: float = 0.1
+    traffic_high: float = 0.5
+    idle_seconds: float = 2.0
     floor_rounds: int = 20
     algorithm_rounds: int = 15
     algorithm_seconds: float = 0.02
@@ -70,8 +75,11 @@ FULL = Plan(
     name="full",
     rounds=50,
     seconds=0.8,
-    open_rounds=8,
-    open_seconds=4.0,
+    closed_rounds=12,
+    closed_seconds=0.8,
+    traffic_rounds=12,
+    traffic_seconds=3.0,
+    idle_seconds=10.0,
     floor_rounds=50,
     algorithm_rounds=40,
     algorithm_seconds=0.05,
@@ -85,7 +93,7 @@ FULL = Plan(
 
 @dataclass
 class Context:
-    """What an experiment may use. Figures are appended to *figures*; *logs* is a directory for the generators' logs."""
+    """What an experiment may use, and where it records what it measures. *logs*: a directory for generators' logs."""
 
     cluster: Cluster
     strategies: Sequence[Strategy]
@@ -93,7 +101,8 @@ class Context:
     progress: Progress
     rng: Rng
     logs: Path
-    figures: list[Figure] = field(default_factory=list)
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    """The raw rows of the experiment that is running, in the order in which they were measured."""
 
     def control(self) -> Strategy | None:
         """Return the strategy that all others are compared with, if there is one."""
@@ -107,9 +116,19 @@ class Context:
         """Return a new device that talks to the listener with or without affinity."""
         return Client(self.cluster.url if affinity else self.cluster.url_no_affinity, strategy, connector)
 
-    def add(self, experiment: str, strategy: str, metric: str, unit: str, interval: Interval, **labels: str) -> None:
-        """Hand in one figure."""
-        self.figures.append(figure(experiment, strategy, metric, unit, interval, **labels))
+    def record(self, **row: Any) -> None:
+        """Record one raw row at once, so that an interrupted run keeps it. Values are what JSON has."""
+        self.rows.append(row)
+
+    def recorded(self, turn: Callable[[], Awaitable[Row]], **labels: Any) -> Callable[[], Awaitable[None]]:
+        """Return *turn* as one that records the row it gives, with *labels* and the number of its round (from 0)."""
+        rounds = itertools.count()
+
+        async def block() -> None:
+            row = await turn()
+            self.record(round=next(rounds), **labels, **row)
+
+        return block
 
 
 def figure(experiment: str, strategy: str, metric: str, unit: str, interval: Interval, **labels: str) -> Figure:
@@ -117,10 +136,44 @@ def figure(experiment: str, strategy: str, metric: str, unit: str, interval: Int
     return Figure(experiment, strategy, metric, unit, interval.value, interval.low, interval.high, interval.n, labels)
 
 
+def tier_seconds(row: Row) -> dict[str, float]:
+    """Return the CPU seconds in *row* (`cpu_TIER`) by tier, and their sum as `total`."""
+    tiers = {name.removeprefix("cpu_"): value for name, value in row.items() if name.startswith("cpu_")}
+    return tiers | {"total": sum(tiers.values())}
+
+
+def cost_figures(experiment: str, strategy: str, metric: str, rows: Sequence[Row], per: str, rng: Rng) -> list[Figure]:
+    """Return CPU microseconds by tier for one of what each row counts as *per*."""
+    costs = [{tier: 1e6 * used / row[per] for tier, used in tier_seconds(row).items()} for row in rows]
+    return [
+        figure(experiment, strategy, metric, "us", mean_interval([cost[tier] for cost in costs], rng), tier=tier)
+        for tier in sorted(costs[0])
+    ]
+
+
+def whole_rounds(rows: Sequence[Row], order: Iterable[str] = (), key: str = "strategy") -> list[dict[str, Row]]:
+    """Return, round by round, the rows by their *key*: only the rounds in which everybody had a turn.
+
+    An interrupted run ends within a round, which would compare those who had their turn with other rounds. *order* (of
+    names) is that of the answer, as far as it goes.
+    """
+    rounds: dict[int, dict[str, Row]] = {}
+    for row in rows:
+        rounds.setdefault(row["round"], {})[row[key]] = row
+    seen = dict.fromkeys(row[key] for row in rows)
+    everybody = list(dict.fromkeys([*(name for name in order if name in seen), *seen]))
+    return [{name: one[name] for name in everybody} for one in rounds.values() if len(one) == len(everybody)]
+
+
 @dataclass(frozen=True)
 class Experiment:
-    """A question put to a cluster. *run* appends its figures to the context, or raises and leaves none."""
+    """A question put to a cluster. *measure* records rows in the context; *analyse* makes figures of them.
+
+    *analyse* is pure and takes the rows of an interrupted run as well; the same rows always give the same figures.
+    *measure* may raise: `WrongAnswer`, `GeneratorError`, `ClusterError`. What it has recorded is kept.
+    """
 
     name: str
     question: str
-    run: Callable[[Context], Awaitable[None]]
+    measure: Callable[[Context], Awaitable[None]]
+    analyse: Callable[[Sequence[Row], Config], list[Figure]]

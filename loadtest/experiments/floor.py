@@ -1,21 +1,25 @@
 """What does the framework cost before anything of ours runs? The control, asked at a replica, over a bare server."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
+
+import numpy as np
 
 from loadtest.bare_process import NAME, BareServer
 from loadtest.client import Strategy
 from loadtest.cluster.protocol import Metered
-from loadtest.experiments.experiment import Context
-from loadtest.experiments.loads import Load, Round, add_failures, app_us, costs, failed, measure
+from loadtest.experiments.experiment import Context, figure, whole_rounds
+from loadtest.experiments.loads import Load, failed, failures
+from loadtest.experiments.loads import measure as measure_loads
 from loadtest.generator import Generator
-from loadtest.intervals import mean_interval, ratio_interval
+from loadtest.intervals import Rng, mean_interval, ratio_interval
+from loadtest.results import Config, Figure, Row
 
 EXPERIMENT = "floor"
 REPLICA, BARE = "replica", "bare"
 
 
-async def run(context: Context) -> None:
+async def measure(context: Context) -> None:
     """Let the same users read the same page from both, in turns; the first round is warm-up and thrown away.
 
     Nothing is measured where there is no control, or where replicas cannot be reached past the load balancer. There are
@@ -28,11 +32,19 @@ async def run(context: Context) -> None:
     context.progress.start("a bare server beside one replica", 2 * rounds)
     async with AsyncExitStack() as stack:
         loads = await _start(context, control, urls[0], stack)
-        _warm_up, *measured = await measure(context, loads, rounds, context.plan.seconds)
-    for name in loads:
-        add_failures(context, EXPERIMENT, control.name, [one[name] for one in measured], server=name)
-    if not any(failed(name, measured) for name in loads):
-        _figures(context, control.name, measured)
+        await measure_loads(context, loads, rounds, context.plan.seconds)
+
+
+def analyse(rows: Sequence[Row], config: Config) -> list[Figure]:
+    """Return the CPU of both, and their ratio within rounds."""
+    control = next((name for name, facts in config["strategies"].items() if facts["kind"] == "control"), "")
+    measured = whole_rounds([row for row in rows if row["round"]])
+    if not measured:
+        return []
+    found = [failures(EXPERIMENT, control, [one[name] for one in measured], server=name) for name in measured[0]]
+    if not any(failed([one[name] for one in measured]) for name in measured[0]):
+        found += _figures(control, measured, np.random.default_rng(config["seed"]))
+    return found
 
 
 async def _start(context: Context, control: Strategy, replica: str, stack: AsyncExitStack) -> dict[str, Load]:
@@ -47,10 +59,11 @@ async def _start(context: Context, control: Strategy, replica: str, stack: Async
     return loads
 
 
-def _figures(context: Context, control: str, measured: Sequence[Round]) -> None:
-    replica, bare = (costs(measured, app_us, name) for name in (REPLICA, BARE))
-    for name, samples in ((REPLICA, replica), (BARE, bare)):
-        cost = mean_interval(samples, context.rng)
-        context.add(EXPERIMENT, control, "direct_cpu_per_request", "us", cost, server=name)
-    ratio = ratio_interval(replica, bare, context.rng)
-    context.add(EXPERIMENT, control, "floor_ratio", "ratio", ratio, over=NAME)
+def _figures(control: str, measured: Sequence[Mapping[str, Row]], rng: Rng) -> list[Figure]:
+    costs = {n: [1e6 * one[n]["cpu_app"] / one[n]["requests"] for one in measured] for n in (REPLICA, BARE)}
+    found = [
+        figure(EXPERIMENT, control, "direct_cpu_per_request", "us", mean_interval(samples, rng), server=name)
+        for name, samples in costs.items()
+    ]
+    ratio = ratio_interval(costs[REPLICA], costs[BARE], rng)
+    return [*found, figure(EXPERIMENT, control, "floor_ratio", "ratio", ratio, over=NAME)]

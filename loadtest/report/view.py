@@ -37,17 +37,17 @@ class View:
     @property
     def control(self) -> str | None:
         """Return the strategy that the others are compared with, if the results name one."""
-        return next((name for name in self.strategies("cpu_per_request") if self.kind(name) == "control"), None)
+        return next((name for name in self.results.config["strategies"] if self.kind(name) == "control"), None)
 
     def kind(self, strategy: str) -> str:
         """Return `control`, `session`, `token`, or an empty string when the results do not say."""
-        kinds = self.results.config.get("strategies")
-        return str(kinds.get(strategy, "")) if isinstance(kinds, dict) else ""
+        facts = self.results.config["strategies"].get(strategy)
+        return facts["kind"] if facts else ""
 
     @property
     def replicas(self) -> str:
         """Return how many replicas there were."""
-        return str(self.results.config.get("replicas", "several"))
+        return str(self.results.config["replicas"])
 
 
 def _inverse(ratio: Figure) -> Figure:

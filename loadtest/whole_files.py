@@ -1,0 +1,18 @@
+"""Files that are there as a whole or not at all, whatever happens while they are written."""
+
+import os
+from pathlib import Path
+
+
+def write_whole(path: Path, content: bytes | str) -> None:
+    """Write *content* (text as UTF-8) to *path* in one step. Raises `OSError`; whatever was at *path* stays then."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with draft.open("wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
