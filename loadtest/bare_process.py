@@ -24,6 +24,7 @@ class BareServer:
 
     def __init__(self, headers: Mapping[str, str], body: str, log: Path) -> None:
         self.url = ""
+        self.body = body
         self._answer = json.dumps({"headers": dict(headers), "body": body})
         self._log = log
         self._process: asyncio.subprocess.Process | None = None

@@ -26,8 +26,8 @@ from loadtest.cluster.topology import OPTIONAL, REPOSITORY, Topology, is_free
 
 STATE = Path(os.environ.get("STATE_DIR", REPOSITORY / ".run")).absolute()  # one directory below it per cluster
 PATIENCE_SECONDS = 25  # to stop: above every stopwaitsecs in supervisord.conf
-KILL_SECONDS = 5.0
 RELOAD_SECONDS = 10
+KILL_SECONDS = 5.0
 MAX_SOCKET_PATH = 90  # 104 bytes on macOS, 108 on Linux; supervisord adds its pid while it starts
 
 
@@ -77,11 +77,13 @@ class LocalCluster:
         return self._supervisor.alive()
 
     def processes(self) -> list[ProcessInfo]:
-        """Return supervisord's view of every process. Raises `ClusterError` if it does not answer."""
+        """Return supervisord's view of every process. Raises `ClusterError` when there is no supervisord any more."""
         try:
             return self._supervisor.processes()
         except OSError as error:
-            raise ClusterError(f"the cluster in {self.directory} has stopped ({error}): see its logs") from None
+            raise ClusterError(
+                f"the cluster in {self.directory} is gone: its supervisord does not answer ({error})"
+            ) from None
 
     def replicas(self) -> list[str]:
         """Return the names of the replicas."""

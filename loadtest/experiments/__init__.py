@@ -1,12 +1,23 @@
 """Experiments: each puts one question to a cluster. A new one is a file, and a line in this table."""
 
-from loadtest.experiments import algorithms, correctness, login, survival, throughput, tokens, traffic
+from loadtest.experiments import (
+    algorithms,
+    correctness,
+    cost,
+    cost_figures,
+    login,
+    survival,
+    throughput,
+    tokens,
+    traffic,
+)
 from loadtest.experiments.experiment import Experiment
 
 EXPERIMENTS = (
     Experiment(
         "correctness", "Does every strategy answer as it must?", correctness.measure, correctness.analyse, (8, 8)
     ),
+    Experiment("cost", "What does the login state cost per request?", cost.measure, cost_figures.analyse, (100, 600)),
     Experiment(
         "algorithms", "What do HS256, ES256, RS256 and EdDSA cost?", algorithms.measure, algorithms.analyse, (15, 45)
     ),

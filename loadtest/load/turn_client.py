@@ -185,7 +185,7 @@ class TurnClient:
             self._over.set_exception(self._failure)
 
     def close(self) -> None:
-        """Close all connections."""
+        """Close all connections, and forget what went wrong with them."""
         for connection in self._connections:
             connection.close()
-        self._connections = []
+        self._connections, self._failure = [], None

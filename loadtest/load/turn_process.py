@@ -2,6 +2,8 @@
 
     {"connect": {"host", "port", "connections", "logins": [{"target", "headers", "page"}, ...]}}
         ->  {"event": "connected"}
+    {"disconnect": {}}
+        ->  {"event": "disconnected"}
     {"turn": {"requests"}}
         ->  {"event": "done", "requests", "seconds", "cpu_seconds"}
 
@@ -44,6 +46,9 @@ async def obey(client: TurnClient, message: dict[str, Any]) -> dict[str, Any]:
         logins = [Login(f"{to['host']}:{to['port']}", **login) for login in to["logins"]]
         await client.connect(to["host"], to["port"], logins, to["connections"])
         return {"event": "connected"}
+    if "disconnect" in message:
+        client.close()
+        return {"event": "disconnected"}
     cpu = time.process_time()
     turn = await client.turn(message["turn"]["requests"])
     return {"event": "done", **turn._asdict(), "cpu_seconds": time.process_time() - cpu}

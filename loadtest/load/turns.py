@@ -52,6 +52,11 @@ class Turns:
         self._child.ask(connect={"host": to.host, "port": to.port, "connections": connections, "logins": told})
         await self._child.expect("connected", READY_SECONDS)
 
+    async def disconnect(self) -> None:
+        """Close all connections."""
+        self._child.ask(disconnect={})
+        await self._child.expect("disconnected", READY_SECONDS)
+
     async def turn(self, requests: int) -> Turn:
         """Send *requests*, one at a time on each connection. Raises `GeneratorError` for any answer that is wrong."""
         self._child.ask(turn={"requests": requests})
