@@ -13,9 +13,9 @@ from loadtest.cluster.protocol import Cluster, ClusterError, Metered
 from loadtest.experiments.correctness import is_page
 from loadtest.experiments.experiment import Progress, WrongAnswer, figure
 from loadtest.generator import cpu_between
-from loadtest.interleave import interleaved
-from loadtest.intervals import Rng, mean_interval, ratio_interval
 from loadtest.results import Figure
+from loadtest.statistics.estimates import Rng, centre, ratio
+from loadtest.statistics.orders import balanced_orders, in_turns
 from loadtest.wrk import Wrk
 
 CROSSCHECK = "crosscheck"
@@ -38,11 +38,11 @@ async def crosscheck(cluster: Cluster, wrk: Wrk, rounds: int, progress: Progress
         blocks = {NAME: partial(_cost, bare, wrk, bare.url + page, {})}
         blocks |= {one.name: partial(_strategy, cluster, urls[0], wrk, one, connector) for one in strategies}
         progress.start("wrk at one replica", (1 + rounds) * len(blocks))
-        _warm_up, *measured = await interleaved(blocks, 1 + rounds, rng, progress.advance)
-    return figures(measured, control.name, rng)
+        _warm_up, *measured = await in_turns(blocks, balanced_orders(list(blocks), 1 + rounds, rng), progress.advance)
+    return figures(measured, control.name)
 
 
-def figures(measured: Sequence[Mapping[str, float]], control: str, rng: Rng) -> list[Figure]:
+def figures(measured: Sequence[Mapping[str, float]], control: str) -> list[Figure]:
     """Return costs, and ratios within rounds: of strategies to the control, of the control to the bare server.
 
     *measured*: CPU microseconds per request, round by round.
@@ -51,10 +51,10 @@ def figures(measured: Sequence[Mapping[str, float]], control: str, rng: Rng) -> 
     below = dict.fromkeys(samples, control) | {control: NAME}
     found = []
     for name, costs in samples.items():
-        found.append(figure(CROSSCHECK, name, "cpu_per_request", "us", mean_interval(costs, rng)))
+        found.append(figure(CROSSCHECK, name, "cpu_per_request", "us", centre(costs)))
         if name != NAME:
-            ratio = ratio_interval(costs, samples[below[name]], rng)
-            found.append(figure(CROSSCHECK, name, "cpu_ratio", "ratio", ratio, over=below[name]))
+            over = ratio(costs, samples[below[name]])
+            found.append(figure(CROSSCHECK, name, "cpu_ratio", "ratio", over, over=below[name]))
     return found
 
 

@@ -8,13 +8,10 @@ import timeit
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 
-import numpy as np
-
 from loadtest.experiments.experiment import Context, WrongAnswer, figure
-from loadtest.interleave import interleaved
-from loadtest.intervals import Interval, mean_interval
 from loadtest.results import Config, Figure, Row
 from loadtest.signed_tokens import KEYS, SignedToken
+from loadtest.statistics.estimates import Interval, centre
 
 EXPERIMENT, MACHINE = "algorithms", "machine"
 
@@ -35,12 +32,12 @@ async def measure(context: Context) -> None:
             labels = dict(zip(("algorithm", "metric", "part"), what, strict=True))
             blocks[what] = context.recorded(_block(call, plan.algorithm_seconds), **labels)
     context.progress.start("signing and verifying tokens", plan.algorithm_rounds * len(blocks))
-    await interleaved(blocks, plan.algorithm_rounds, context.rng, context.progress.advance)
+    await context.take_turns(blocks, plan.algorithm_rounds)
 
 
-def analyse(rows: Sequence[Row], config: Config) -> list[Figure]:
+def analyse(rows: Sequence[Row], _config: Config) -> list[Figure]:
     """Return CPU per call, and the tokens' sizes."""
-    rng, samples, found = np.random.default_rng(config["seed"]), defaultdict(list), []
+    samples, found = defaultdict(list), []
     for row in rows:
         samples[row["algorithm"], row["metric"], row["part"]].append(float(row["value"]))
     for (algorithm, metric, part), values in samples.items():
@@ -48,7 +45,7 @@ def analyse(rows: Sequence[Row], config: Config) -> list[Figure]:
             size = Interval(values[0], None, None, 1)
             found.append(figure(EXPERIMENT, MACHINE, metric, "B", size, algorithm=algorithm))
         else:
-            cost = mean_interval(values, rng)
+            cost = centre(values)
             found.append(figure(EXPERIMENT, MACHINE, metric, "us", cost, algorithm=algorithm, part=part))
     return found
 

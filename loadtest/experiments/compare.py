@@ -17,10 +17,11 @@ from loadtest.client import Strategy, strategies_of
 from loadtest.cluster.protocol import Cluster, ClusterError
 from loadtest.cluster.topology import REPOSITORY
 from loadtest.experiments import EXPERIMENTS
-from loadtest.experiments.experiment import QUICK, Context, Experiment, Plan, Progress, Silent, WrongAnswer
+from loadtest.experiments.experiment import FULL, QUICK, Context, Experiment, Plan, Progress, Silent, WrongAnswer
 from loadtest.generator import GeneratorError
 from loadtest.machine import git_revision, host_facts, stolen_seconds
 from loadtest.results import Config, Figure, Results
+from loadtest.verdicts import judge
 
 INTERRUPTED = "interrupted at the keyboard"
 MACHINE = "machine"
@@ -52,11 +53,14 @@ async def compare(
         command=shlex.join(sys.argv),
         complete=False,
     )
-    first, *others = _right_before_fast(experiments)
+    first, *others = ordered = _right_before_fast(experiments)
+    context.progress.expect(_seconds(ordered, plan))
     await _measure(first, context, results)
     try:
-        for experiment in others:
-            await _measure(experiment, context, results)
+        async with context.stack:
+            for number, experiment in enumerate(others):
+                context.progress.expect(_seconds(others[number:], plan))
+                await _measure(experiment, context, results)
     except asyncio.CancelledError:
         results.ended_by = INTERRUPTED
     except (ClusterError, GeneratorError, WrongAnswer) as error:
@@ -74,7 +78,8 @@ def analysed(results: Results) -> Results:
         for figure in experiment.analyse(results.rounds.get(experiment.name, ()), results.config)
     ]
     results = replace(results, figures=[*figures, *_stolen(results.rounds.get(MACHINE, ()))])
-    return replace(results, warnings=audit(results))
+    results = replace(results, warnings=audit(results))
+    return replace(results, verdicts=judge(results))
 
 
 async def _measure(experiment: Experiment, context: Context, results: Results) -> None:
@@ -113,6 +118,11 @@ def _config(cluster: Cluster, strategies: Sequence[Strategy], plan: Plan, seed: 
         },
         "settings": cluster.settings(),
     }
+
+
+def _seconds(experiments: Sequence[Experiment], plan: Plan) -> float:
+    """Return about how long *experiments* take."""
+    return sum(experiment.seconds[plan.name == FULL.name] for experiment in experiments)
 
 
 def _right_before_fast(experiments: Sequence[Experiment]) -> list[Experiment]:

@@ -1,7 +1,8 @@
 """What an experiment is: it measures and records raw rows; a pure function makes figures of them."""
 
 import itertools
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -10,8 +11,10 @@ import aiohttp
 
 from loadtest.client import Client, Strategy, control_of
 from loadtest.cluster.protocol import Cluster
-from loadtest.intervals import Interval, Rng, mean_interval
+from loadtest.generator import Generator
 from loadtest.results import Config, Figure, Row
+from loadtest.statistics.estimates import Interval, Rng, centre
+from loadtest.statistics.orders import balanced_orders, in_turns
 
 
 class WrongAnswer(Exception):  # noqa: N818 - the name is what happened
@@ -20,6 +23,9 @@ class WrongAnswer(Exception):  # noqa: N818 - the name is what happened
 
 class Progress(Protocol):
     """Where an experiment says how far it is."""
+
+    def expect(self, seconds: float) -> None:
+        """Say that all that is left of the run will take about so many *seconds*."""
 
     def start(self, what: str, steps: int) -> None:
         """Begin *what*, which has so many *steps*; whatever was going on before is done."""
@@ -30,6 +36,9 @@ class Progress(Protocol):
 
 class Silent:
     """A `Progress` that tells nobody."""
+
+    def expect(self, seconds: float) -> None:
+        """Ignore it."""
 
     def start(self, what: str, steps: int) -> None:
         """Ignore it."""
@@ -48,9 +57,7 @@ class Plan:
 
     name: str = "quick"
     users: int = 24
-    rounds: int = 20
     warmup: float = 0.2
-    seconds: float = 0.6
     closed_rounds: int = 4
     closed_seconds: float = 0.4
     traffic_rounds: int = 4
@@ -72,7 +79,7 @@ class Plan:
     logins: int = 8
     token_rounds: int = 12
     token_logins: int = 48
-    survival_users: int = 40
+    survival_users: int = 15
     survival_passes: int = 1
     after_kill_seconds: float = 2.0
 
@@ -80,12 +87,10 @@ class Plan:
 QUICK = Plan()
 FULL = Plan(
     name="full",
-    rounds=50,
-    seconds=0.8,
     closed_rounds=12,
     closed_seconds=0.8,
     traffic_rounds=12,
-    traffic_seconds=3.0,
+    traffic_seconds=1.5,
     idle_seconds=10.0,
     cost_cycles=6,
     cost_rounds_direct=40,
@@ -112,6 +117,10 @@ class Context:
     progress: Progress
     rng: Rng
     logs: Path
+    generators: dict[str, Generator] = field(default_factory=dict)
+    """Locust's processes, by strategy: started by the first experiment that needs them."""
+    stack: AsyncExitStack = field(default_factory=AsyncExitStack)
+    """What is to be closed when the run ends."""
     rows: list[dict[str, Any]] = field(default_factory=list)
     """The raw rows of the experiment that is running, in the order in which they were measured."""
 
@@ -141,6 +150,10 @@ class Context:
 
         return block
 
+    async def take_turns(self, blocks: Mapping[Any, Callable[[], Awaitable[None]]], rounds: int) -> None:
+        """Run each of *blocks* once per round, in balanced orders, and advance the progress after each."""
+        await in_turns(blocks, balanced_orders(list(blocks), rounds, self.rng), self.progress.advance)
+
 
 def figure(experiment: str, strategy: str, metric: str, unit: str, interval: Interval, **labels: str) -> Figure:
     """Return *interval* as a figure."""
@@ -153,11 +166,11 @@ def tier_seconds(row: Row) -> dict[str, float]:
     return tiers | {"total": sum(tiers.values())}
 
 
-def cost_figures(experiment: str, strategy: str, metric: str, rows: Sequence[Row], per: str, rng: Rng) -> list[Figure]:
+def cost_figures(experiment: str, strategy: str, metric: str, rows: Sequence[Row], per: str) -> list[Figure]:
     """Return CPU microseconds by tier for one of what each row counts as *per*."""
     costs = [{tier: 1e6 * used / row[per] for tier, used in tier_seconds(row).items()} for row in rows]
     return [
-        figure(experiment, strategy, metric, "us", mean_interval([cost[tier] for cost in costs], rng), tier=tier)
+        figure(experiment, strategy, metric, "us", centre([cost[tier] for cost in costs]), tier=tier)
         for tier in sorted(costs[0])
     ]
 
@@ -181,10 +194,12 @@ class Experiment:
     """A question put to a cluster. *measure* records rows in the context; *analyse* makes figures of them.
 
     *analyse* is pure and takes the rows of an interrupted run as well; the same rows always give the same figures.
-    *measure* may raise: `WrongAnswer`, `GeneratorError`, `ClusterError`. What it has recorded is kept.
+    *measure* may raise: `WrongAnswer`, `GeneratorError`, `ClusterError`. What it has recorded is kept. *seconds*: about
+    how long it takes on two cores, under the quick and under the full plan.
     """
 
     name: str
     question: str
     measure: Callable[[Context], Awaitable[None]]
     analyse: Callable[[Sequence[Row], Config], list[Figure]]
+    seconds: tuple[int, int] = (10, 60)

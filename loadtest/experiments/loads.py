@@ -1,50 +1,37 @@
 """What experiments make of the load generator's blocks: raw rows, and what they say."""
 
-from collections.abc import Mapping, Sequence
-from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
-from loadtest.cluster.protocol import Metered
 from loadtest.experiments.experiment import Context
 from loadtest.generator import Generator
-from loadtest.interleave import interleaved
 from loadtest.results import Figure, Row
 
 
-@dataclass(frozen=True)
-class Load:
-    """A generator, and who serves its requests."""
-
-    generator: Generator
-    served_by: Metered
-
-
-async def start(context: Context, stack: AsyncExitStack) -> dict[str, Load]:
-    """Start a generator for every strategy, its users logged in; *stack* ends them."""
-    context.progress.start("logging in the load generator's users", len(context.strategies))
-    loads = {}
-    for strategy in context.strategies:
-        log = context.logs / f"locust-{strategy.name}.log"
-        generator = Generator(strategy.name, context.cluster.url, context.plan.users, log)
-        loads[strategy.name] = Load(await stack.enter_async_context(generator), context.cluster)
-        context.progress.advance()
-    return loads
+async def start(context: Context) -> dict[str, Generator]:
+    """Return a generator for every strategy, its users logged in. They serve all experiments and end with the run."""
+    if not context.generators:
+        context.progress.start("logging in the load generator's users", len(context.strategies))
+        for strategy in context.strategies:
+            log = context.logs / f"locust-{strategy.name}.log"
+            generator = Generator(strategy.name, context.cluster.url, context.plan.users, log)
+            context.generators[strategy.name] = await context.stack.enter_async_context(generator)
+            context.progress.advance()
+    return context.generators
 
 
-async def measure(
-    context: Context, loads: Mapping[str, Load], rounds: int, seconds: float, rate: float | None = None, **labels: Any
-) -> None:
-    """Run a block of each of *loads* per round and record a row of each; *rate* (requests/s) opens the loop."""
+async def measure(context: Context, rounds: int, seconds: float, rate: float | None = None, **labels: Any) -> None:
+    """Run a block of every strategy per round and record a row of each; *rate* (requests/s) opens the loop."""
 
-    def turn(load: Load) -> Any:
-        async def block() -> Row:
-            return (await load.generator.run_block(load.served_by, context.plan.warmup, seconds, rate)).row()
+    async def block(generator: Generator) -> Row:
+        return (await generator.run_block(context.cluster, context.plan.warmup, seconds, rate)).row()
 
-        return block
-
-    blocks = {name: context.recorded(turn(load), strategy=name, **labels) for name, load in loads.items()}
-    await interleaved(blocks, rounds, context.rng, context.progress.advance)
+    blocks = {
+        name: context.recorded(partial(block, generator), strategy=name, **labels)
+        for name, generator in (await start(context)).items()
+    }
+    await context.take_turns(blocks, rounds)
 
 
 def failed(rows: Sequence[Row]) -> bool:

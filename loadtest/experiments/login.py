@@ -6,14 +6,12 @@ from collections.abc import Sequence
 from functools import partial
 
 import aiohttp
-import numpy as np
 
 from loadtest.client import Account, Client, Strategy, register
 from loadtest.experiments.experiment import Context, WrongAnswer, cost_figures, figure, whole_rounds
 from loadtest.generator import cpu_between, cpu_row
-from loadtest.interleave import interleaved
-from loadtest.intervals import mean_interval
 from loadtest.results import Config, Figure, Row
+from loadtest.statistics.estimates import centre
 
 EXPERIMENT = "login"
 AT_ONCE = 4
@@ -29,18 +27,17 @@ async def measure(context: Context) -> None:
             one.name: context.recorded(partial(_block, context, one, connector, accounts), strategy=one.name)
             for one in strategies
         }
-        await interleaved(blocks, context.plan.login_rounds, context.rng, context.progress.advance)
+        await context.take_turns(blocks, context.plan.login_rounds)
 
 
 def analyse(rows: Sequence[Row], config: Config) -> list[Figure]:
     """Return CPU per login by tier, and logins/s."""
-    rounds, rng = whole_rounds(rows, config["strategies"]), np.random.default_rng(config["seed"])
-    found = []
+    rounds, found = whole_rounds(rows, config["strategies"]), []
     for name in rounds[0] if rounds else ():
         mine = [one[name] for one in rounds]
-        rate = mean_interval([row["logins"] / row["seconds"] for row in mine], rng)
+        rate = centre([row["logins"] / row["seconds"] for row in mine])
         found.append(figure(EXPERIMENT, name, "logins_per_second", "logins/s", rate, at_once=str(AT_ONCE)))
-        found += cost_figures(EXPERIMENT, name, "cpu_per_login", mine, "logins", rng)
+        found += cost_figures(EXPERIMENT, name, "cpu_per_login", mine, "logins")
     return found
 
 

@@ -8,18 +8,17 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import aiohttp
-import numpy as np
 from scipy import stats
 
 from loadtest.client import Account, Client, Strategy, register
 from loadtest.cluster.protocol import ClusterError
 from loadtest.experiments.experiment import Context, WrongAnswer, figure
-from loadtest.intervals import Interval
 from loadtest.results import Config, Figure, Row
+from loadtest.statistics.estimates import Interval, mean
 
 EXPERIMENT = "survival"
 ACCOUNTS = 4
@@ -108,14 +107,13 @@ def mean_of_kills(percents: Sequence[float]) -> Interval:
     Kills that all ended alike say nothing of how kills differ. Then the interval is what the exact one for "the next
     kill ends like these" allows: after three kills without a loss, a mean loss of up to 71 %.
     """
-    n, mean = len(percents), float(np.mean(percents))
-    if n < 2:
-        return Interval(mean, None, None, n)
-    if np.ptp(percents) == 0:
-        alike = stats.binomtest(n, n).proportion_ci(method="exact").low
-        return Interval(mean, alike * mean, alike * mean + (1 - alike) * 100, n)
-    half = float(stats.t.ppf(0.975, n - 1) * stats.sem(percents))
-    return Interval(mean, max(0.0, mean - half), min(100.0, mean + half), n)
+    found = mean(percents)
+    if found.low is None or found.high is None:
+        return found
+    if found.low == found.high:
+        alike = float(stats.binomtest(found.n, found.n).proportion_ci(method="exact").low)
+        return replace(found, low=alike * found.value, high=alike * found.value + 100 * (1 - alike))
+    return replace(found, low=max(0.0, found.low), high=min(100.0, found.high))
 
 
 def exact_percent(part: int, whole: int) -> Interval:

@@ -8,14 +8,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
 import aiohttp
-import numpy as np
 
 from loadtest.client import Answer, Client, register
 from loadtest.cluster.protocol import Cluster
 from loadtest.experiments.experiment import Context, WrongAnswer, cost_figures, whole_rounds
 from loadtest.generator import cpu_between, cpu_row
-from loadtest.interleave import interleaved
 from loadtest.results import Config, Figure, Row
+from loadtest.statistics.orders import in_turns
 
 EXPERIMENT = "tokens"
 AT_ONCE = 8
@@ -41,19 +40,19 @@ async def measure(context: Context) -> None:
             rounds = context.plan.token_rounds
             context.progress.start("refreshes and introspections", (1 + rounds) * len(calls))
             turns = {what: partial(_block, context.cluster, call, devices) for what, call in calls.items()}
-            await interleaved(turns, 1, context.rng, context.progress.advance)
+            await in_turns(turns, [list(turns)], context.progress.advance)
             blocks = {w: context.recorded(turn, strategy=strategy.name, what=w) for w, turn in turns.items()}
-            await interleaved(blocks, rounds, context.rng, context.progress.advance)
+            await context.take_turns(blocks, rounds)
         finally:
             await asyncio.gather(*(device.close() for device in devices))
 
 
-def analyse(rows: Sequence[Row], config: Config) -> list[Figure]:
+def analyse(rows: Sequence[Row], _config: Config) -> list[Figure]:
     """Return CPU per refresh and per introspection, by tier."""
-    rounds, rng, found = whole_rounds(rows, key="what"), np.random.default_rng(config["seed"]), []
+    rounds, found = whole_rounds(rows, key="what"), []
     for what in rounds[0] if rounds else ():
         mine = [one[what] for one in rounds]
-        found += cost_figures(EXPERIMENT, mine[0]["strategy"], f"cpu_per_{what}", mine, "calls", rng)
+        found += cost_figures(EXPERIMENT, mine[0]["strategy"], f"cpu_per_{what}", mine, "calls")
     return found
 
 

@@ -6,17 +6,16 @@ A replica that is woken for each request pays for waking up, which a busy one do
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import AsyncExitStack
 
 import numpy as np
 from hdrh.histogram import HdrHistogram
 
 from loadtest.experiments.experiment import Context, figure, tier_seconds, whole_rounds
 from loadtest.experiments.loads import failed, failures, generator_percent, start
-from loadtest.experiments.loads import measure as measure_loads
+from loadtest.experiments.loads import measure as measure_blocks
 from loadtest.generator import cpu_between, cpu_row
-from loadtest.intervals import Rng, mean_interval, percentile_intervals
 from loadtest.results import Config, Figure, Row
+from loadtest.statistics.estimates import Rng, centre, percentile_intervals
 
 EXPERIMENT = "traffic"
 LEVELS = ("low", "high")
@@ -28,16 +27,15 @@ BEYOND = 10
 async def measure(context: Context) -> None:
     """Find the slowest strategy's capacity, then ask all of them at two fractions of it."""
     plan = context.plan
-    async with AsyncExitStack() as stack:
-        loads = await start(context, stack)
-        await _idle(context)
-        context.progress.start("closed loop: which strategy is slowest?", len(loads))
-        await measure_loads(context, loads, 1, plan.closed_seconds, phase="capacity")
-        capacity = _capacity(context.rows)
-        for level, fraction in zip(LEVELS, (plan.traffic_low, plan.traffic_high), strict=True):
-            rate = max(1.0, float(round(fraction * capacity)))
-            context.progress.start(f"{level} traffic: {rate:.0f} requests/s", plan.traffic_rounds * len(loads))
-            await measure_loads(context, loads, plan.traffic_rounds, plan.traffic_seconds, rate, phase=level)
+    generators = await start(context)
+    await _idle(context)
+    context.progress.start("closed loop: which strategy is slowest?", len(generators))
+    await measure_blocks(context, 1, plan.closed_seconds, phase="capacity")
+    capacity = _capacity(context.rows)
+    for level, fraction in zip(LEVELS, (plan.traffic_low, plan.traffic_high), strict=True):
+        rate = max(1.0, float(round(fraction * capacity)))
+        context.progress.start(f"{level} traffic: {rate:.0f} requests/s", plan.traffic_rounds * len(generators))
+        await measure_blocks(context, plan.traffic_rounds, plan.traffic_seconds, rate, phase=level)
 
 
 async def _idle(context: Context) -> None:
@@ -50,7 +48,7 @@ async def _idle(context: Context) -> None:
 
 def _capacity(rows: Sequence[Row]) -> float:
     """Return how many requests/s the slowest strategy answers when as many ask as can."""
-    return min(row["requests"] / row["seconds"] for row in rows if row["phase"] == "capacity")
+    return min(float(row["requests"] / row["seconds"]) for row in rows if row["phase"] == "capacity")
 
 
 def analyse(rows: Sequence[Row], config: Config) -> list[Figure]:
@@ -88,10 +86,10 @@ def _figures(name: str, level: str, blocks: Sequence[Row], idle: Mapping[str, fl
     ]
     found = []
     for tier in sorted(bills[0]):
-        cores = mean_interval([bill[tier] for bill in bills], rng)
+        cores = centre([bill[tier] for bill in bills])
         found.append(figure(EXPERIMENT, name, "cores_per_1000", "cores", cores, tier=tier, **labels))
     found += _latency(name, blocks, rng, loop="open", **labels)
-    share = mean_interval([generator_percent(row) for row in blocks], rng)
+    share = centre([generator_percent(row) for row in blocks])
     found.append(figure(EXPERIMENT, name, "generator_cpu", "%", share, loop="open", **labels))
     refreshes, answers = (sum(row[what] for row in blocks) for what in ("others", "answers"))
     return [*found, Figure(EXPERIMENT, name, "refreshes", "count", refreshes, n=answers, labels=labels)]

@@ -62,7 +62,7 @@ def test_ratios_are_taken_within_rounds() -> None:
         {"bare server": 10.0, "anonymous": 20.0, "jwt": 60.0},
         {"bare server": 30.0, "anonymous": 60.0, "jwt": 180},
     ]
-    of = {(f.strategy, f.metric): f for f in figures(rounds, "anonymous", np.random.default_rng(1))}
+    of = {(f.strategy, f.metric): f for f in figures(rounds, "anonymous")}
     assert of["jwt", "cpu_ratio"].value == pytest.approx(3)
     assert of["jwt", "cpu_ratio"].ci_high == pytest.approx(3)
     assert of["anonymous", "cpu_ratio"].value == pytest.approx(2)

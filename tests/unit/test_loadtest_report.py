@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from loadtest.numbers import amount, number
 from loadtest.report import write_report
-from loadtest.report.claims import NOT_MEASURED, verdicts
 from loadtest.report.findings import findings
-from loadtest.report.numbers import amount, number
-from loadtest.report.promises import kept, verdict
-from loadtest.report.view import View
 from loadtest.results import Figure, Results
+from loadtest.verdicts.claims import NOT_MEASURED, verdicts
+from loadtest.verdicts.promises import kept, verdict
+from loadtest.view import View
 
 HOSTILE = "<script>alert(1)</script>|$x_1$ & `rm`\n| new row |"
 

@@ -12,11 +12,13 @@ class View:
     results: Results
 
     def figures(self, metric: str, strategy: str | None = None, **labels: str) -> list[Figure]:
-        """Return the figures of *metric*, of *strategy* if given, that carry all *labels*."""
+        """Return the figures of *metric*, of *strategy* if given, that carry *labels*; "" for one that is not there."""
         return [
             f
             for f in self.results.figures
-            if f.metric == metric and strategy in (None, f.strategy) and labels.items() <= f.labels.items()
+            if f.metric == metric
+            and strategy in (None, f.strategy)
+            and all(f.labels.get(label, "") == value for label, value in labels.items())
         ]
 
     def one(self, metric: str, strategy: str | None = None, **labels: str) -> Figure | None:
