@@ -1,13 +1,29 @@
 """Tables for the terminal."""
 
+from collections import defaultdict
+
+from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from loadtest.differences import Change, Difference
-from loadtest.numbers import amount, number
+from loadtest.numbers import amount
 
 HEADLINE = {"path": "nginx", "tier": "total"}
+WORDS = {
+    "cpu_ratio": "CPU over {over} ({tier}, {path})",
+    "floor_ratio": "CPU over {over}",
+    "users_lost": "users lost per kill (affinity: {affinity})",
+    "cpu_per_request": "CPU per request ({tier}, {path})",
+    "cores_per_1000": "cores per 1,000 requests/s, {level} traffic",
+    "latency": "{percentile} latency, {level} traffic",
+    "throughput": "requests/s",
+    "cpu_per_login": "CPU per login",
+    "cpu_per_refresh": "CPU per refresh",
+    "cpu_per_introspection": "CPU per introspection",
+    "verify_page_cpu": "CPU per page, {algorithm}",
+}
 COLOURS = {"same": "", "better": "green", "worse": "bold red"}
 
 
@@ -31,17 +47,19 @@ def _is_headline(change: Change) -> bool:
 
 
 def _table(changes: list[Change]) -> Table:
-    table = Table("strategy", "figure", "A", "B", "change")
+    table = Table("strategy", "figure", box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in ("A", "B", "change"):
+        table.add_column(column, no_wrap=True)
     for change in changes:
-        figure = " ".join([change.metric, *(v for k, v in change.labels.items() if k not in ("rate", "loop", "fault"))])
-        values = (amount(value, change.unit) for value in (change.a, change.b))
+        figure = WORDS.get(change.metric, change.metric).format_map(defaultdict(str, change.labels))
+        values = (amount(value, change.unit).removesuffix(" times") for value in (change.a, change.b))
         table.add_row(change.strategy, figure, *values, _said(change), style=COLOURS[change.word])
     return table
 
 
 def _said(change: Change) -> str:
-    """Return `+12 % (+8 to +16): worse`."""
+    """Return `+12.0 % (+8.1 to +16.0) worse`."""
     ends = [100 * (end - 1) if change.relative else end for end in (change.change, change.low, change.high)]
-    middle, low, high = (f"{'+' if end > 0 else ''}{number(round(end, 1))}" for end in ends)
+    middle, low, high = (f"{round(end, 1) + 0.0:+.1f}" for end in ends)
     said = f"{middle} {'%' if change.relative else change.unit} ({low} to {high})"
-    return said if change.word == "same" else f"{said}: {change.word}"
+    return said if change.word == "same" else f"{said} {change.word}"

@@ -87,28 +87,42 @@ async def test_timings_of_a_strategy_with_wrong_answers_are_refused(tmp_path: Pa
     assert failed.labels == {"example": "another user's page"}
 
 
-async def test_compare_measures_everything_and_audits_and_judges_it(tmp_path: Path) -> None:
-    async with serve(FakeApp()) as cluster:
-        results = await compare(cluster, TINY, seed=5, logs=tmp_path)
-    assert results.complete, results.ended_by
-    assert results.rounds.keys() == {experiment.name for experiment in EXPERIMENTS} | {"machine"}
-    metrics = {figure.metric for figure in results.figures}
-    assert metrics >= {"throughput", "latency", "cores_per_1000", "users_lost", "cpu_per_refresh", "steal"}
-    assert results.config["seed"] == 5
-    assert results.config["settings"] == {"AUTH_ALGORITHM": "EdDSA"}
-    assert results.config["strategies"]["memory"]["choose_when"] == "Choose it when memory will do."
-    assert results.host["python_build"]
-    assert {verdict.claim for verdict in results.verdicts} >= {"C4", "C7", "P1"}
-    assert not [warning for warning in results.warnings if warning["rule"] == "failed_answers"]
+@pytest.fixture(scope="module")
+def whole_run(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    """A run of every experiment."""
+
+    async def run() -> Results:
+        async with serve(FakeApp()) as cluster:
+            return await compare(cluster, TINY, seed=5, logs=tmp_path_factory.mktemp("logs"))
+
+    return asyncio.run(run())
 
 
-async def test_every_figure_can_be_rebuilt_from_the_rows_that_are_kept(tmp_path: Path) -> None:
-    async with serve(FakeApp()) as cluster:
-        results = await compare(cluster, TINY, seed=5, logs=tmp_path)
-    results.write(tmp_path)
+def test_compare_measures_everything_and_audits_and_judges_it(whole_run: Results) -> None:
+    assert whole_run.complete, whole_run.ended_by
+    assert whole_run.rounds.keys() == {experiment.name for experiment in EXPERIMENTS} | {"machine"}
+    metrics = {figure.metric for figure in whole_run.figures}
+    assert metrics >= {"throughput", "latency", "cores_per_1000", "users_lost", "cpu_per_refresh", "cpu_ratio", "steal"}
+    assert whole_run.config["seed"] == 5
+    assert whole_run.config["settings"] == {"AUTH_ALGORITHM": "EdDSA"}
+    assert whole_run.config["strategies"]["memory"]["choose_when"] == "Choose it when memory will do."
+    assert whole_run.host["python_build"]
+    assert {verdict.claim for verdict in whole_run.verdicts} >= {"C4", "C7", "P1"}
+    assert not [warning for warning in whole_run.warnings if warning["rule"] == "failed_answers"]
+
+
+def test_every_figure_can_be_rebuilt_from_the_rows_that_are_kept(whole_run: Results, tmp_path: Path) -> None:
+    whole_run.write(tmp_path)
     bare = replace(Results.read(tmp_path / "results.json"), figures=[], warnings=[], verdicts=[])
-    assert results.figures
-    assert analysed(bare) == results
+    assert whole_run.figures
+    assert analysed(bare) == whole_run
+
+
+def test_an_interrupted_experiment_can_be_analysed_at_any_row(whole_run: Results) -> None:
+    for experiment in EXPERIMENTS:
+        rows = whole_run.rounds[experiment.name]
+        for end in range(len(rows)):
+            experiment.analyse(rows[:end], whole_run.config)
 
 
 async def _interrupt(_: Context) -> None:
@@ -176,16 +190,16 @@ async def test_a_cluster_that_dies_while_accounts_are_opened_is_a_cluster_error(
 
 
 async def test_what_is_left_shrinks_with_every_experiment(tmp_path: Path) -> None:
-    class Watched(Silent):
-        expected: list[float] = []
+    expected: list[float] = []
 
+    class Watched(Silent):
         def expect(self, seconds: float) -> None:
-            self.expected.append(seconds)
+            expected.append(seconds)
 
     async with serve(FakeApp()) as cluster:
         await compare(cluster, TINY, Watched(), experiments=FAST, logs=tmp_path)
     login, survival = (experiment.seconds[0] for experiment in FAST[1:])
-    assert Watched.expected == [8 + login + survival, login + survival, survival]
+    assert expected == [8 + login + survival, login + survival, survival]
 
 
 def test_only_whole_rounds_are_compared() -> None:
@@ -203,15 +217,6 @@ def test_every_experiment_has_a_name_of_its_own_a_question_and_a_duration() -> N
     assert all(experiment.question.endswith("?") for experiment in EXPERIMENTS)
     assert sum(experiment.seconds[0] for experiment in EXPERIMENTS) < 300  # the quick run takes less than 5 minutes
     assert all(quick <= full for quick, full in (experiment.seconds for experiment in EXPERIMENTS))
-
-
-async def test_an_interrupted_experiment_can_be_analysed_at_any_row(tmp_path: Path) -> None:
-    async with serve(FakeApp()) as cluster:
-        results = await compare(cluster, TINY, logs=tmp_path)
-    for experiment in EXPERIMENTS:
-        rows = results.rounds[experiment.name]
-        for end in range(len(rows)):
-            experiment.analyse(rows[:end], results.config)
 
 
 def test_an_account_s_password_is_not_in_its_repr() -> None:
