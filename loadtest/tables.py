@@ -1,6 +1,7 @@
 """Tables for the terminal."""
 
 from collections import defaultdict
+from collections.abc import Iterator
 
 from rich import box
 from rich.console import Group, RenderableType
@@ -32,8 +33,7 @@ def difference_table(found: Difference) -> RenderableType:
     lines: list[RenderableType] = [Text(f"not comparable: {why}", style="yellow") for why in found.obstacles]
     lines += [Text(f"note: {note}", style="dim") for note in found.notes]
     shown = [change for change in found.changes if change.word != "same" or _is_headline(change)]
-    if shown:
-        lines.append(_table(shown))
+    lines += _tables(shown)
     if found.changes:
         rest = sum(change.word == "same" for change in found.changes)
         lines.append(Text(f"{rest} of {len(found.changes)} figures did not change by more than noise."))
@@ -46,15 +46,18 @@ def _is_headline(change: Change) -> bool:
     return change.metric == "cpu_ratio" and HEADLINE.items() <= change.labels.items()
 
 
-def _table(changes: list[Change]) -> Table:
-    table = Table("strategy", "figure", box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in ("A", "B", "change"):
-        table.add_column(column, no_wrap=True)
+def _tables(changes: list[Change]) -> Iterator[Table]:
+    """Yield a table per figure, a row per strategy."""
+    groups: dict[str, list[Change]] = {}
     for change in changes:
         figure = WORDS.get(change.metric, change.metric).format_map(defaultdict(str, change.labels))
-        values = (amount(value, change.unit).removesuffix(" times") for value in (change.a, change.b))
-        table.add_row(change.strategy, figure, *values, _said(change), style=COLOURS[change.word])
-    return table
+        groups.setdefault(figure, []).append(change)
+    for figure, group in groups.items():
+        table = Table("strategy", "A", "B", "change", box=box.SIMPLE_HEAD, title=figure, title_justify="left")
+        for change in group:
+            values = (amount(value, change.unit).removesuffix(" times") for value in (change.a, change.b))
+            table.add_row(change.strategy, *values, _said(change), style=COLOURS[change.word])
+        yield table
 
 
 def _said(change: Change) -> str:
