@@ -17,7 +17,17 @@ from loadtest.client import Strategy, strategies_of
 from loadtest.cluster.protocol import Cluster, ClusterError
 from loadtest.cluster.topology import REPOSITORY
 from loadtest.experiments import EXPERIMENTS
-from loadtest.experiments.experiment import FULL, QUICK, Context, Experiment, Plan, Progress, Silent, WrongAnswer
+from loadtest.experiments.experiment import (
+    FULL,
+    QUICK,
+    Context,
+    Experiment,
+    Plan,
+    Progress,
+    Silent,
+    SpareCluster,
+    WrongAnswer,
+)
 from loadtest.generator import GeneratorError
 from loadtest.machine import git_revision, host_facts, stolen_seconds
 from loadtest.results import Config, Figure, Results
@@ -35,6 +45,7 @@ async def compare(
     experiments: Sequence[Experiment] = EXPERIMENTS,
     seed: int | None = None,
     logs: Path = Path(".run/log"),
+    spare_cluster: SpareCluster | None = None,
 ) -> Results:
     """Run *experiments* on a cluster that is ready and return audited results.
 
@@ -44,7 +55,7 @@ async def compare(
     """
     seed = secrets.randbits(32) if seed is None else seed
     strategies = await strategies_of(cluster.url)
-    context = Context(cluster, strategies, plan, progress or Silent(), np.random.default_rng(seed), logs)
+    context = Context(cluster, strategies, plan, progress or Silent(), np.random.default_rng(seed), logs, spare_cluster)
     results = Results(
         host=host_facts(),
         binaries=cluster.binaries(),
