@@ -15,6 +15,7 @@ from aiohttp import encode_basic_auth, web
 
 from loadtest.client import strategies_of
 from loadtest.cluster.protocol import CpuReading, ProcessCpu
+from loadtest.experiments import EXPERIMENTS
 from loadtest.experiments.experiment import QUICK, Context, Silent
 from loadtest.results import Config, Figure, Results
 
@@ -214,6 +215,15 @@ TINY = replace(
 async def context(cluster: FakeCluster, logs: Path) -> Context:
     """What an experiment may use, on *cluster*."""
     return Context(cluster, await strategies_of(cluster.url), TINY, Silent(), np.random.default_rng(1), logs)
+
+
+async def measured(name: str, found: Context) -> list[Figure]:
+    """Let the experiment *name* measure, and return its figures."""
+    experiment = next(experiment for experiment in EXPERIMENTS if experiment.name == name)
+    async with found.stack:
+        await experiment.measure(found)
+    kinds: dict[str, str] = {strategy.name: strategy.kind for strategy in found.strategies}
+    return experiment.analyse(found.rows, config(**kinds) | {"replicas": len(found.cluster.replicas())})
 
 
 def config(**kinds: str) -> Config:
