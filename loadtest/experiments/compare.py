@@ -59,7 +59,7 @@ async def compare(
     results = Results(
         host=host_facts(),
         binaries=cluster.binaries(),
-        config=_config(cluster, strategies, plan, seed),
+        config=conditions(cluster, strategies, plan, seed),
         git_revision=git_revision(REPOSITORY),
         command=shlex.join(sys.argv),
         complete=False,
@@ -111,7 +111,8 @@ def _stolen(rows: Sequence[dict[str, Any]]) -> list[Figure]:
     return [Figure(MACHINE, MACHINE, "steal", "%", percent, n=len(rows))] if rows else []
 
 
-def _config(cluster: Cluster, strategies: Sequence[Strategy], plan: Plan, seed: int) -> Config:
+def conditions(cluster: Cluster, strategies: Sequence[Strategy], plan: Plan, seed: int) -> Config:
+    """Return what a run was like: what figures are made with, and what a reader must know."""
     return {
         "seed": seed,
         "replicas": len(cluster.replicas()),

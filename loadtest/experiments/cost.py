@@ -38,11 +38,12 @@ async def measure(context: Context) -> None:
 
 
 def _places(context: Context) -> Iterator[Place]:
-    urls = context.cluster.replica_urls()
+    urls, plan = context.cluster.replica_urls(), context.plan
     for replica in context.cluster.replicas():
-        if replica in urls:
+        if replica in urls and plan.cost_rounds_direct:
             yield Place(DIRECT, replica, urls[replica])
-        yield Place(NGINX, replica, context.cluster.url)
+        if plan.cost_rounds_nginx:
+            yield Place(NGINX, replica, context.cluster.url)
 
 
 def _rounds(context: Context, place: Place) -> int:
