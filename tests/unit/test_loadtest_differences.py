@@ -34,8 +34,8 @@ def simulated(seed: int, *, slower: float = 1.0, machine: float = 1.0, rounds: i
     for path, tier in (("nginx", "total"), ("direct", "app")):
         where = {"path": path, "tier": tier}
         for name, samples in turns.items():
-            cost = centre(samples)
-            found.append(Figure("cost", name, "cpu_per_request", "us", cost.value, cost.low, cost.high, rounds, where))
+            own = centre(samples)
+            found.append(Figure("cost", name, "cpu_per_request", "us", own.value, own.low, own.high, rounds, where))
             if name != "anonymous":
                 over = ratio(samples, turns["anonymous"])
                 labels = where | {"over": "anonymous"}
