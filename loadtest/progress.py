@@ -1,18 +1,22 @@
-"""How far a run is, on a terminal: one bar per experiment."""
+"""How far a run is, on a terminal: one bar per step, and how long the rest will take."""
 
+import time
 from typing import Self
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
+from rich.text import Text
 
 
 class Bars:
-    """The experiments' `Progress`, drawn with rich; a context manager."""
+    """The experiments' `Progress`, drawn with rich; a context manager. Without a terminal, one line per step."""
 
     def __init__(self, console: Console) -> None:
-        columns = (TextColumn("{task.description:<34}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        columns = (TextColumn("{task.description:<36}"), BarColumn(20), _Steps(), _Time())
+        self._console = console
         self._progress = Progress(*columns, console=console)
         self._task: TaskID | None = None
+        self._whole: TaskID | None = None
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -20,12 +24,23 @@ class Bars:
 
     def __exit__(self, *_: object) -> None:
         self._finish()
+        if self._whole is not None:
+            self._progress.remove_task(self._whole)
         self._progress.stop()
+
+    def expect(self, seconds: float) -> None:
+        """Say that all that is left will take about so many *seconds*."""
+        if self._whole is None:
+            self._whole = self._progress.add_task("the whole run", total=seconds, whole=True)
+        total = self._progress.tasks[self._progress.task_ids.index(self._whole)].total or seconds
+        self._progress.update(self._whole, completed=max(0.0, total - seconds), until=time.monotonic() + seconds)
 
     def start(self, what: str, steps: int) -> None:
         """Begin *what*, which has so many *steps*; whatever was going on before is done."""
         self._finish()
         self._task = self._progress.add_task(what, total=steps)
+        if not self._console.is_terminal:
+            self._console.print(what)
 
     def advance(self) -> None:
         """One step is done."""
@@ -36,3 +51,25 @@ class Bars:
         if self._task is not None:
             self._progress.stop_task(self._task)
             self._task = None
+
+
+class _Steps(MofNCompleteColumn):
+    """How many steps are done; of the whole run, nothing."""
+
+    def render(self, task: Task) -> Text:
+        return Text("") if "whole" in task.fields else super().render(task)
+
+
+class _Time(ProgressColumn):
+    """How long a step has taken; of the whole run, how long the rest will take."""
+
+    def render(self, task: Task) -> Text:
+        until = task.fields.get("until")
+        if until is None:
+            return Text(f"{task.finished_time or task.elapsed or 0:.0f} s")
+        return Text(f"{left(until - time.monotonic())} left")
+
+
+def left(seconds: float) -> str:
+    """Return a span of time as people say it."""
+    return "less than a minute" if seconds < 50 else f"about {max(1, round(seconds / 60))} min"

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 
-from loadtest.report.numbers import amount, listed, number, with_interval
-from loadtest.report.view import View
+from loadtest.numbers import amount, listed, number, with_interval
 from loadtest.results import Figure
+from loadtest.view import View
 
 
 def findings(view: View) -> list[str]:
@@ -18,11 +18,12 @@ def findings(view: View) -> list[str]:
 
 def cost(view: View) -> Iterator[str]:
     """CPU per request: what each login strategy adds to a page without a login."""
-    totals = sorted((f for f in view.figures("cpu_per_request", tier="total")), key=lambda f: f.value)
+    totals = sorted((f for f in view.figures("cpu_per_request", tier="total", path="nginx")), key=lambda f: f.value)
     if totals:
         parts = listed([f"{f.strategy} {with_interval(f)}" for f in totals])
         yield f"Server CPU per request, all tiers together: {parts}."
-    ratios = sorted(view.figures("cpu_ratio", tier="app", over=view.control or ""), key=lambda f: f.value)
+    ratios = view.figures("cpu_ratio", tier="app", path="direct", over=view.control or "", intervals="")
+    ratios.sort(key=lambda f: f.value)
     if ratios:
         parts = listed([f"{f.strategy} {_times(f)}" for f in ratios])
         yield f"In the app tier alone, compared with {view.control} within each round: {parts}."
@@ -31,10 +32,9 @@ def cost(view: View) -> Iterator[str]:
 def floor(view: View) -> Iterator[str]:
     """What the framework costs below everything of ours."""
     for ratio in view.figures("floor_ratio"):
-        costs = [f"{f.labels['server']} {with_interval(f)}" for f in view.figures("direct_cpu_per_request")]
         yield (
             f"Asked directly, a replica's page under {ratio.strategy} costs {with_interval(ratio)} the CPU of a bare "
-            f"aiohttp server that gives the same answer: {listed(costs)}."
+            "aiohttp server that gives the same answer."
         )
 
 
@@ -66,10 +66,9 @@ def _times(ratio: Figure) -> str:
 
 def logged_out(view: View) -> Iterator[str]:
     """Who is logged out when one replica is killed, behind a load balancer with affinity."""
-    figures = view.figures("logged_out", fault="kill -9", affinity="true")
-    expected = view.one("expected_logged_out")
+    figures = view.figures("users_lost", fault="kill -9", affinity="true")
+    expected = view.one("expected_users_lost")
     lost = [f for f in figures if f.value > 0]
-    kept = [f for f in figures if f.value == 0]
     if lost:
         due = (
             f"; {number(expected.value)} % is what state in one of {view.replicas} replicas predicts"
@@ -77,22 +76,25 @@ def logged_out(view: View) -> Iterator[str]:
             else ""
         )
         yield (
-            f"After kill -9 of one of {view.replicas} replicas, users lost their login under "
-            + listed([f"{f.strategy}: {with_interval(f)} of {f.n}" for f in lost])
+            f"A kill -9 of one of {view.replicas} replicas cost users their login under "
+            + listed([f"{f.strategy}: {with_interval(f)} of them, over {f.n} kills" for f in lost])
             + due
             + "."
         )
+    kept = [f for f in view.figures("kills_with_losses", affinity="true") if not f.value]
     if kept:
-        parts = listed([f"{f.strategy} (0 of {f.n}; at most {number(f.ci_high or 0)} %)" for f in kept])
-        yield f"The same kills logged nobody out under {parts}."
+        parts = listed(
+            [f"{f.strategy} (in {f.n} kills; up to {number(round(f.ci_high or 0))} % may do so)" for f in kept]
+        )
+        yield f"No kill logged anybody out under {parts}."
 
 
 def forgotten_affinity(view: View) -> Iterator[str]:
     """What happens without affinity, with no fault at all."""
-    for figure in view.figures("logged_out", fault="none", affinity="false"):
+    for figure in view.figures("users_lost", fault="none", affinity="false"):
         if figure.value > 0:
             yield (
-                f"Without affinity at the load balancer, {number(figure.value)} % of {figure.n} users of "
+                f"Without affinity at the load balancer, {number(figure.value)} % of the users of "
                 f"{figure.strategy} met a replica that did not know them within a few requests, with no fault at all."
             )
 
@@ -122,7 +124,7 @@ def tokens(view: View) -> Iterator[str]:
     parts = []
     for what, metric in (("a refresh", "cpu_per_refresh"), ("an introspection", "cpu_per_introspection")):
         for total in view.figures(metric, tier="total"):
-            page = view.one("cpu_per_request", total.strategy, tier="total")
+            page = view.one("cpu_per_request", total.strategy, tier="total", path="nginx")
             pages = f", as much as {number(total.value / page.value)} pages" if page and page.value else ""
             parts.append(f"{what} {with_interval(total)}{pages}")
     if parts:
@@ -131,7 +133,7 @@ def tokens(view: View) -> Iterator[str]:
 
 def latency(view: View) -> Iterator[str]:
     """Latency at one rate for all."""
-    figures = sorted(view.figures("latency", percentile="p99"), key=lambda f: f.value)
+    figures = sorted(view.figures("latency", percentile="p99", level="high"), key=lambda f: f.value)
     if figures:
         parts = listed([f"{f.strategy} {amount(f.value, f.unit)}" for f in figures])
         yield f"99 % of requests at {figures[0].labels.get('rate', '?')} requests/s were answered within: {parts}."

@@ -23,7 +23,7 @@ from loadtest.report.plots import (
     draw_throughput,
     draw_tokens,
 )
-from loadtest.report.view import View
+from loadtest.view import View
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ PLOTS = (
     Plot("cpu", "cpu_per_request", "CPU per request, by tier",
          "Stacked bars: CPU time that each server tier spends on one request, per strategy. Less is better. "
          "The whisker is the 95 % interval of the total.", draw_cpu, more=0.35),
-    Plot("survival", "logged_out", "Who is logged out",
+    Plot("survival", "users_lost", "Who is logged out",
          "Share of users who got a 401 after one replica was killed, and without any fault when affinity is forgotten. "
          "The dashed line is what state in one replica predicts.", draw_survival, 3.4),
     Plot("throughput", "throughput", "Requests per second, closed loop",

@@ -8,9 +8,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, NullLocator
 
-from loadtest.report.numbers import amount
-from loadtest.report.view import View
+from loadtest.numbers import amount
 from loadtest.results import Figure
+from loadtest.view import View
 
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#F0E442", "#999999")
 TIERS = {
@@ -28,7 +28,7 @@ SLANTED: dict[str, Any] = {"rotation": 25, "ha": "right", "rotation_mode": "anch
 
 def draw_cpu(axes: Axes, view: View, metric: str = "cpu_per_request") -> None:
     """Stacked bars of CPU by tier, one per strategy; the interval is the total's."""
-    names = view.strategies(metric, tier="total")
+    names = view.strategies(metric, tier="total", **_path(metric))
     _stack(axes, view, {name: (metric, name) for name in names})
     axes.set_xlabel("CPU on the servers" + (" per request" if metric == "cpu_per_request" else " per login"))
 
@@ -99,11 +99,11 @@ def draw_throughput(axes: Axes, view: View) -> None:
 
 def draw_latency(axes: Axes, view: View) -> None:
     """Percentiles on a logarithmic scale, strategies side by side so that their intervals do not hide each other."""
-    names = view.strategies("latency")
-    percentiles = list(dict.fromkeys(f.labels["percentile"] for f in view.figures("latency")))
+    names = view.strategies("latency", level="high")
+    percentiles = list(dict.fromkeys(f.labels["percentile"] for f in view.figures("latency", level="high")))
     step = min(0.15, 0.8 / max(1, len(names)))
     for index, name in enumerate(names):
-        figures = view.figures("latency", name)
+        figures = view.figures("latency", name, level="high")
         places = [percentiles.index(f.labels["percentile"]) + (index - len(names) / 2 + 0.5) * step for f in figures]
         colour, marker = COLOURS[index % len(COLOURS)], MARKERS[index % len(MARKERS)]
         errors = [[e / 1000 for e in side] for side in _errors(figures)]
@@ -120,17 +120,17 @@ def draw_latency(axes: Axes, view: View) -> None:
 
 def draw_survival(axes: Axes, view: View) -> None:
     """Who is logged out, and the line that state in one replica predicts."""
-    names = view.strategies("logged_out")
+    names = view.strategies("users_lost")
     series = {
         "kill -9, with affinity": ({"fault": "kill -9", "affinity": "true"}, COLOURS[0]),
         "no fault, affinity forgotten": ({"fault": "none", "affinity": "false"}, COLOURS[1]),
     }
     for offset, (label, (labels, colour)) in zip((-0.19, 0.19), series.items(), strict=True):
-        figures = [f for name in names for f in view.figures("logged_out", name, **labels)]
+        figures = [f for name in names for f in view.figures("users_lost", name, **labels)]
         places = [names.index(f.strategy) + offset for f in figures]
         axes.bar(places, [f.value for f in figures], 0.36, color=colour, label=label)
         _whiskers(axes, figures, places)
-    if expected := view.one("expected_logged_out"):
+    if expected := view.one("expected_users_lost"):
         line = f"1 of {view.replicas} replicas"
         axes.axhline(expected.value, color=COLOURS[4], linestyle="--", linewidth=1.2, label=line)
     axes.set_xticks(range(len(names)), names, **(SLANTED if len(names) > SIDE_BY_SIDE else {}))
@@ -142,8 +142,13 @@ def draw_survival(axes: Axes, view: View) -> None:
 INK = "#010203"  # stands for the reader's text colour in SVG
 
 
+def _path(metric: str) -> dict[str, str]:
+    """Return which of two ways to a replica is shown."""
+    return {"path": "nginx"} if metric == "cpu_per_request" else {}
+
+
 def _one(view: View, metric: str, strategy: str, tier: str) -> Figure:
-    return view.one(metric, strategy, tier=tier) or Figure("", strategy, metric, "us", 0.0)
+    return view.one(metric, strategy, tier=tier, **_path(metric)) or Figure("", strategy, metric, "us", 0.0)
 
 
 def _whiskers(axes: Axes, figures: Sequence[Figure], places: Sequence[Any], *, across: bool = False) -> None:

@@ -12,11 +12,13 @@ class View:
     results: Results
 
     def figures(self, metric: str, strategy: str | None = None, **labels: str) -> list[Figure]:
-        """Return the figures of *metric*, of *strategy* if given, that carry all *labels*."""
+        """Return the figures of *metric*, of *strategy* if given, that carry *labels*; "" for one that is not there."""
         return [
             f
             for f in self.results.figures
-            if f.metric == metric and strategy in (None, f.strategy) and labels.items() <= f.labels.items()
+            if f.metric == metric
+            and strategy in (None, f.strategy)
+            and all(f.labels.get(label, "") == value for label, value in labels.items())
         ]
 
     def one(self, metric: str, strategy: str | None = None, **labels: str) -> Figure | None:
@@ -37,17 +39,17 @@ class View:
     @property
     def control(self) -> str | None:
         """Return the strategy that the others are compared with, if the results name one."""
-        return next((name for name in self.strategies("cpu_per_request") if self.kind(name) == "control"), None)
+        return next((name for name in self.results.config["strategies"] if self.kind(name) == "control"), None)
 
     def kind(self, strategy: str) -> str:
         """Return `control`, `session`, `token`, or an empty string when the results do not say."""
-        kinds = self.results.config.get("strategies")
-        return str(kinds.get(strategy, "")) if isinstance(kinds, dict) else ""
+        facts = self.results.config["strategies"].get(strategy)
+        return facts["kind"] if facts else ""
 
     @property
     def replicas(self) -> str:
         """Return how many replicas there were."""
-        return str(self.results.config.get("replicas", "several"))
+        return str(self.results.config["replicas"])
 
 
 def _inverse(ratio: Figure) -> Figure:
