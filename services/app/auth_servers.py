@@ -14,6 +14,7 @@ log = logging.getLogger(__name__)
 
 LEFT_OUT_SECONDS = 2.0  # as in the load balancer's server lists
 CONNECT_SECONDS = 1.0
+KEEPALIVE_SECONDS = 5.0  # as in the load balancer's; below DRAIN_SECONDS, when a server that stops closes idle ones
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,8 @@ class AuthServers:
 
     async def opened(self, _: web.Application) -> AsyncIterator[None]:
         """Keep connections open while the application runs (for `cleanup_ctx`)."""
-        async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as self._http:
+        connector, jar = aiohttp.TCPConnector(keepalive_timeout=KEEPALIVE_SECONDS), aiohttp.DummyCookieJar()
+        async with aiohttp.ClientSession(connector=connector, cookie_jar=jar) as self._http:
             yield
 
     def in_turn(self) -> list[str]:
@@ -54,7 +56,8 @@ class AuthServers:
         """Return the first answer, whatever its status. Ask only what may be asked twice.
 
         A connection that breaks before the answer moves the question on; an answer that takes longer than *seconds*
-        does not: the server may be at work on it. Raises `aiohttp.ClientError` or TimeoutError when there is no answer.
+        does not: the server may be at work on it. The last server is asked again if it could be reached: it may have
+        closed a connection that was idle. Raises `aiohttp.ClientError` or TimeoutError when there is no answer.
         """
         *others, last = self.in_turn()
         for base in others:
@@ -62,6 +65,12 @@ class AuthServers:
                 return await self._ask_one(base, method, path, seconds, what)
             except aiohttp.ClientConnectionError as error:
                 log.warning("%s: %s; asking another one", base, type(error).__name__)
+        try:
+            return await self._ask_one(last, method, path, seconds, what)
+        except (aiohttp.ClientConnectorError, aiohttp.ServerTimeoutError):
+            raise
+        except aiohttp.ClientConnectionError as error:
+            log.warning("%s: %s; asking once more", last, type(error).__name__)
         return await self._ask_one(last, method, path, seconds, what)
 
     async def fetch(self, path: str, *, seconds: float) -> bytes:

@@ -20,6 +20,14 @@ Command = Sequence[str | bytes | int]
 OnAnswer = Callable[[Any], None]
 
 
+class LostError(ConnectionError):
+    """The connection was lost before it answered a question that was asked at *asked_at* (the event loop's time)."""
+
+    def __init__(self, asked_at: float) -> None:
+        super().__init__("the connection is lost")
+        self.asked_at = asked_at
+
+
 class _Question(NamedTuple):
     future: asyncio.Future[Any]
     asked_at: float
@@ -40,11 +48,13 @@ class RedisConnection(asyncio.Protocol):
         self._watch: asyncio.TimerHandle | None = None
         self._confirmed_at = float("-inf")
         self.lost: asyncio.Future[None] = self._loop.create_future()
+        self.cut = False
+        """whether it was lost because the other side closed it, so that Redis may well be there"""
 
     def ask(self, command: Command, on_answer: OnAnswer | None = None) -> asyncio.Future[Any]:
         """Send *command*; the answer comes with the future, but first and in the order of arrival to *on_answer*."""
         if self.lost.done():
-            raise ConnectionError("the connection is lost")
+            raise LostError(self._loop.time())
         if not self._unsent:
             self._loop.call_soon(self._send)
         self._unsent.append(hiredis.pack_command(tuple(command)))  # type: ignore[arg-type]
@@ -60,14 +70,6 @@ class RedisConnection(asyncio.Protocol):
 
     def abort(self) -> None:
         """Close at once; whoever waits gets a ConnectionError."""
-        self.connection_lost(None)
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Be connected (asyncio's call)."""
-        self._transport = cast(asyncio.Transport, transport)  # that of a TCP connection; uvloop's has no such base
-
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # asyncio's signature
-        """Fail all that is unanswered (asyncio's call, or ours)."""
         if self.lost.done():
             return
         self.lost.set_result(None)
@@ -77,9 +79,19 @@ class RedisConnection(asyncio.Protocol):
             self._watch.cancel()
         for question in self._waiting:
             if not question.future.done():
-                question.future.set_exception(ConnectionError("the connection is lost"))
+                question.future.set_exception(LostError(question.asked_at))
         self._waiting.clear()
         self._on_lost(self)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Be connected (asyncio's call)."""
+        self._transport = cast(asyncio.Transport, transport)  # that of a TCP connection; uvloop's has no such base
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # asyncio's signature
+        """Fail all that is unanswered (asyncio's call)."""
+        if not self.lost.done():
+            self.cut = True
+            self.abort()
 
     def data_received(self, data: bytes) -> None:
         """Hand out answers (asyncio's call)."""

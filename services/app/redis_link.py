@@ -5,7 +5,8 @@ least that asks the same: hiredis packs and parses, answers come in the order of
 redis-py and its pool.
 
 The link is a circuit breaker by itself: a question that is not answered within `TIMEOUT_SECONDS` ends the connection,
-and without one each question fails at once, until a new connection has been made in the background.
+and without one each question fails at once, until a new connection has been made in the background. A connection that
+the other side closes says nothing about Redis, though: the next one is made at once, and questions wait for that.
 """
 
 import asyncio
@@ -18,14 +19,14 @@ from aiohttp import web
 from redis.asyncio.connection import parse_url
 from redis.exceptions import ResponseError
 
-from services.app.redis_connection import Command, OnAnswer, RedisConnection
+from services.app.redis_connection import Command, LostError, OnAnswer, RedisConnection
 from services.common.problems import Unavailable
-from services.common.redis_client import TIMEOUT_SECONDS
+from services.common.redis_client import SOON_SECONDS, TIMEOUT_SECONDS
 
 log = logging.getLogger(__name__)
 
 PING_SECONDS = 0.25  # between two signs of life, also while nobody asks
-RETRY_SECONDS = 0.25  # between two attempts to connect
+RETRY_SECONDS = 0.25  # between two attempts to connect; the first one after a loss is made after `SOON_SECONDS`
 
 
 class RedisLink:
@@ -44,8 +45,11 @@ class RedisLink:
             ("HELLO", 3, "AUTH", "default", password),
             ("SELECT", place.get("db", 0)),
             *([("CLIENT", "TRACKING", "ON")] if tracking else []),
+            ("PING",),  # refused while Redis is still loading its data
         ]
         self._connection: RedisConnection | None = None
+        self._settled = asyncio.Event()  # cleared from when a connection is cut until the first attempt at another ends
+        self._settled.set()
         self._was_up = False
         self._complaint = ""
 
@@ -58,15 +62,36 @@ class RedisLink:
         """Whether a question was asked so short a time ago whose answer has arrived, with all that came before."""
         return self._connection is not None and self._connection.silent_for() < seconds
 
-    def ask(self, *command: str | bytes | int, on_answer: OnAnswer | None = None) -> asyncio.Future[Any]:
-        """Return a future of Redis' answer: a `ResponseError` if it refuses, ConnectionError if it does not answer.
+    async def look_up(self, *command: str | bytes | int, on_answer: OnAnswer | None = None) -> Any:
+        """Return Redis' answer to a command that only reads: if its connection is cut, it is sent again on the next.
 
-        *on_answer* sees the answer (or the error) first, in order with what Redis says unasked. Raises `Unavailable`
-        at once while there is no connection.
+        *on_answer* sees the answer (or the error) first, in order with what Redis says unasked. Raises `ResponseError`
+        if Redis refuses, OSError or `Unavailable` within `TIMEOUT_SECONDS` if it does not answer, and `Unavailable` at
+        once if it did not answer before.
         """
         if self._connection is None:
+            return await self._ask_when_connected(command, on_answer, asyncio.get_running_loop().time())
+        try:
+            return await self._connection.ask(command, on_answer)
+        except LostError as lost:
+            return await self._ask_when_connected(command, on_answer, lost.asked_at)
+
+    async def _ask_when_connected(self, command: Command, on_answer: OnAnswer | None, asked_at: float) -> Any:
+        async with asyncio.timeout_at(asked_at + TIMEOUT_SECONDS):
+            while True:
+                connection = await self.connected()
+                with contextlib.suppress(LostError):
+                    return await connection.ask(command, on_answer)
+
+    async def connected(self) -> RedisConnection:
+        """Return the connection; if it has just been cut, wait for the first attempt to make another.
+
+        Raises `Unavailable` if there is none.
+        """
+        await self._settled.wait()
+        if self._connection is None:
             raise Unavailable("The session store does not answer.")
-        return self._connection.ask(command, on_answer)
+        return self._connection
 
     async def missing(self) -> str | None:
         """Return what is missing (a `ReadyCheck`): Redis must have answered once.
@@ -91,15 +116,16 @@ class RedisLink:
             if connection := self._connection:
                 await self._live(connection)
                 connection.abort()
-            await asyncio.sleep(RETRY_SECONDS)
+            await asyncio.sleep(SOON_SECONDS if connection else RETRY_SECONDS)
             await self._try_to_connect()
+            self._settled.set()
 
     async def _live(self, connection: RedisConnection) -> None:
         """Ask for a sign of life now and then; return when there is none (`LOADING` is none either)."""
         with contextlib.suppress(OSError, ResponseError):
             while not connection.lost.done():
-                await connection.ask(("PING",))
                 await asyncio.wait({connection.lost}, timeout=PING_SECONDS)
+                await connection.ask(("PING",))
 
     async def _try_to_connect(self) -> None:
         try:
@@ -115,12 +141,13 @@ class RedisLink:
             _, connection = await asyncio.get_running_loop().create_connection(
                 lambda: RedisConnection(lambda message: self.on_push(message), self._forget), self._host, self._port
             )
-        try:
-            for command in self._introduction:
-                await connection.ask(command)
-        except BaseException:
-            connection.abort()
-            raise
+            try:
+                await asyncio.gather(*map(connection.ask, self._introduction))
+            except BaseException:
+                connection.abort()
+                raise
+        if connection.lost.done():
+            raise ConnectionError("lost as soon as it was made")
         self._connection, self._was_up, self._complaint = connection, True, ""
         log.info("Redis: connected")
 
@@ -128,5 +155,7 @@ class RedisLink:
         """Be without a connection if *connection* was ours."""
         if connection is self._connection:
             self._connection = None
-            log.warning("Redis: connection lost; until there is a new one, look-ups are answered 503 at once")
+            if connection.cut:
+                self._settled.clear()
+            log.warning("Redis: connection lost; reconnecting")
             self.on_lost()

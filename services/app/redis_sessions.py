@@ -17,7 +17,7 @@ from services.app.redis_link import RedisLink
 from services.app.session_state import Key
 from services.common.devices import Limit
 from services.common.problems import Unavailable
-from services.common.redis_client import TIMEOUT_SECONDS
+from services.common.redis_client import TIMEOUT_SECONDS, repeated
 
 log = logging.getLogger(__name__)
 
@@ -83,7 +83,8 @@ FOREVER = 2**53
 class RedisSessions:
     """A `Store` in the keys that begin with *prefix*. What every request asks goes over *link*, the rest over *redis*.
 
-    While the link is down, nothing is tried: Redis does not answer. *clock* returns Unix time.
+    While the link is down, nothing is tried: Redis does not answer. Reads are repeated if their connection is cut,
+    writes never are. *clock* returns Unix time.
     """
 
     def __init__(self, redis: Redis, link: RedisLink, prefix: str, clock: Callable[[], float]) -> None:
@@ -108,7 +109,7 @@ class RedisSessions:
     async def read(self, key: Key, link: RedisLink | None = None, on_answer: OnAnswer | None = None) -> bytes | None:
         """Return the session. *link* and *on_answer* are for those who remember what they read."""
         try:
-            raw = await (link or self._link).ask("HGET", self._prefix + key.owner, key.id, on_answer=on_answer)
+            raw = await (link or self._link).look_up("HGET", self._prefix + key.owner, key.id, on_answer=on_answer)
         except ResponseError as error:
             _refuse_unless_foreign(error)
             return None
@@ -126,7 +127,9 @@ class RedisSessions:
 
     async def all_of(self, owner: str) -> Mapping[bytes, bytes]:
         """Return the user's sessions."""
-        stored: Mapping[bytes, bytes] | None = await self._ask(lambda: self._redis.hgetall(self._prefix + owner))
+        stored: Mapping[bytes, bytes] | None = await self._ask(
+            lambda: repeated(lambda: self._redis.hgetall(self._prefix + owner))
+        )
         return stored or {}
 
     async def end_all(self, owner: str, *, keep: bytes = b"", until: float | None = None) -> int:
@@ -139,10 +142,9 @@ class RedisSessions:
 
     async def _ask(self, command: Callable[[], Awaitable[Any]]) -> Any:
         """Return Redis' answer, or raise `Unavailable` after `TIMEOUT_SECONDS`, whatever the reason for having none."""
-        if not self._link.up:
-            raise Unavailable("The session store does not answer.")
         try:
             async with asyncio.timeout(TIMEOUT_SECONDS):
+                await self._link.connected()
                 return await command()
         except ResponseError as error:
             _refuse_unless_foreign(error)

@@ -6,6 +6,7 @@ from typing import cast
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from services.common.redis_client import repeated
 from services.common.removed_keys import REMOVED_KEYS
 
 
@@ -18,7 +19,7 @@ class RemovedKeys:
     async def __call__(self) -> frozenset[str]:
         """Read it. Without Redis nothing new is known: the key set itself is the first way."""
         try:
-            members = await cast(Awaitable[set[bytes]], self._redis.smembers(REMOVED_KEYS))
+            members = await repeated(lambda: cast(Awaitable[set[bytes]], self._redis.smembers(REMOVED_KEYS)))
         except (RedisError, OSError):
             return frozenset()
         return frozenset(member.decode("ascii", "replace") for member in members)

@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 
 from services.app.denylist import Denylist, Ending, read_ending
 from services.common.problems import Unavailable
-from services.common.redis_client import open_redis
+from services.common.redis_client import SOON_SECONDS, open_redis
 from services.common.revocations import MAX_ENTRIES, STREAM
 
 log = logging.getLogger(__name__)
@@ -72,6 +72,7 @@ class Revocations:
     async def _follow_for_ever(self) -> None:
         patience = {"socket_timeout": PATIENCE_SECONDS, "timeout": PATIENCE_SECONDS, "max_connections": 1}
         while True:
+            known_at = self._known_at
             try:
                 async with open_redis(self._url, self._password, **patience) as redis:
                     await self._note_a_gap(redis)
@@ -80,7 +81,7 @@ class Revocations:
                         await self._read_on(redis, round(1000 * BLOCK_SECONDS))
             except (RedisError, OSError, Unavailable) as error:
                 log.warning("revocations: %s; reading on when Redis is back", type(error).__name__)
-            await asyncio.sleep(RETRY_SECONDS)
+            await asyncio.sleep(SOON_SECONDS if self._known_at > known_at else RETRY_SECONDS)
 
     async def _read_on(self, redis: Redis, block: int | None) -> None:
         """Read what there is; if there is nothing, wait for it for *block* milliseconds."""

@@ -75,7 +75,7 @@ class Database:
 
     Every call raises `Unavailable` if the database does not answer in time. When that happens, one task asks it on a
     connection of its own; if that gets no answer either, all calls fail at once until there is one
-    (docs/adr/0016-database-budget.md). `IntegrityError`, `ProgrammingError` and `DataError` are left to the caller.
+    (docs/adr/0019-database-budget.md). `IntegrityError`, `ProgrammingError` and `DataError` are left to the caller.
     """
 
     def __init__(self, pooled: AsyncEngine, unpooled: AsyncEngine) -> None:

@@ -15,6 +15,7 @@ from services.auth import revocations
 from services.auth.refresh_rotation import Family, Issued, Terms
 from services.common.devices import Limit
 from services.common.problems import Unavailable
+from services.common.redis_client import repeated
 
 log = logging.getLogger(__name__)
 
@@ -116,6 +117,8 @@ class Stored:
 class FamilyStore:
     """The families. Every call raises `Unavailable` when Redis does not answer: that is never a no.
 
+    Reads are repeated if their connection is cut, writes never are.
+
     An ending is published (see `services.common.revocations`) in the same step; it is of interest for as long as an
     access token or a session could live: *token_seconds*, *session_seconds*. A user has at most *limit* families.
     """
@@ -132,7 +135,7 @@ class FamilyStore:
     async def epoch(self, user_id: str) -> bytes:
         """Return what changes whenever all logins of the user are ended. To be read before the account is."""
         with told_when_away():
-            epoch = await self._redis.get(_epoch_key(user_id))
+            epoch = await repeated(lambda: self._redis.get(_epoch_key(user_id)))
         return epoch if isinstance(epoch, bytes) else b""
 
     async def create(self, family: Family, epoch: bytes, now: float) -> bool:
@@ -151,14 +154,15 @@ class FamilyStore:
     async def load(self, family_id: str) -> Stored | None:
         """Return the family, or None if it ended, expired or never was."""
         with told_when_away():
-            raw = await self._redis.get(_key(family_id))
+            raw = await repeated(lambda: self._redis.get(_key(family_id)))
         return Stored(_parse(raw), raw) if isinstance(raw, bytes) else None
 
     async def newest_of(self, user_id: str, count: int) -> list[Family]:
         """Return the user's families, at most *count*; those that expire last come first."""
         with told_when_away():
-            ids: Any = await self._redis.zrange(_index_key(user_id), 0, count - 1, desc=True)
-            found: Any = await self._redis.mget([_key(family_id.decode()) for family_id in ids]) if ids else []
+            ids: Any = await repeated(lambda: self._redis.zrange(_index_key(user_id), 0, count - 1, desc=True))
+            keys = [_key(family_id.decode()) for family_id in ids]
+            found: Any = await repeated(lambda: self._redis.mget(keys)) if keys else []
         return [_parse(raw) for raw in found if raw]
 
     async def replace(self, stored: Stored, family: Family, now: float) -> bool:

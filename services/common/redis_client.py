@@ -1,15 +1,31 @@
-"""How both services reach Redis: bounded in time and in connections, and never twice with one command."""
+"""How both services reach Redis: bounded in time and in connections, and never twice with one command that writes."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeVar
 
-from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio import BlockingConnectionPool, Connection, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as LostConnectionError
 
 TIMEOUT_SECONDS = 0.25
+SOON_SECONDS = 0.01  # before the first attempt to replace a connection that was lost: one that never lasts costs little
 MAX_CONNECTIONS = 32
+
+T = TypeVar("T")
+
+
+class _PooledConnection(Connection):
+    """A connection that the pool replaces before use if the other side has reset it.
+
+    redis-py 8.1 only notices an orderly close; the command that was to be sent would fail.
+    """
+
+    async def can_read(self) -> bool:
+        """Return whether the connection cannot be used as it is (the pool's call)."""
+        return self._writer is None or self._writer.is_closing() or await super().can_read()
 
 
 def connect(url: str, password: str, **options: Any) -> Redis:
@@ -19,6 +35,7 @@ def connect(url: str, password: str, **options: Any) -> Redis:
     *options* are the pool's, in place of these.
     """
     usual: dict[str, Any] = {
+        "connection_class": _PooledConnection,
         "protocol": 2,
         "max_connections": MAX_CONNECTIONS,
         "timeout": TIMEOUT_SECONDS,
@@ -27,6 +44,18 @@ def connect(url: str, password: str, **options: Any) -> Redis:
         "retry": Retry(NoBackoff(), 0),
     }
     return Redis.from_pool(BlockingConnectionPool.from_url(url, password=password, **(usual | options)))
+
+
+async def repeated(read: Callable[[], Awaitable[T]]) -> T:
+    """Return what *read* returns; if its connection is lost, call it once more. It must change nothing in Redis.
+
+    Raises TimeoutError when both together take longer than `TIMEOUT_SECONDS`.
+    """
+    async with asyncio.timeout(TIMEOUT_SECONDS):
+        try:
+            return await read()
+        except LostConnectionError:
+            return await read()
 
 
 @asynccontextmanager

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import sqlite3
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from services.auth.application import create_app
 from services.auth.refresh_tokens import digest
 from services.common.jwk import thumbprint
 from tests.auth_service import ISSUER, Client, ManualClock, StartAuth, Valkey, auth_settings, cheap_hasher
+from tests.cutting_proxy import cutting_proxy
 
 pytest_plugins = ("tests.auth_fixtures",)
 
@@ -372,6 +374,47 @@ async def test_redis_away_at_the_start_does_not_prevent_it(start_auth: StartAuth
     auth = await start_auth(frail_valkey)
     assert (await auth.post("/auth/users", json=ANN)).status == 201
     await assert_problem(await auth.post("/auth/login", json=ANN), 503)
+
+
+LOST = [
+    ("GET", "/auth/sessions", b"auth:family:"),  # whether the bearer's login goes on
+    ("GET", "/auth/sessions", b"ZREVRANGE"),
+    ("GET", "/auth/sessions", b"MGET"),
+    ("POST", "/auth/login", b"auth:epoch:"),
+    ("POST", "/auth/token", b"auth:family:"),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "word"), LOST)
+async def test_a_read_in_redis_whose_answer_is_lost_is_repeated(
+    start_auth: StartAuth, auth_valkey: Valkey, method: str, path: str, word: bytes
+) -> None:
+    async with cutting_proxy(auth_valkey.url) as proxy:
+        auth = await start_auth(replace(auth_valkey, url=proxy.url))
+        await auth.post("/auth/users", json=ANN)
+        tokens = await log_in(auth)
+        proxy.cut_at(word)
+        if path == "/auth/token":
+            answer = await refresh(auth, tokens["refresh_token"])
+        else:
+            headers = {"Authorization": f"Bearer {tokens['access_token']}"} if method == "GET" else {}
+            answer = await auth.request(method, path, headers=headers, json=ANN if method == "POST" else None)
+        assert answer.status == 200, await answer.text()
+        assert proxy.cuts == 1
+
+
+async def test_a_write_in_redis_whose_answer_is_lost_is_503_and_done_once(
+    start_auth: StartAuth, auth_valkey: Valkey
+) -> None:
+    async with cutting_proxy(auth_valkey.url) as proxy:
+        auth = await start_auth(replace(auth_valkey, url=proxy.url))
+        await auth.post("/auth/users", json=ANN)
+        token = (await log_in(auth))["access_token"]
+        proxy.cut_at(b"auth:families:")
+        await assert_problem(await auth.post("/auth/login", json=ANN), 503)
+        assert proxy.cuts == 1
+        answer = await auth.get("/auth/sessions", headers={"Authorization": f"Bearer {token}"})
+        assert len((await answer.json())["sessions"]) == 2
 
 
 # Bad input

@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 import redis.asyncio
 
+from services.app import redis_link, revocations
 from services.app.strategy import Capability, Info, Kind
 from tests.contract.calls import INFOS, call, each, logout, page, post_login, until, visit
 from tests.contract.conftest import REDIS_PASSWORD, USERS, Client, StartReplica, Valkey, World, cut, trackers
+from tests.cutting_proxy import cutting_proxy
 
 SHARED = [info for info in INFOS if {Capability.ATOMIC, Capability.ANY_REPLICA} <= info.capabilities]
 in_redis = pytest.mark.parametrize("info", SHARED, ids=[info.name for info in SHARED])
@@ -90,7 +92,13 @@ async def test_redis_killed_is_503_at_once_and_its_empty_successor_a_logout(
     assert (status, "Set-Cookie" in headers, "Retry-After" in headers) == (503, False, True)
     own_valkey.start()
     await until(401, page, client, info, login)
+    await until(200, login_status, client, info)  # it takes another connection, which comes back by itself
     assert await page(client, info, await world.login(client, info)) == 200
+
+
+async def login_status(client: Client, info: Info) -> int:
+    """Log in and return the status."""
+    return (await post_login(client, info, password=USERS["alice"]))[0]
 
 
 @in_redis
@@ -173,6 +181,82 @@ async def test_what_changed_while_the_invalidation_connection_was_lost_is_known_
         while not set(await trackers(world)) - set(before):
             pass
     assert await page(replica, info, login) == 401
+
+
+@each()
+async def test_connections_that_are_all_cut_are_nobodys_affair(
+    start: StartReplica, world: World, own_valkey: Valkey, info: Info, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """None of them was being used, so that nothing fails, not even a write, in the first attempt to connect again."""
+    for module in (redis_link, revocations):
+        monkeypatch.setattr(module, "RETRY_SECONDS", 3600)
+    client = await start("a", redis_url=own_valkey.url)
+    login = await world.login(client, info)
+    async with client_of(own_valkey) as admin:
+        for visits in range(1, 6):
+            await until(True, all_connected, admin)
+            await admin.client_kill_filter(_type="normal")
+            assert await page(client, info, login) == 200
+            if Capability.VISITS in info.capabilities:
+                assert await visit(client, info, login) == (200, visits)
+            if Capability.DEVICES in info.capabilities:
+                assert (await call(client, "GET", f"/{info.name}/sessions", login))[0] == 200
+        await until(True, all_connected, admin)
+        await admin.client_kill_filter(_type="normal")
+        assert await logout(client, info, login) == 204  # a write that no read goes before
+
+
+@in_redis
+@pytest.mark.parametrize(("word", "path"), [(b"HGET\r", "mypage"), (b"HGET\r", "sessions"), (b"HGETALL", "sessions")])
+async def test_a_read_whose_answer_is_lost_is_repeated(
+    start: StartReplica, world: World, info: Info, word: bytes, path: str
+) -> None:
+    async with cutting_proxy(world.valkey.url) as proxy:
+        client = await start("a", redis_url=proxy.url)
+        login = await world.login(client, info)
+        proxy.cut_at(word)
+        assert (await call(client, "GET", f"/{info.name}/{path}", login))[0] == 200
+        assert proxy.cuts == 1
+
+
+@in_redis
+async def test_a_write_whose_answer_is_lost_is_503_and_done_once(start: StartReplica, world: World, info: Info) -> None:
+    async with cutting_proxy(world.valkey.url) as proxy:
+        client = await start("a", redis_url=proxy.url)
+        login = await world.login(client, info)
+        assert await visit(client, info, login) == (200, 1)
+        proxy.cut_at(b"EVALSHA")
+        assert (await visit(client, info, login))[0] == 503
+        assert proxy.cuts == 1
+        assert await visit(client, info, login) == (200, 3)
+
+
+@in_redis
+async def test_changes_are_told_on_the_new_connection_too(
+    start: StartReplica, world: World, own_valkey: Valkey, info: Info
+) -> None:
+    """What was read since the connection was cut is forgotten when it changes in Redis (`CLIENT TRACKING`)."""
+    client = await start("a", redis_url=own_valkey.url)
+    login = await world.login(client, info)
+    async with client_of(own_valkey) as admin:
+        await admin.client_kill_filter(_type="normal")
+        await until(True, tracked, admin)
+        for _ in range(3):  # from now on it is remembered
+            assert await page(client, info, login) == 200
+        for key in await admin.keys(f"{info.name}:*"):
+            await admin.delete(key)
+    await until(401, page, client, info, login)
+
+
+async def all_connected(admin: redis.asyncio.Redis) -> bool:
+    """Return whether a replica has its links, and follows the stream."""
+    commands = [one["cmd"] for one in await admin.client_list()]
+    return commands.count("ping") + commands.count("hget") == 2 and "xread" in commands
+
+
+async def tracked(admin: redis.asyncio.Redis) -> bool:
+    """Return whether Redis tells anybody of changes."""
+    return any("t" in one["flags"] for one in await admin.client_list())
 
 
 @each(Kind.SESSION, lacking=Capability.ANY_REPLICA)

@@ -39,6 +39,22 @@ async def follower(world: World, *listeners: revocations.Listener) -> AsyncItera
             raise AssertionError
 
 
+async def test_a_follower_whose_connection_is_cut_reads_on_at_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(revocations, "RETRY_SECONDS", 3600)
+    async with follower(world) as following, world.redis() as redis:
+        for number in range(3):
+            await redis.client_kill_filter(_type="normal")
+            await world.revoke("family", f"login {number}")
+            await until(number + 1, known_to, following)
+
+
+async def known_to(following: revocations.Revocations) -> int:
+    """Return how many endings are known."""
+    return len(following.denylist)
+
+
 # ---- tokens
 
 

@@ -13,6 +13,7 @@ import pytest
 from loadtest.cluster.local import LocalCluster
 from tests.clients import http_session
 from tests.contract.calls import INFOS
+from tests.redis_cuts import CUTS, cut_connections
 from tests.session_faults import Crowd, kill_redis, kill_replica, restart_replicas, stop_redis
 
 pytestmark = pytest.mark.e2e
@@ -56,6 +57,12 @@ async def test_a_redis_that_hangs_is_503_and_loses_nothing(crowd: Crowd) -> None
     seen = await stop_redis(crowd)
     assert faulty(seen) == []
     assert all(seen[f"{group.name}: page 503"] for group in crowd.groups if group.needs_redis), "control: it hung"
+
+
+async def test_redis_connections_that_are_cut_fail_nothing_but_the_writes_in_flight(crowd: Crowd) -> None:
+    seen = await cut_connections(crowd)
+    assert faulty(seen) == []
+    assert seen["connections cut"] >= CUTS, "control: there were connections to cut"
 
 
 async def test_a_draining_replica_says_so(cluster: LocalCluster) -> None:

@@ -1,5 +1,6 @@
 """Which auth process a replica asks, and when it asks another one."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -9,6 +10,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer, unused_port
 
 from services.app.auth_servers import LEFT_OUT_SECONDS, AuthServers
+from services.common.settings import CommonSettings
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 A, B, C = "http://a:1", "http://b:1", "http://c:1"
@@ -71,6 +73,44 @@ async def test_one_that_is_gone_costs_no_answer_and_is_left_out_for_a_while() ->
 async def test_a_connection_that_breaks_moves_the_question_on() -> None:
     async with serving(hang_up) as breaking, serving(yes) as alive, opened(breaking, alive) as servers:
         assert (await servers.ask("POST", "/question", seconds=5)).body == b"yes"
+
+
+async def test_a_connection_that_the_only_server_closes_under_a_question_is_not_the_last_word() -> None:
+    """A kept connection may close at any time. The first question is answered; the second finds it closing."""
+    first: asyncio.Transport | None = None
+
+    async def hang_up_on_the_second(request: web.Request) -> web.Response:
+        nonlocal first
+        if first and request.transport is first:
+            first.abort()
+        first = first or request.transport
+        return web.Response(text="yes")
+
+    async with serving(hang_up_on_the_second) as url, opened(url) as servers:
+        assert [(await servers.ask("POST", "/question", seconds=5)).body for _ in range(2)] == [b"yes", b"yes"]
+
+
+async def test_a_server_that_always_hangs_up_is_asked_twice_at_most() -> None:
+    asked = 0
+
+    async def count_and_hang_up(request: web.Request) -> web.StreamResponse:
+        nonlocal asked
+        asked += 1
+        return await hang_up(request)
+
+    async with serving(count_and_hang_up) as url, opened(url) as servers:
+        with pytest.raises(aiohttp.ClientConnectionError):
+            await servers.ask("POST", "/question", seconds=5)
+    assert asked == 2
+
+
+async def test_a_connection_is_kept_for_less_time_than_a_server_takes_to_stop() -> None:
+    """It closes what is idle when it stops: no question may be on its way then."""
+    async with opened(A) as servers:
+        assert servers._http
+        assert servers._http.connector
+        drain_seconds = CommonSettings.model_fields["drain_seconds"].default
+        assert servers._http.connector._keepalive_timeout < drain_seconds
 
 
 async def test_an_answer_is_an_answer_whatever_it_says() -> None:
