@@ -20,10 +20,8 @@ from services.common.problems import Unavailable
 
 log = logging.getLogger(__name__)
 
-BUDGET_SECONDS = (
-    0.25  # for one statement, whatever it waits for: the pool, a connection, a lock, the server, the commit
-)
-SQLITE_BUDGET_SECONDS = 2.0  # there only the wait for a lock is bound by the above: see `Database`
+BUDGET_SECONDS = 0.25  # for one statement, with all waits: the pool, a connection, a lock, the server, the commit
+SQLITE_BUDGET_SECONDS = 2.0  # there the above bounds the wait for a lock only: see `Database`
 PROBE_SECONDS = 1.0  # how long one probe waits for an answer, which comes as soon as the database is back
 START_ATTEMPTS, START_ATTEMPT_SECONDS, START_PAUSE_SECONDS = 20, 5, 0.5
 NO_ANSWER = "The account database does not answer."

@@ -18,7 +18,7 @@ import pytest
 from argon2 import PasswordHasher
 from sqlalchemy import event
 
-from services.auth.appkeys import ROTATION
+from services.auth.appkeys import ACCOUNTS, ROTATION
 from services.auth.application import DATABASE
 from tests.auth_service import Client, StartAuth
 from tests.postgres import Postgres, new_database
@@ -148,10 +148,13 @@ async def test_a_database_that_hangs_costs_no_time_once_that_is_known(
     await until(204, world.calls()["change of password"], RECOVERY_SECONDS)
 
 
-async def test_a_database_that_is_gone_is_503_at_once_and_recovers(world: World, postgres: Postgres) -> None:
+async def test_a_database_that_is_gone_is_503_at_once_and_recovers(
+    world: World, postgres: Postgres, caplog: pytest.LogCaptureFixture
+) -> None:
     postgres.kill()
     for call in world.calls().values():
         await refused_in_time(call)
+    assert len([line for line in caplog.messages if line.startswith("database:")]) <= 4, "one line for each request"
     postgres.start()
     await until(200, world.calls()["login"], RECOVERY_SECONDS)
     await until(200, world.calls()["refresh"], RECOVERY_SECONDS)
@@ -213,11 +216,36 @@ async def test_connections_that_postgresql_has_closed_fail_nobody(world: World, 
             for name, status in {"login": 200, "introspection": 200, "readiness": 200}.items():
                 answers = await asyncio.gather(*(world.calls()[name]() for _ in range(3)))
                 assert {answer.status for answer in answers} == {status}
-            assert await postgres.ask(others) > 1
-            assert (await world.auth.post("/auth/users", json=BOB)).status in (201, 409)
 
 
-async def test_a_table_that_is_locked_is_503_for_its_users_only(start: StartAuth, postgres: Postgres) -> None:
+async def test_a_read_whose_connection_is_lost_under_way_is_repeated(world: World) -> None:
+    engine = world.auth.app[DATABASE]._pooled.sync_engine
+    lost = []
+
+    @event.listens_for(engine, "before_cursor_execute", once=True)
+    def lose(connection: Any, *_: object) -> None:
+        lost.append(connection.connection.driver_connection)
+        lost[0].terminate()
+
+    with patience(world.auth):
+        assert (await world.auth.get("/readyz")).status == 200
+    assert lost
+
+
+async def test_a_change_after_a_restart_of_postgresql_is_made(world: World, postgres: Postgres) -> None:
+    """It cannot be repeated when its fate is unknown: it must not meet a connection that is known to be closed."""
+    others = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname LIKE 'test%'"
+    with patience(world.auth):
+        for _ in range(3):
+            await asyncio.gather(*(world.auth.get("/readyz") for _ in range(10)))
+            while await postgres.ask(others):
+                pass
+            assert not await world.auth.app[ACCOUNTS].set_disabled("nobody", disabled=True)
+
+
+async def test_a_table_that_is_locked_is_503_for_its_users_only(
+    start: StartAuth, postgres: Postgres, caplog: pytest.LogCaptureFixture
+) -> None:
     """It is no reason to call the database dead; and PostgreSQL does not wait for the lock longer than we do."""
     url = await new_database(postgres)
     auth = await start(AUTH_DATABASE_URL=url)
@@ -228,6 +256,7 @@ async def test_a_table_that_is_locked_is_503_for_its_users_only(start: StartAuth
             await refused_in_time(lambda: auth.post("/auth/login", json=ADMIN))
         with patience(auth):
             assert (await auth.get("/readyz")).status == 200
+            assert "silent" not in caplog.text
             waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
             async with asyncio.timeout(0.25 + 2 * A_BUSY_MACHINE_ADDS):
                 while await other.fetchval(waiting):
