@@ -35,6 +35,13 @@ class Child:
                 *self._command, **pipes(), stderr=log, limit=LONGEST_LINE
             )
 
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        if self._process is None:
+            raise GeneratorError(f"{self._name} has not been started")
+        return self._process.pid
+
     async def close(self) -> None:
         """End the process."""
         if self._process is not None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, Self
 from urllib.error import URLError
+from xmlrpc.client import Fault
 
 import psutil
 import tenacity
@@ -165,9 +166,11 @@ class LocalCluster:
     def _balance(self, ports: Collection[int]) -> None:
         """Give nginx a list of replicas, and return when new workers serve and the old ones are gone."""
         (self.directory / "nginx/cluster/app.servers").write_text(_servers(ports))
-        master = psutil.Process(self._process("loadbalancer")["pid"])
-        old = master.children()
-        self.signal("loadbalancer", "HUP")
+        try:
+            old = psutil.Process(self._process("loadbalancer")["pid"]).children()
+            self.signal("loadbalancer", "HUP")
+        except (psutil.NoSuchProcess, Fault) as error:
+            raise ClusterError(f"nginx is not running: {error}\n{self._last_lines('loadbalancer')}") from None
         if psutil.wait_procs(old, timeout=RELOAD_SECONDS)[1]:
             raise ClusterError(f"nginx did not reload within {RELOAD_SECONDS} s\n{self._last_lines('loadbalancer')}")
         self._wait_for(self.topology.lb_port, "loadbalancer", monotonic() + RELOAD_SECONDS)

@@ -65,13 +65,7 @@ class Contestant:
         before = self.served_by.cpu()
         turn = await self.turns.turn(requests)
         used = (await _quiet(self.served_by)).since(before)
-        return {
-            "process": self.process(place),
-            "requests": turn.requests,
-            "seconds": turn.seconds,
-            "client_cpu": turn.cpu_seconds,
-            **cpu_columns(used, self.process(place)),
-        }
+        return {"process": self.process(place), **turn, **cpu_columns(used, self.process(place))}
 
     async def idle(self, place: Place, seconds: float) -> dict[str, Any]:
         """Return a row of what it costs that everything is connected and nothing is sent."""

@@ -14,6 +14,8 @@ EXPERIMENT = "cost"
 DIRECT, NGINX = "direct", "nginx"
 JUDGED = {DIRECT: "app", NGINX: "total"}
 """Of which tier ratios are taken, by path."""
+SAME_BYTES = 16
+"""Requests that differ by less are equally long: names of strategies and of users differ by as much."""
 NULL = "null"
 """The second control: its connections and client process are its own."""
 
@@ -38,8 +40,8 @@ def analyse(rows: Sequence[Row], config: Config) -> list[Figure]:
                 *_null(path, rounds, control),
             ]
             found += _drift(path, turns, rounds, control)
-        if control in rounds[0] and path == NGINX:
-            found += _placebo(rounds, control, config)
+        if path == NGINX:
+            found += _placebo(turns, rounds)
     return found
 
 
@@ -145,14 +147,25 @@ def _null(path: str, rounds: Sequence[Round], control: str) -> list[Figure]:
     ]
 
 
-def _placebo(rounds: Sequence[Round], control: str, config: Config) -> list[Figure]:
-    """Compare the load balancer's CPU with the control's, of strategies for which it does the same: without affinity."""
-    found = []
-    for name in (name for name in _names(rounds) if name != control):
-        if "any-replica" in config["strategies"][name]["capabilities"]:
-            same = ratio(*(_of(rounds, one, "loadbalancer") for one in (name, control)))
-            found.append(figure(EXPERIMENT, name, "placebo_ratio", "ratio", same, tier="loadbalancer", over=control))
+def _placebo(turns: Sequence[Mapping[str, Row]], rounds: Sequence[Round]) -> list[Figure]:
+    """Compare the load balancer's CPU between strategies for which its work is the same, byte for byte.
+
+    Those are the ones whose requests are equally long, and whose answers are: longer ones cost it more, by design.
+    """
+    found, models = [], list[str]()
+    for name in _names(rounds):
+        model = next((one for one in models if _same_bytes(turns[0][name], turns[0][one])), None)
+        if model is None:
+            models.append(name)
+            continue
+        same = ratio(*(_of(rounds, one, "loadbalancer") for one in (name, model)))
+        found.append(figure(EXPERIMENT, name, "placebo_ratio", "ratio", same, tier="loadbalancer", over=model))
     return found
+
+
+def _same_bytes(one: Row, other: Row) -> bool:
+    lengths = ((one[way] / one["requests"], other[way] / other["requests"]) for way in ("bytes_sent", "bytes_received"))
+    return all(abs(ours - theirs) <= SAME_BYTES for ours, theirs in lengths)
 
 
 def _drift(path: str, turns: Sequence[Mapping[str, Row]], rounds: Sequence[Round], control: str) -> list[Figure]:

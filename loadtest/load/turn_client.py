@@ -18,10 +18,12 @@ class TurnError(Exception):
 
 
 class Turn(NamedTuple):
-    """What happened: so many *requests*, all answered well, in *seconds*."""
+    """What happened: so many *requests*, all answered well, in *seconds*, and the bytes of all of them together."""
 
     requests: int
     seconds: float
+    bytes_sent: int
+    bytes_received: int
 
 
 class Login:
@@ -90,6 +92,7 @@ class Connection(asyncio.Protocol):
         """Send the next request."""
         assert self._transport is not None  # noqa: S101  # connected
         self.waiting = True
+        self._client.bytes_sent += len(self._login.request)
         self._transport.write(self._login.request)
 
     def data_received(self, data: bytes) -> None:
@@ -108,6 +111,7 @@ class Connection(asyncio.Protocol):
             self._client.fail(TurnError(f"more than one answer to a request: {received[answer.size :][:SHOWN]!r}"))
             return
         self._received, self.waiting = b"", False
+        self._client.bytes_received += answer.size
         self._client.answered(self)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # asyncio's signature
@@ -131,6 +135,7 @@ class TurnClient:
     def __init__(self) -> None:
         self._connections: list[Connection] = []
         self._unsent = self._unanswered = 0
+        self.bytes_sent = self.bytes_received = 0
         self._failure: TurnError | None = None
         self._over: asyncio.Future[None] | None = None
 
@@ -157,6 +162,7 @@ class TurnClient:
         self._over = asyncio.get_running_loop().create_future()
         first = self._connections[:requests]
         self._unsent, self._unanswered = requests - len(first), requests
+        self.bytes_sent = self.bytes_received = 0
         began = time.perf_counter()
         for connection in first:
             connection.send()
@@ -166,7 +172,7 @@ class TurnClient:
         except TimeoutError:
             self.fail(TurnError(f"{self._unanswered} of {requests} answers did not come within {patience:g} s"))
             raise self._failure or TurnError from None
-        return Turn(requests, time.perf_counter() - began)
+        return Turn(requests, time.perf_counter() - began, self.bytes_sent, self.bytes_received)
 
     def answered(self, connection: Connection) -> None:
         """Send the next request over *connection*, unless all have been sent."""

@@ -5,7 +5,7 @@
     {"disconnect": {}}
         ->  {"event": "disconnected"}
     {"turn": {"requests"}}
-        ->  {"event": "done", "requests", "seconds", "cpu_seconds"}
+        ->  {"event": "done", "requests", "seconds", "bytes_sent", "bytes_received", "client_cpu"}
 
 Whatever goes wrong is `{"event": "error", "text"}`. The end of stdin ends this process: it does not outlive its parent.
 """
@@ -51,7 +51,7 @@ async def obey(client: TurnClient, message: dict[str, Any]) -> dict[str, Any]:
         return {"event": "disconnected"}
     cpu = time.process_time()
     turn = await client.turn(message["turn"]["requests"])
-    return {"event": "done", **turn._asdict(), "cpu_seconds": time.process_time() - cpu}
+    return {"event": "done", **turn._asdict(), "client_cpu": time.process_time() - cpu}
 
 
 if __name__ == "__main__":

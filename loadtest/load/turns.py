@@ -9,6 +9,7 @@ from typing import Any, Self
 from yarl import URL
 
 from loadtest.children import Child
+from loadtest.cluster.cores import keep_off_last_core
 
 READY_SECONDS = 30.0
 TURN_SECONDS = 30.0  # above the child's own patience: it knows better what is missing
@@ -23,15 +24,6 @@ class Page:
     page: Any
 
 
-@dataclass(frozen=True)
-class Turn:
-    """One turn: *requests* that were all answered well within *seconds*. *cpu_seconds* are the client's own."""
-
-    requests: int
-    seconds: float
-    cpu_seconds: float
-
-
 class Turns:
     """An async context manager around one client process: entered, it waits to be connected, then for its turns."""
 
@@ -40,6 +32,7 @@ class Turns:
 
     async def __aenter__(self) -> Self:
         await self._child.start()
+        keep_off_last_core(self._child.pid)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -57,8 +50,11 @@ class Turns:
         self._child.ask(disconnect={})
         await self._child.expect("disconnected", READY_SECONDS)
 
-    async def turn(self, requests: int) -> Turn:
-        """Send *requests*, one at a time on each connection. Raises `GeneratorError` for any answer that is wrong."""
+    async def turn(self, requests: int) -> dict[str, Any]:
+        """Send *requests*, one at a time on each connection. Raises `GeneratorError` for any answer that is wrong.
+
+        Return columns of a raw row: *requests*, `seconds`, `bytes_sent`, `bytes_received`, `client_cpu` (seconds).
+        """
         self._child.ask(turn={"requests": requests})
         done = await self._child.expect("done", TURN_SECONDS)
-        return Turn(done["requests"], done["seconds"], done["cpu_seconds"])
+        return {name: value for name, value in done.items() if name != "event"}
