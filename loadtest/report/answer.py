@@ -1,4 +1,4 @@
-"""The answer: which strategy to take, and what would change that. Rules over the results; they know no strategy by name.
+"""The answer: which strategy to take, and what would change that. The rules know no strategy by name.
 
 A strategy qualifies by its capabilities, its right answers and its losses. Of those that qualify the cheapest is the
 answer, if the intervals that hold for all comparisons together show that it is.
@@ -7,14 +7,14 @@ answer, if the intervals that hold for all comparisons together show that it is.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from loadtest.numbers import amount, interval, listed, number, with_interval
+from loadtest.numbers import amount, listed, number, with_interval
 from loadtest.report.need import BROWSERS, KILLED, LOGOUT, OTHERS, Need, extra, losses, measured, missing, shortcoming
 from loadtest.results import Figure
 from loadtest.verdicts import FORBID_COST
 from loadtest.verdicts.ranking import JUDGED, TOGETHER, Relation, relation
 from loadtest.view import View
 
-RULE = "logins must survive the loss of a replica, and a logout (a forced one, too) must take effect"
+RULE = "logins survive the loss of a replica and whose logouts hold, forced ones too"
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,8 @@ class Answer:
     sentences: list[str]
     strategies: tuple[str, ...] = ()
     changes: tuple[Change, ...] = ()
+    withdrawn: str = ""
+    """The audit rules that forbid verdicts on cost."""
 
 
 def answer(view: View) -> Answer:
@@ -45,8 +47,9 @@ def answer(view: View) -> Answer:
             "No answer: this run failed its own checks",
             [
                 f"The verdicts on cost are withdrawn: {'; '.join(reasons)}.{more}",
-                "Run it again on an idle machine. Until then, take no figure of cost below at its word.",
+                "Repeat it on an idle machine; until then, do not trust any cost below.",
             ],
+            withdrawn=", ".join(dict.fromkeys(warning["rule"] for warning in failed)),
         )
     if not measured(view):
         return Answer(
@@ -57,7 +60,7 @@ def answer(view: View) -> Answer:
     if not best:
         return Answer(
             "No answer: no strategy qualifies",
-            [f"None of those measured does all that is asked for {BROWSERS.clients}: {RULE}."],
+            [f"This report looks for {BROWSERS.clients} whose {RULE}. None of the strategies measured offers that."],
             changes=tuple(_changes(view, ())),
         )
     sentences = [*_chosen(view, best), _survival(view, best)]
@@ -91,19 +94,16 @@ def _headline(best: tuple[str, ...]) -> str:
 
 
 def _chosen(view: View, best: tuple[str, ...]) -> Iterator[str]:
-    first, qualified = best[0], BROWSERS.met_by(view)
-    need = f"For {BROWSERS.clients}, where {RULE},"
+    qualified, need = len(BROWSERS.met_by(view)), f"for {BROWSERS.clients} whose {RULE}"
     if len(best) > 1:
         costs = listed([f"{name} {_on_top(view, name)}" for name in best])
-        yield f"{need} this run cannot decide between them. CPU on top of a page without login, per request: {costs}."
+        yield f"Strategies {need}: on cost, this run cannot decide between {listed(list(best))}."
+        yield f"CPU per request on top of a page without login: {costs}."
         return
-    rank = (
-        f"it is the cheapest of the {len(qualified)} strategies that qualify"
-        if len(qualified) > 1
-        else "it is the only strategy measured that qualifies"
-    )
-    per_1000 = amount(cores(_extra(view, first)), "cores")
-    yield f"{need} {rank}: {_on_top(view, first)} of CPU per request on top of a page without login, or {per_1000} per 1,000 requests/s."
+    cheapest_of = f"Of the {qualified} strategies {need}, it is the {'cheaper' if qualified == 2 else 'cheapest'}"
+    rank = cheapest_of if qualified > 1 else f"It is the only strategy measured {need}"
+    cost = f"{_on_top(view, best[0])} of CPU per request more than a page without login"
+    yield f"{rank}: {cost}, or {amount(cores(_extra(view, best[0])), 'cores')} per 1,000 requests/s."
 
 
 def _on_top(view: View, name: str) -> str:
@@ -116,8 +116,11 @@ def _survival(view: View, best: tuple[str, ...]) -> str:
     if not kills:
         return "This run killed no replica: that logins survive is what the strategy says of itself."
     fewest = min(kills, key=lambda figure: figure.n)
-    bound = "" if fewest.ci_high is None else f"; so few cannot rule out losses in up to {fewest.ci_high:.0f} % of kills"
-    return f"No login was lost in {fewest.n} {'kill' if fewest.n == 1 else 'kills'} of a replica{bound}."
+    kill = "1 kill" if fewest.n == 1 else f"{fewest.n} kills"
+    bound = (
+        "" if fewest.ci_high is None else f"; so few cannot rule out losses in up to {fewest.ci_high:.0f} % of kills"
+    )
+    return f"In {kill} of a replica, no login was lost{bound}."
 
 
 def _changes(view: View, best: tuple[str, ...]) -> Iterator[Change]:
@@ -131,7 +134,7 @@ def _changes(view: View, best: tuple[str, ...]) -> Iterator[Change]:
 def _next_best(view: View, best: tuple[str, ...]) -> Iterator[Change]:
     """Yield who meets the same need, dearer: there is a reason to choose them that capabilities do not tell."""
     if len(best) > 1:
-        yield from (Change(name, f": {_lower(view, name)}") for name in best)
+        yield from (Change(name, f": {_advice(view, name)}") for name in best)
         return
     for name in BROWSERS.met_by(view):
         more = saving(view, name, best[0])
@@ -141,11 +144,6 @@ def _next_best(view: View, best: tuple[str, ...]) -> Iterator[Change]:
 
 def _advice(view: View, name: str) -> str:
     return view.results.config["strategies"][name]["choose_when"]
-
-
-def _lower(view: View, name: str) -> str:
-    advice = _advice(view, name)
-    return advice[:1].lower() + advice[1:]
 
 
 def saving(view: View, dear: str, cheap: str) -> Figure | None:
@@ -167,7 +165,9 @@ def _cheaper(view: View, best: str) -> Iterator[Change]:
         else:
             rest += names
     if rest:
-        yield Change(listed(rest), f" {'give' if len(rest) > 1 else 'gives'} less and {_were(rest)} not shown to be cheaper.")
+        yield Change(
+            listed(rest), f" {'give' if len(rest) > 1 else 'gives'} less and {_were(rest)} not shown to be cheaper."
+        )
 
 
 def _were(names: list[str]) -> str:
@@ -176,12 +176,8 @@ def _were(names: list[str]) -> str:
 
 def _worth(view: View, name: str, saved: Figure) -> str:
     """Say what *name* saves, from which rate on that is a core, what it takes for it, and when it pays."""
-    known = interval(saved)
-    text = (
-        f" saves {amount(saved.value, 'us')} per request{f' ({known})' if known else ''}: "
-        f"{amount(cores(saved), 'cores')} per 1,000 requests/s, a whole core from about {number(core_rate(saved))} "
-        f"requests/s on. In return, {shortcoming(view, name)}."
-    )
+    more = f"{amount(cores(saved), 'cores')} per 1,000 requests/s, or one core at {number(core_rate(saved))}"
+    text = f" saves {with_interval(saved)} per request: {more}. But {shortcoming(view, name)}."
     return " ".join([text, *_pays(view, name, saved)])
 
 
@@ -195,10 +191,10 @@ def _pays(view: View, name: str, saved: Figure) -> Iterator[str]:
     lost, login = losses(view, name), view.one("cpu_per_login", name, tier="total")
     if lost and login:
         requests = number(between_losses(lost, login, saved))
-        yield f"The new logins cost more CPU than it saves unless users send {requests} requests each from one loss of a replica to the next."
+        yield f"New logins use up the saving unless each user sends more than {requests} requests between two kills."
     refresh = view.one("cpu_per_refresh", tier="total")
     if refresh and view.kind(name) == "token" and LOGOUT in missing(view, name):
-        yield f"It takes {number(_rounded(refresh.value / saved.value))} requests per token life to make up for its refresh."
+        yield f"Each refresh uses up the saving of {number(_rounded(refresh.value / saved.value))} requests."
 
 
 def between_losses(lost: Figure, login: Figure, saved: Figure) -> float:
@@ -213,9 +209,10 @@ def _rounded(value: float) -> float:
 def _other_clients(view: View) -> Iterator[Change]:
     """Yield who is the answer for clients that are no browsers."""
     best = cheapest(view, OTHERS)
-    for name in best:
-        alike = "" if len(best) == 1 else "one of those whose costs cannot be told apart, "
+    if best:
+        costs = listed([_on_top(view, name) for name in best])
+        alike = " (their costs cannot be told apart)" if len(best) > 1 else ""
         yield Change(
-            name,
-            f" is the answer for {OTHERS.clients} and need the same guarantees: {alike}{_on_top(view, name)} on top of a page without login.",
+            " or ".join(best),
+            f" is the answer for {OTHERS.clients} and need the same: {costs} more than a page without login{alike}.",
         )

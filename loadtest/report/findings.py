@@ -21,8 +21,8 @@ def forgotten_affinity(view: View) -> Iterator[str]:
     for figure in view.figures("users_lost", fault="none", affinity="false"):
         if figure.value > 0:
             yield (
-                f"Without affinity at the load balancer, {with_interval(figure)} of the users of {figure.strategy} lost "
-                "their login within a few requests, although nothing failed."
+                f"Without affinity at the load balancer, {with_interval(figure)} of the users of {figure.strategy} "
+                "lost their login within a few requests, although nothing failed."
             )
 
 
@@ -31,8 +31,8 @@ def errors(view: View) -> Iterator[str]:
     figures = view.figures("http_5xx")
     if figures:
         total, gets = sum(f.value for f in figures), sum(f.n for f in figures)
-        count = "None" if not total else number(total)
-        yield f"While replicas were killed and restarted, {count.lower()} of {number(gets)} GETs failed (a 5xx, or no answer)."
+        count = "none" if not total else number(total)
+        yield f"While replicas were killed and restarted, {count} of {number(gets)} GETs got a 5xx or no answer."
 
 
 def floor(view: View) -> Iterator[str]:
@@ -46,13 +46,17 @@ def floor(view: View) -> Iterator[str]:
 
 def login(view: View) -> Iterator[str]:
     """What a login costs, and where."""
-    parts = []
-    for total in view.figures("cpu_per_login", tier="total"):
-        auth = view.one("cpu_per_login", total.strategy, tier="auth")
-        share = f", {100 * auth.value / total.value:.0f} % of it in auth" if auth and total.value else ""
-        parts.append(f"{view.named(total.strategy)} {with_interval(total)}{share}")
-    if parts:
-        yield f"CPU per login: {'; '.join(parts)}."
+    totals = view.figures("cpu_per_login", tier="total")
+    auth = [view.one("cpu_per_login", total.strategy, tier="auth") for total in totals]
+    if not totals:
+        return
+    shares = [100 * ours.value / total.value for ours, total in zip(auth, totals, strict=True) if ours and total.value]
+    where = f", at least {int(min(shares))} % of it in auth" if shares else ""
+    values = [total.value for total in totals]
+    cost = (
+        with_interval(totals[0]) if len(totals) == 1 else f"{amount(min(values), 'us')} to {amount(max(values), 'us')}"
+    )
+    yield f"A login costs {cost} of CPU{', depending on the strategy' if len(totals) > 1 else ''}{where}."
 
 
 def tokens(view: View) -> Iterator[str]:
@@ -89,4 +93,4 @@ def refreshes(view: View) -> Iterator[str]:
     """Refreshes that were part of the bill at one's traffic."""
     done = sum(figure.value for figure in view.figures("refreshes"))
     if done:
-        yield f"{number(done)} token refreshes took place during the measurements at your traffic, and are part of that bill."
+        yield f"The bill at your traffic includes {number(done)} token refreshes."

@@ -55,8 +55,13 @@ def _cell(view: View, one: str, other: str) -> Cell:
 
 def judged(ratio: Figure) -> Cell:
     """Return what *ratio* shows: an interval that contains 1 shows nothing, and neither does one that is not known."""
-    known = interval(ratio).removesuffix(" times").replace(" to ", "–")
+    known = interval(ratio).removesuffix(" times").replace(" to ", "\N{EN DASH}")
     if ratio.ci_low is None or ratio.ci_high is None or ratio.ci_low <= 1 <= ratio.ci_high:
         return Cell(NO_DIFFERENCE, known)
     depth = min(1.0, abs(math.log(ratio.value)) / DEEPEST)
-    return Cell(f"{number(ratio.value)}×", known, "less" if ratio.value < 1 else "more", round(12 + 43 * depth))
+    return Cell(
+        f"{number(ratio.value)}\N{MULTIPLICATION SIGN}",
+        known,
+        "less" if ratio.value < 1 else "more",
+        round(12 + 43 * depth),
+    )

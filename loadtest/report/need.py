@@ -85,9 +85,11 @@ def shortcoming(view: View, name: str) -> str:
 def _loss(view: View, name: str) -> str:
     """Return who is logged out with a replica: as measured, or else as its state in one of N replicas predicts."""
     if lost := losses(view, name):
-        return f"each killed replica logs out {with_interval(lost)} of its users"
+        return f"each killed replica logs out {with_interval(lost)} of all users"
     replicas = view.results.config["replicas"]
-    return f"each lost replica takes its logins with it, those of 1 user in {number(replicas)} (not measured in this run)"
+    return (
+        f"each lost replica takes its logins with it, those of 1 user in {number(replicas)} (not measured in this run)"
+    )
 
 
 def _late(view: View, name: str) -> str:

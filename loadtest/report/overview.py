@@ -8,7 +8,7 @@ from loadtest.results import Figure
 from loadtest.verdicts.claims import NOT_MEASURED
 from loadtest.view import View
 
-NOTHING_TO_LOSE = "no login"
+NOTHING_TO_LOSE = "\N{EN DASH}", "no login"
 
 
 @dataclass(frozen=True)
@@ -18,6 +18,11 @@ class Cell:
     text: str
     note: str = ""
     bar: float = 0.0
+
+    @property
+    def known(self) -> bool:
+        """Return whether it was measured."""
+        return self.text != NOT_MEASURED
 
 
 @dataclass(frozen=True)
@@ -88,13 +93,13 @@ def _cores(view: View, name: str) -> Cell:
 def _lost(view: View, name: str) -> Cell:
     """Return how many users a kill logs out. No loss in a few kills does not mean that there never is one."""
     if name == view.control:
-        return Cell("–", NOTHING_TO_LOSE)
+        return Cell(*NOTHING_TO_LOSE)
     lost, kills = view.one("users_lost", name, **KILLED), view.one("kills_with_losses", name, **KILLED)
     if lost is None:
         return Cell(NOT_MEASURED)
     if lost.value or kills is None:
         return Cell(f"{number(lost.value)} %", interval(lost))
-    return Cell("none seen", f"{_kills(kills.n)}; {_bound(kills)}".removesuffix("; "))
+    return Cell("none seen", f"in {_kills(kills.n)}{_bound(kills)}")
 
 
 def _kills(number_: int) -> str:
@@ -102,13 +107,13 @@ def _kills(number_: int) -> str:
 
 
 def _bound(kills: Figure) -> str:
-    return "" if kills.ci_high is None else f"≤ {kills.ci_high:.0f} % of kills may"
+    return "" if kills.ci_high is None else f"; up to {kills.ci_high:.0f} % may"
 
 
 def _logout(view: View, name: str) -> Cell:
     """Return how long a forced logout takes to hold everywhere: the slowest measured, or what the settings bound."""
     if name == view.control:
-        return Cell("–", NOTHING_TO_LOSE)
+        return Cell(*NOTHING_TO_LOSE)
     if FORCED_LOGOUT in missing(view, name):
         seconds = lifetime(view, name)
         return Cell("never", f"expires after {duration(seconds)}" if seconds else "until it expires")

@@ -55,8 +55,8 @@ PLOTS = (
          "time it wakes up; one that is mostly idle pays for waking up again and again, so the same request costs more "
          "there.", cost.draw_bill, 2.9, 0.25),
     Plot("survival", "users_lost", "Who is logged out",
-         "Mean share of users who lost their login, with 95 % intervals; each ring is one kill of a replica. The dashed "
-         "line is what state in one of the replicas predicts. A few kills say little, which is why intervals are wide.",
+         "Mean share of users who lost their login, with 95 % intervals; each ring is one kill. The dashed line is "
+         "what state in one of the replicas predicts. A few kills say little, which is why intervals are wide.",
          users.draw_survival, 3.0, 0.35),
     Plot("latency", "latency", "Latency at the same rate for all",
          "From the median (dot) to the 99th percentile (bar), counted from when each request should have started. Thin "
@@ -105,7 +105,7 @@ def write_summary(view: View, path: Path) -> None:
         canvas = Canvas(figsize=size, layout="constrained", facecolor="white")
         for axes, plot in zip(canvas.subplots(1, len(shown), squeeze=False)[0], shown, strict=True):
             plot.draw(axes, view)
-            axes.set_title(plot.title, fontweight="bold", pad=40)
+            axes.set_title(plot.title, fontweight="bold", pad=26)
         canvas.savefig(path, dpi=160)
 
 

@@ -48,23 +48,19 @@ def render(view: View, template: str) -> str:
     found = answer(view)
     environment = _environment(template)
     environment.filters["named"] = view.named
-    return (
-        environment
-        .get_template(f"{template}.j2")
-        .render(
-            results=view.results,
-            answer=found,
-            trust=trust(view),
-            overview=rows(view, found.strategies),
-            matrix=matrix(view),
-            findings=findings(view),
-            algorithm=view.results.config["settings"].get("AUTH_ALGORITHM", ""),
-            promises=[row for row in view.results.verdicts if row.claim in TEXTBOOK],
-            textbook=TEXTBOOK,
-            verdicts=[row for row in view.results.verdicts if row.claim not in TEXTBOOK],
-            pictures=pictures(view) if template.endswith(".html") else [],
-            tables=tables(view.results.figures),
-        )
+    return environment.get_template(f"{template}.j2").render(
+        results=view.results,
+        answer=found,
+        trust=trust(view),
+        overview=rows(view, found.strategies),
+        matrix=matrix(view),
+        findings=findings(view),
+        algorithm=view.results.config["settings"].get("AUTH_ALGORITHM", ""),
+        promises=[row for row in view.results.verdicts if row.claim in TEXTBOOK],
+        textbook=TEXTBOOK,
+        verdicts=[row for row in view.results.verdicts if row.claim not in TEXTBOOK],
+        pictures=pictures(view) if template.endswith(".html") else [],
+        tables=tables(view.results.figures),
     )
 
 

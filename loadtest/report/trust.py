@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from loadtest.numbers import number
 from loadtest.results import Figure
 from loadtest.view import View
 
@@ -20,7 +19,7 @@ class Check:
     @property
     def sign(self) -> str:
         """Return a tick, a cross, or a dash."""
-        return "–" if self.passed is None else "✓" if self.passed else "✗"
+        return "\N{EN DASH}" if self.passed is None else "✓" if self.passed else "✗"
 
     @property
     def said(self) -> str:
@@ -45,14 +44,14 @@ def _from_one(figure: Figure) -> float:
 
 
 def _off(figure: Figure) -> str:
-    return f"{100 * (figure.value - 1):+.1f} %"
+    return f"{100 * (figure.value - 1):+.1f} %".replace("-", "\N{MINUS SIGN}")
 
 
 KINDS = (
-    Kind("Null test", "null_test", "null_ratio", "Two clients of the same strategy must cost the same.", _off, _from_one),
-    Kind("Placebo", "placebo", "placebo_ratio", "Where nginx does the same work, it must cost the same.", _off, _from_one),
+    Kind("Null test", "null_test", "null_ratio", "Two clients of the same strategy cost the same.", _off, _from_one),
+    Kind("Placebo", "placebo", "placebo_ratio", "Where nginx does the same work, it cost the same.", _off, _from_one),
     Kind("Steal", "steal", "steal", "The machine's host must not give our CPU to others.",
-         lambda figure: f"{number(figure.value)} %", lambda figure: figure.value),
+         lambda figure: f"{figure.value:.1f} %", lambda figure: figure.value),
     Kind("Drift", "drift", "drift", "The machine must be as fast at the end as at the beginning.", _off, _from_one),
 )  # fmt: skip
 

@@ -66,7 +66,9 @@ def stateless_load(view: View) -> tuple[str, str] | None:
     if not tokens or not sessions:
         return None
     costs = [with_interval(f) for name in (*tokens, *sessions) for f in view.figures("cpu_per_request", name, **JUDGED)]
-    numbers = listed([f"{name} {cost}" for name, cost in zip((*map(view.named, tokens), *sessions), costs, strict=True)])
+    numbers = listed(
+        [f"{name} {cost}" for name, cost in zip((*map(view.named, tokens), *sessions), costs, strict=True)]
+    )
     parts = [_compare(view, token, sessions) for token in tokens]
     return f"CPU per request: {numbers}", "; ".join(parts) + ". Scaling over 1..N replicas is not measured yet"
 

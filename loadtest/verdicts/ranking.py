@@ -21,7 +21,7 @@ class Relation(Enum):
 
 
 def relation(view: View, one: str, other: str) -> Relation:
-    """Compare the costs of *one* and *other*. No ratio is no comparison; an interval that contains 1 decides nothing."""
+    """Compare the costs of *one* and *other*. An interval that contains 1 decides nothing."""
     ratio = view.ratio("cpu_ratio", one, other, **JUDGED, **TOGETHER)
     if ratio is None or ratio.ci_low is None or ratio.ci_high is None:
         return Relation.UNKNOWN

@@ -1,5 +1,6 @@
 """What the login state costs: per request, against what is lost, and as a bill by tier."""
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -22,7 +23,6 @@ from loadtest.report.plots.style import (
     rows,
     values_beside,
 )
-from loadtest.results import Figure
 from loadtest.verdicts.ranking import JUDGED, TOGETHER
 from loadtest.view import View
 
@@ -78,11 +78,12 @@ def draw_tradeoff(axes: Axes, view: View) -> None:
         tint = colour(view, point.name)
         fill = tint if point.measured else "none"
         axes.plot(point.x, point.y, "o", markersize=9, markeredgecolor=tint, markerfacecolor=fill, clip_on=False)
-    steps = frontier(points)
-    axes.plot([p.x for p in steps], [p.y for p in steps], drawstyle="steps-post", color=INK, linewidth=1, linestyle="--")
-    _name(axes, view, points)
-    axes.set_xlabel(f"µs of CPU per request on top of {view.control}")
     widest = max((point.x for point in points), default=1.0)
+    steps = frontier(points)
+    across, up = [*(p.x for p in steps), 1.1 * widest], [*(p.y for p in steps), *(p.y for p in steps[-1:])]
+    axes.plot(across[: len(up)], up, drawstyle="steps-post", color=INK, linewidth=1, linestyle="--", zorder=0)
+    _name(axes, points, 0.045 * widest)
+    axes.set_xlabel(f"µs of CPU per request on top of {view.control}")
     axes.set_xlim(min([0.0, *(point.x for point in points)]) - 0.03 * widest, 1.2 * widest)
     if delays:
         axes.set_yscale("symlog", linthresh=1)
@@ -129,13 +130,16 @@ def frontier(points: Sequence[Point]) -> list[Point]:
     return best
 
 
-def _name(axes: Axes, view: View, points: Sequence[Point]) -> None:
-    """Write the names: slanted, since points that lose nothing lie in one row."""
-    for point in points:
-        axes.annotate(
-            view.named(point.name), (point.x, point.y), (5, 7), textcoords="offset points",
-            rotation=38, rotation_mode="anchor", fontsize="small",
+def _name(axes: Axes, points: Sequence[Point], room: float) -> None:
+    """Write the names, slanted and at least *room* apart: points that lose nothing lie in one row."""
+    last = -math.inf
+    for point in sorted(points, key=lambda point: point.x):
+        last = max(point.x, last + room)
+        name = axes.annotate(
+            point.name, (point.x, point.y), (last, 9), textcoords=("data", "offset points"), rotation=50,
+            rotation_mode="anchor", fontsize="small", arrowprops={"arrowstyle": "-", "color": SOFT, "linewidth": 0.6},
         )  # fmt: skip
+        name.set_in_layout(False)  # there is room within the axes; the layout would take it from the legend
 
 
 def draw_bill(axes: Axes, view: View) -> None:
@@ -146,10 +150,14 @@ def draw_bill(axes: Axes, view: View) -> None:
         "low traffic": ("cores_per_1000", {"level": "low"}, 1.0),
     }
     shown = {what: bill for what, bill in bills.items() if view.figures(bill[0], **bill[1])}
-    order = [name for name in view.results.config["strategies"] if any(view.figures(b[0], name) for b in shown.values())]
+    order = [
+        name for name in view.results.config["strategies"] if any(view.figures(b[0], name) for b in shown.values())
+    ]
     drawn = panels(axes, len(shown))
     for panel, (what, (metric, labels, scale)) in zip(drawn, shown.items(), strict=True):
-        ends = _stack(panel, [[_tier(view, metric, name, t, labels) * scale for name in order] for t in (*TIERS, "total")])
+        ends = _stack(
+            panel, [[_tier(view, metric, name, t, labels) * scale for name in order] for t in (*TIERS, "total")]
+        )
         rate = next((f.labels["rate"] for f in view.figures(metric, **labels) if "rate" in f.labels), "")
         panel.set_title(f"{what}\n{number(float(rate))} requests/s" if rate else f"{what}\n", fontsize="small")
         rows(panel, [view.named(name) for name in order])
@@ -173,5 +181,7 @@ def _stack(axes: Axes, tiers: Sequence[Sequence[float]]) -> list[float]:
             axes.barh(range(len(values)), values, left=left, color=tint, label=tier, height=0.62)
         left = [start + value for start, value in zip(left, values, strict=True)]
     for place, total in enumerate(totals):
-        axes.annotate(number(total), (left[place], place), (3, 0), textcoords="offset points", va="center", fontsize="x-small")
+        axes.annotate(
+            number(total), (left[place], place), (3, 0), textcoords="offset points", va="center", fontsize="x-small"
+        )
     return left

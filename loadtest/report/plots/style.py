@@ -64,7 +64,9 @@ def values_beside(axes: Axes, figures: Sequence[Figure], places: Sequence[int]) 
     """Write each value behind the end of its interval."""
     for figure, place in zip(figures, places, strict=True):
         text = amount(figure.value, "" if "/" in figure.unit else figure.unit)
-        axes.annotate(text, (highest([figure]), place), (5, 0), textcoords="offset points", va="center", fontsize="small")
+        axes.annotate(
+            text, (highest([figure]), place), (5, 0), textcoords="offset points", va="center", fontsize="small"
+        )
 
 
 def legend(axes: Axes, columns: int = 4) -> None:

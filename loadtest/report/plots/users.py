@@ -1,7 +1,5 @@
 """What users notice: lost logins, latency, and how many of them are served."""
 
-from itertools import product
-
 from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, NullLocator
 
@@ -12,7 +10,6 @@ from loadtest.report.plots.style import (
     INK,
     ORANGE,
     RED,
-    SOFT,
     colour,
     dots,
     errors,
@@ -39,7 +36,9 @@ def draw_survival(axes: Axes, view: View) -> None:
             places = [names.index(f.strategy) + offset for f in figures]
             values = [f.value for f in figures]
             axes.errorbar(values, places, xerr=errors(figures), fmt="o", color=tint, capsize=3, label=label)
-    rings = [(share, names.index(name) + SERIES["killed, with affinity"][2] - 0.15) for name, share in kills(view, names)]
+    rings = [
+        (share, names.index(name) + SERIES["killed, with affinity"][2] - 0.15) for name, share in kills(view, names)
+    ]
     if rings:
         across, up = zip(*rings, strict=True)
         axes.plot(across, up, "o", color=INK, markersize=4, fillstyle="none", linestyle="", label="one kill", alpha=0.7)
@@ -90,7 +89,9 @@ def _range(axes: Axes, view: View, name: str, level: str, place: int) -> None:
     if len(known) == len(ENDS):
         axes.plot([f.value for f in known], [place, place], color=tint, linewidth=4, alpha=0.3, solid_capstyle="butt")
     for figure, mark in zip(known, "o|", strict=False):
-        axes.errorbar(figure.value, place, xerr=errors([figure]), fmt=mark, color=tint, markersize=7 if mark == "o" else 13)
+        axes.errorbar(
+            figure.value, place, xerr=errors([figure]), fmt=mark, color=tint, markersize=7 if mark == "o" else 13
+        )
 
 
 def _ms(figure: Figure) -> Figure:
