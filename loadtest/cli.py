@@ -17,6 +17,7 @@ from loadtest.cluster import processes
 from loadtest.cluster.local import PATIENCE_SECONDS, STATE
 from loadtest.cluster.protocol import ClusterError
 from loadtest.cluster.topology import Topology
+from loadtest.crosscheck import CROSSCHECK
 from loadtest.crosscheck import crosscheck as measure_by_wrk
 from loadtest.differences import differences
 from loadtest.experiments import EXPERIMENTS
@@ -201,11 +202,11 @@ def diff(a: Path, b: Path, *, as_json: bool) -> int:
 @cli.command()
 @click.option("--rounds", default=15, show_default=True, type=click.IntRange(min=2), help="Blocks per strategy.")
 @click.option("--seconds", default=1, show_default=True, type=click.IntRange(min=1), help="Length of a block.")
-@click.option("--connections", default=32, show_default=True, type=click.IntRange(min=1), help="How many at once.")
+@click.option("--connections", default=16, show_default=True, type=click.IntRange(min=1), help="How many at once.")
 def crosscheck(*, rounds: int, seconds: int, connections: int) -> None:
-    """Measure CPU per request once more, with wrk at one replica: do the ratios of `compare` hold?
+    """Measure CPU per request with wrk, and then as `compare` does, at one replica: do the ratios agree?
 
-    Takes about three minutes. wrk does not come with this project: `apt-get install wrk`, or set WRK_BIN to its path.
+    Takes about four minutes. wrk does not come with this project: `apt-get install wrk`, or set WRK_BIN to its path.
     """
     wrk = Wrk(find_wrk(), connections, seconds)
     topology = replace(Topology.from_environment(), app_replicas=1).on_free_ports()
@@ -216,12 +217,17 @@ def crosscheck(*, rounds: int, seconds: int, connections: int) -> None:
 
 
 def _costs(figures: Sequence[Figure]) -> Table:
-    """Return one row per strategy: what a request costs, and how often what another costs."""
-    ratios = {figure.strategy: figure for figure in figures if figure.metric == "cpu_ratio"}
-    table = Table("strategy", "CPU per request", "ratio", "over")
-    for cost in figures:
-        if cost.metric == "cpu_per_request":
-            ratio = ratios.get(cost.strategy)
-            beside = (with_interval(ratio), ratio.labels["over"]) if ratio else ()
-            table.add_row(cost.strategy, with_interval(cost), *beside)
+    """Return one row per strategy: what a request costs and how often what another costs, by wrk and in our turns."""
+    by_wrk = {f.strategy: f for f in figures if (f.experiment, f.metric) == (CROSSCHECK, "cpu_ratio")}
+    ours = {
+        (f.strategy, f.labels["over"]): f
+        for f in figures
+        if f.metric in ("cpu_ratio", "floor_ratio") and f.experiment != CROSSCHECK and "intervals" not in f.labels
+    }
+    table = Table("strategy", "CPU per request", "ratio by wrk", "ratio in turns", "over")
+    for cost in (f for f in figures if (f.experiment, f.metric) == (CROSSCHECK, "cpu_per_request")):
+        ratio = by_wrk.get(cost.strategy)
+        over = ratio.labels["over"] if ratio else ""
+        shown = (cost, ratio, ours[cost.strategy, over]) if ratio else (cost,)
+        table.add_row(cost.strategy, *map(with_interval, shown), *([over] if ratio else []))
     return table

@@ -120,7 +120,7 @@ class Results:
                 return msgspec.json.decode(content, type=cls)
         except msgspec.ValidationError as error:
             raise ResultsError(f"{path}: {error}. {_EDITED}") from None
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise ResultsError(f"{path} is not whole JSON ({error}). {_EDITED}") from None
         raise ResultsError(
             f"{path} has schema_version {version}, and this version of authscale reads {SCHEMA_VERSION}: "

@@ -1,8 +1,9 @@
 """One measuring session: a cluster, the experiments, and what is written and said in the end."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -28,7 +29,9 @@ def measured(
     started = datetime.now().astimezone()
     with Bars(console) as bars, _cluster(standing=standing, bars=bars) as cluster:
         logs = cluster.directory / "logs"
-        results = asyncio.run(compare(cluster, plan, bars, experiments=experiments, seed=seed, logs=logs))
+        results = asyncio.run(
+            compare(cluster, plan, bars, experiments=experiments, seed=seed, logs=logs, spare_cluster=spare_cluster)
+        )
     directory = REPORTS / started.strftime("%Y-%m-%dT%H-%M-%S")
     results.write(directory)
     page = write_report(directory)
@@ -77,6 +80,12 @@ def own_cluster(topology: Topology, directory: Path, bars: Bars) -> Iterator[Loc
     with LocalCluster(topology, directory) as cluster:
         bars.advance()
         yield cluster
+
+
+def spare_cluster(settings: Mapping[str, str]) -> LocalCluster:
+    """Return a small cluster with *settings*, not started yet, on ports that are free now."""
+    topology = replace(Topology.from_environment(), app_replicas=1, auth_replicas=1).with_settings(settings)
+    return LocalCluster(topology.on_free_ports(), STATE / "spare" / "-".join(settings.values()))
 
 
 def standing_cluster() -> LocalCluster:

@@ -15,6 +15,7 @@ from aiohttp import encode_basic_auth, web
 
 from loadtest.client import strategies_of
 from loadtest.cluster.protocol import CpuReading, ProcessCpu
+from loadtest.experiments import EXPERIMENTS
 from loadtest.experiments.experiment import QUICK, Context, Silent
 from loadtest.results import Config, Figure, Results
 
@@ -60,9 +61,9 @@ class FakeApp:
 
         return web.json_response(
             [
-                row("anonymous", "control", None),
+                row("anonymous", "control", None, "any-replica"),
                 row("memory", "session", "/memory/login", "visits", "logout"),
-                row("jwt", "token", "/auth/login"),
+                row("jwt", "token", "/auth/login", "any-replica"),
             ]
         )
 
@@ -205,7 +206,8 @@ async def serve(fake: FakeApp) -> AsyncIterator[FakeCluster]:
 TINY = replace(
     QUICK, users=2, warmup=0.05, closed_rounds=2, closed_seconds=0.2, traffic_rounds=2,
     traffic_seconds=0.2, traffic_low=0.05, traffic_high=0.2, idle_seconds=0.05,
-    algorithm_rounds=2, algorithm_seconds=0.001, login_rounds=2, logins=2, token_rounds=2,
+    turn_requests=10, turn_connections=4, turn_logins=2, cost_cycles=2, cost_rounds_direct=1, cost_rounds_nginx=1,
+    cost_idle_seconds=0.02, algorithm_rounds=2, login_rounds=2, logins=2, token_rounds=2,
     token_logins=3, survival_users=4, after_kill_seconds=0.0,
 )  # fmt: skip
 
@@ -213,6 +215,15 @@ TINY = replace(
 async def context(cluster: FakeCluster, logs: Path) -> Context:
     """What an experiment may use, on *cluster*."""
     return Context(cluster, await strategies_of(cluster.url), TINY, Silent(), np.random.default_rng(1), logs)
+
+
+async def measured(name: str, found: Context) -> list[Figure]:
+    """Let the experiment *name* measure, and return its figures."""
+    experiment = next(experiment for experiment in EXPERIMENTS if experiment.name == name)
+    async with found.stack:
+        await experiment.measure(found)
+    kinds: dict[str, str] = {strategy.name: strategy.kind for strategy in found.strategies}
+    return experiment.analyse(found.rows, config(**kinds) | {"replicas": len(found.cluster.replicas())})
 
 
 def config(**kinds: str) -> Config:

@@ -52,8 +52,11 @@ class LinuxClock:
             raise
 
     def seconds(self) -> float:
-        """Return the CPU seconds used since the process started."""
-        return time.clock_gettime(self._clock)
+        """Return the CPU seconds used since the process started. Raises `ProcessLookupError` if nobody has the id."""
+        try:
+            return time.clock_gettime(self._clock)
+        except OSError:  # it was permitted before
+            raise ProcessLookupError("the process has ended") from None
 
     def ended(self) -> bool:
         """Return whether the process has ended."""

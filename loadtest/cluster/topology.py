@@ -2,6 +2,7 @@
 
 import os
 import socket
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
@@ -69,6 +70,10 @@ class Topology:
         if missing := [name for name in SETTINGS if not values.get(name)]:
             raise ClusterError(f"{', '.join(missing)}: not set: see the comments in .env")
         return cls(**numbers, settings=tuple((name, str(values[name])) for name in SETTINGS))
+
+    def with_settings(self, settings: Mapping[str, str]) -> Self:
+        """Return this topology with other values of some settings, or further ones."""
+        return replace(self, settings=tuple({**dict(self.settings), **settings}.items()))
 
     def on_free_ports(self) -> Self:
         """Return this topology on ports that are free now."""

@@ -17,7 +17,17 @@ from loadtest.client import Strategy, strategies_of
 from loadtest.cluster.protocol import Cluster, ClusterError
 from loadtest.cluster.topology import REPOSITORY
 from loadtest.experiments import EXPERIMENTS
-from loadtest.experiments.experiment import FULL, QUICK, Context, Experiment, Plan, Progress, Silent, WrongAnswer
+from loadtest.experiments.experiment import (
+    FULL,
+    QUICK,
+    Context,
+    Experiment,
+    Plan,
+    Progress,
+    Silent,
+    SpareCluster,
+    WrongAnswer,
+)
 from loadtest.generator import GeneratorError
 from loadtest.machine import git_revision, host_facts, stolen_seconds
 from loadtest.results import Config, Figure, Results
@@ -35,6 +45,7 @@ async def compare(
     experiments: Sequence[Experiment] = EXPERIMENTS,
     seed: int | None = None,
     logs: Path = Path(".run/log"),
+    spare_cluster: SpareCluster | None = None,
 ) -> Results:
     """Run *experiments* on a cluster that is ready and return audited results.
 
@@ -44,11 +55,11 @@ async def compare(
     """
     seed = secrets.randbits(32) if seed is None else seed
     strategies = await strategies_of(cluster.url)
-    context = Context(cluster, strategies, plan, progress or Silent(), np.random.default_rng(seed), logs)
+    context = Context(cluster, strategies, plan, progress or Silent(), np.random.default_rng(seed), logs, spare_cluster)
     results = Results(
         host=host_facts(),
         binaries=cluster.binaries(),
-        config=_config(cluster, strategies, plan, seed),
+        config=conditions(cluster, strategies, plan, seed),
         git_revision=git_revision(REPOSITORY),
         command=shlex.join(sys.argv),
         complete=False,
@@ -100,7 +111,8 @@ def _stolen(rows: Sequence[dict[str, Any]]) -> list[Figure]:
     return [Figure(MACHINE, MACHINE, "steal", "%", percent, n=len(rows))] if rows else []
 
 
-def _config(cluster: Cluster, strategies: Sequence[Strategy], plan: Plan, seed: int) -> Config:
+def conditions(cluster: Cluster, strategies: Sequence[Strategy], plan: Plan, seed: int) -> Config:
+    """Return what a run was like: what figures are made with, and what a reader must know."""
     return {
         "seed": seed,
         "replicas": len(cluster.replicas()),

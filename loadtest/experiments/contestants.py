@@ -52,13 +52,18 @@ class Contestant:
         """Return the name of the process of the app tier that answers."""
         return NAME if self.bare else place.replica
 
-    async def connect(self, place: Place, accounts: Sequence[Account], connections: int) -> None:
-        """Open new connections to *place*, for new logins of *accounts*. Raises `WrongAnswer`, `GeneratorError`."""
-        if self.bare:
-            await self.turns.connect(self.bare.url, [Page("/", {}, json.loads(self.bare.body))], connections)
-        elif self.strategy:
-            logins = await pages(self.cluster, place, self.strategy, accounts)
-            await self.turns.connect(place.url, logins, connections)
+    async def connect(self, place: Place, accounts: Sequence[Account], connections: int) -> Sequence[Page]:
+        """Open new connections to *place*, for new logins of *accounts*, and return what is sent over them.
+
+        Raises `WrongAnswer`, `GeneratorError`.
+        """
+        if self.strategy:
+            url, logins = place.url, await pages(self.cluster, place, self.strategy, accounts)
+        else:
+            assert self.bare is not None  # noqa: S101  # somebody must answer
+            url, logins = self.bare.url, [Page("/", {}, json.loads(self.bare.body))]
+        await self.turns.connect(url, logins, connections)
+        return logins
 
     async def turn(self, place: Place, requests: int) -> dict[str, Any]:
         """Take one turn and return its row. Clocks are read while nothing is in flight, and when all is quiet."""
@@ -112,10 +117,10 @@ async def start(context: Context, stack: AsyncExitStack, bare: BareServer | None
     return found
 
 
-async def accounts_of(context: Context, strategy: Strategy) -> list[Account]:
-    """Open the accounts that log in."""
-    async with aiohttp.TCPConnector() as connector, context.client(strategy, connector) as client:
-        return [await register(client) for _ in range(context.plan.turn_logins)]
+async def open_accounts(cluster: Cluster, strategy: Strategy, number: int) -> list[Account]:
+    """Open the accounts that will log in."""
+    async with aiohttp.TCPConnector() as connector, Client(cluster.url, strategy, connector) as client:
+        return [await register(client) for _ in range(number)]
 
 
 async def pages(cluster: Cluster, place: Place, strategy: Strategy, accounts: Sequence[Account]) -> list[Page]:

@@ -11,7 +11,7 @@ from itertools import count
 
 from loadtest.bare_process import BareServer
 from loadtest.cluster.cores import on_last_core
-from loadtest.experiments.contestants import Contestant, Place, accounts_of, start
+from loadtest.experiments.contestants import Contestant, Place, open_accounts, start
 from loadtest.experiments.cost_figures import DIRECT, NGINX
 from loadtest.experiments.experiment import Context
 from loadtest.statistics.orders import balanced_orders, in_turns
@@ -38,11 +38,12 @@ async def measure(context: Context) -> None:
 
 
 def _places(context: Context) -> Iterator[Place]:
-    urls = context.cluster.replica_urls()
+    urls, plan = context.cluster.replica_urls(), context.plan
     for replica in context.cluster.replicas():
-        if replica in urls:
+        if replica in urls and plan.cost_rounds_direct:
             yield Place(DIRECT, replica, urls[replica])
-        yield Place(NGINX, replica, context.cluster.url)
+        if plan.cost_rounds_nginx:
+            yield Place(NGINX, replica, context.cluster.url)
 
 
 def _rounds(context: Context, place: Place) -> int:
@@ -85,7 +86,7 @@ async def _bare_server(context: Context, stack: AsyncExitStack) -> BareServer | 
 
 async def _sitting(context: Context, place: Place, contestants: Sequence[Contestant], numbers: Iterator[int]) -> None:
     """Take the turns at *place*; the first round warms up, and is not recorded."""
-    accounts = await accounts_of(context, context.strategies[0])
+    accounts = await open_accounts(context.cluster, context.strategies[0], context.plan.turn_logins)
     for one in contestants:
         await one.connect(place, accounts, context.plan.turn_connections)
     where = {"path": place.path, "replica": place.replica}

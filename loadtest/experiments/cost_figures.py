@@ -26,12 +26,12 @@ Round = Mapping[str, Mapping[str, float]]
 def analyse(rows: Sequence[Row], config: Config) -> list[Figure]:
     """Return costs, differences and ratios, and the tests that they rest on: null, placebo, drift."""
     control = next((name for name, facts in config["strategies"].items() if facts["kind"] == "control"), None)
-    idle, found = _idle_cores(rows), []
+    idle, found = idle_cores(rows), []
     for path in JUDGED:
         turns = whole_rounds([r for r in rows if r["kind"] == "turn" and r["path"] == path], config["strategies"])
         if not turns:
             continue
-        rounds = [{name: _costs(row, idle) for name, row in one.items()} for one in turns]
+        rounds = [{name: costs(row, idle) for name, row in one.items()} for one in turns]
         found += [*_per_request(path, rounds), *_answers(path, turns)]
         if control in rounds[0]:
             found += [
@@ -45,7 +45,7 @@ def analyse(rows: Sequence[Row], config: Config) -> list[Figure]:
     return found
 
 
-def _idle_cores(rows: Sequence[Row]) -> dict[str, dict[str, float]]:
+def idle_cores(rows: Sequence[Row]) -> dict[str, dict[str, float]]:
     """Return how many cores each tier uses while all is connected and nothing is sent, by the process asked."""
     cpu: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
     elapsed: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
@@ -61,12 +61,12 @@ def _tiers(row: Row) -> list[str]:
     return [name.removeprefix("cpu_") for name in row if name.startswith("cpu_")]
 
 
-def _costs(row: Row, idle: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
+def costs(row: Row, idle: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
     """Return microseconds per request by tier, less what the time of the turn costs anyway."""
     cores = idle.get(row["process"], {})
     used = {tier: row[f"cpu_{tier}"] - cores.get(tier, 0.0) * row[f"elapsed_{tier}"] for tier in _tiers(row)}
-    costs = {tier: 1e6 * seconds / row["requests"] for tier, seconds in used.items()}
-    return costs | {"total": sum(costs.values())}
+    each = {tier: 1e6 * seconds / row["requests"] for tier, seconds in used.items()}
+    return each | {"total": sum(each.values())}
 
 
 def _of(rounds: Sequence[Round], name: str, tier: str) -> list[float]:
@@ -81,9 +81,9 @@ def _names(rounds: Sequence[Round]) -> list[str]:
 def _per_request(path: str, rounds: Sequence[Round]) -> list[Figure]:
     return [
         figure(EXPERIMENT, name, "cpu_per_request", "us", centre(_of(rounds, name, tier)), path=path, tier=tier)
-        for name, costs in rounds[0].items()
+        for name, mine in rounds[0].items()
         if name != NULL
-        for tier in costs
+        for tier in mine
     ]
 
 
@@ -153,7 +153,7 @@ def _placebo(turns: Sequence[Mapping[str, Row]], rounds: Sequence[Round]) -> lis
     Those are the ones whose requests are equally long, and whose answers are: longer ones cost it more, by design.
     """
     found, models = [], list[str]()
-    for name in _names(rounds):
+    for name in (name for name in _names(rounds) if "loadbalancer" in rounds[0][name]):
         model = next((one for one in models if _same_bytes(turns[0][name], turns[0][one])), None)
         if model is None:
             models.append(name)

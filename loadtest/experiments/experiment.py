@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AbstractContextManager, AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -74,7 +74,6 @@ class Plan:
     cost_idle_seconds: float = 0.3
     cost_restarts: bool = False
     algorithm_rounds: int = 15
-    algorithm_seconds: float = 0.02
     login_rounds: int = 6
     logins: int = 8
     token_rounds: int = 12
@@ -98,13 +97,16 @@ FULL = Plan(
     cost_idle_seconds=1.0,
     cost_restarts=True,
     algorithm_rounds=40,
-    algorithm_seconds=0.05,
     login_rounds=15,
     logins=12,
     survival_passes=3,
     token_rounds=30,
     token_logins=96,
 )
+
+
+SpareCluster = Callable[[Mapping[str, str]], AbstractContextManager[Cluster]]
+"""One replica and one auth process, with these settings (by their names in `.env`)."""
 
 
 @dataclass
@@ -117,6 +119,8 @@ class Context:
     progress: Progress
     rng: Rng
     logs: Path
+    spare_cluster: SpareCluster | None = None
+    """Starts a further, small cluster with settings of its own, for a `with` block; None where none can be started."""
     generators: dict[str, Generator] = field(default_factory=dict)
     """Locust's processes, by strategy: started by the first experiment that needs them."""
     stack: AsyncExitStack = field(default_factory=AsyncExitStack)

@@ -99,7 +99,7 @@ def _latency(name: str, blocks: Sequence[Row], rng: Rng, **labels: str) -> list[
     """Return the percentiles that enough answers are beyond."""
     histograms = [HdrHistogram.decode(row["latency"]) for row in blocks]
     answers = sum(histogram.get_total_count() for histogram in histograms)
-    shown = [p for p in PERCENTILES if p == PERCENTILES[0] or answers * (1 - p / 100) >= BEYOND]
+    shown = [p for p in PERCENTILES if p == PERCENTILES[0] or round(answers * (100 - p)) >= 100 * BEYOND]
     intervals = percentile_intervals(histograms, shown, rng)
     return [
         figure(EXPERIMENT, name, "latency", "us", interval, percentile=f"p{percentile:g}", **labels)

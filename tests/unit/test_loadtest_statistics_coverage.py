@@ -36,10 +36,10 @@ def noise(kind: str, turns: int, runs: int = RUNS) -> Array:
     elif name == "ar":
         rho = float(number)
         normal = np.asarray(lfilter([np.sqrt(1 - rho**2)], [1, -rho], normal, axis=1))
-    made = SPREAD * normal[:, 50:]
+    made: Array = SPREAD * normal[:, 50:] + 0.1 * np.sin(0.05 * np.arange(turns))
     if name in {"outliers", "burst"}:
         made += bursts(rng, made.shape, int(number or 1))
-    return made + 0.1 * np.sin(0.05 * np.arange(turns))
+    return made
 
 
 def bursts(rng: np.random.Generator, shape: tuple[int, int], length: int) -> Array:
@@ -51,10 +51,10 @@ def bursts(rng: np.random.Generator, shape: tuple[int, int], length: int) -> Arr
 
 @cache
 def turns_of(contestants: int, rounds: int, runs: int = RUNS) -> NDArray[np.int64]:
-    """Return when each contestant has its turn: [run, round, contestant]."""
+    """Return when each contestant has its turn: [run, round, contestant]; four runs have the same orders."""
     rng = np.random.default_rng(rounds)
-    orders = np.array([balanced_orders(range(contestants), rounds, rng) for _ in range(runs)])
-    return np.argsort(orders, axis=2) + contestants * np.arange(rounds)[:, None]
+    orders = np.array([balanced_orders(range(contestants), rounds, rng) for _ in range(runs // 4)])
+    return np.tile(np.argsort(orders, axis=2), (4, 1, 1)) + contestants * np.arange(rounds)[:, None]
 
 
 def measured(kind: str, contestants: int, rounds: int, runs: int = RUNS) -> Array:
