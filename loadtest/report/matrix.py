@@ -59,9 +59,5 @@ def judged(ratio: Figure) -> Cell:
     if ratio.ci_low is None or ratio.ci_high is None or ratio.ci_low <= 1 <= ratio.ci_high:
         return Cell(NO_DIFFERENCE, known)
     depth = min(1.0, abs(math.log(ratio.value)) / DEEPEST)
-    return Cell(
-        f"{number(ratio.value)}\N{MULTIPLICATION SIGN}",
-        known,
-        "less" if ratio.value < 1 else "more",
-        round(12 + 43 * depth),
-    )
+    text, tone = f"{number(ratio.value)}\N{MULTIPLICATION SIGN}", "less" if ratio.value < 1 else "more"
+    return Cell(text, known, tone, round(12 + 43 * depth))

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from loadtest.numbers import duration, number, with_interval
 from loadtest.results import Figure
+from loadtest.verdicts.ranking import JUDGED, Relation, relation
 from loadtest.view import View
 
 LEEWAY_SECONDS = 10
@@ -41,8 +42,19 @@ def measured(view: View) -> list[str]:
 
 def extra(view: View, name: str) -> Figure | None:
     """Return what a request costs under *name* on top of one under the control."""
-    labels = {"path": "nginx", "tier": "total", "intervals": ""}
-    return view.one("cpu_difference", name, over=view.control or "", **labels)
+    return view.one("cpu_difference", name, over=view.control or "", intervals="", **JUDGED)
+
+
+def known_extra(view: View, name: str) -> Figure:
+    """Return the same for a strategy that was measured."""
+    found = extra(view, name)
+    assert found is not None  # noqa: S101  # see `measured`
+    return found
+
+
+def on_top(view: View, name: str) -> str:
+    """Return that with its interval."""
+    return with_interval(known_extra(view, name))
 
 
 def missing(view: View, name: str) -> tuple[str, ...]:
@@ -99,3 +111,12 @@ def _late(view: View, name: str) -> str:
         return f"{what} works until it expires"
     setting = f" (ACCESS_TOKEN_SECONDS + {LEEWAY_SECONDS} s)" if token else ""
     return f"{what} keeps working for up to {duration(seconds)}{setting}"
+
+
+def cheapest(view: View, need: Need) -> tuple[str, ...]:
+    """Return who meets *need* at the least cost, and all others who may cost as little as far as this run can tell."""
+    qualified = sorted(need.met_by(view), key=lambda name: known_extra(view, name).value)
+    if not qualified:
+        return ()
+    first = qualified[0]
+    return (first, *(name for name in qualified[1:] if relation(view, first, name) is not Relation.LESS))

@@ -17,7 +17,7 @@ from loadtest.report.plots import calls, cost, users
 from loadtest.report.plots.style import INK
 from loadtest.view import View
 
-WIDTH = 5.4
+WIDTH = 4.9
 """Inches: narrow enough that the text of a plot can still be read on a phone."""
 
 

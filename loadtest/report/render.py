@@ -47,7 +47,7 @@ def render(view: View, template: str) -> str:
     """Return the page that *template* makes of *view*."""
     found = answer(view)
     environment = _environment(template)
-    environment.filters["named"] = view.named
+    environment.filters["who"] = lambda f: f.strategy if "algorithm" in f.labels else view.named(f.strategy)
     return environment.get_template(f"{template}.j2").render(
         results=view.results,
         answer=found,

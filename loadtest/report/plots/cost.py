@@ -153,7 +153,7 @@ def draw_bill(axes: Axes, view: View) -> None:
     order = [
         name for name in view.results.config["strategies"] if any(view.figures(b[0], name) for b in shown.values())
     ]
-    drawn = panels(axes, len(shown))
+    drawn, longest = panels(axes, len(shown)), 0.0
     for panel, (what, (metric, labels, scale)) in zip(drawn, shown.items(), strict=True):
         ends = _stack(
             panel, [[_tier(view, metric, name, t, labels) * scale for name in order] for t in (*TIERS, "total")]
@@ -161,8 +161,10 @@ def draw_bill(axes: Axes, view: View) -> None:
         rate = next((f.labels["rate"] for f in view.figures(metric, **labels) if "rate" in f.labels), "")
         panel.set_title(f"{what}\n{number(float(rate))} requests/s" if rate else f"{what}\n", fontsize="small")
         rows(panel, [view.named(name) for name in order])
-        panel.set_xlim(0, 1.35 * max(ends, default=1.0) or 1.0)
-        panel.xaxis.set_major_locator(MaxNLocator(3))
+        panel.xaxis.set_major_locator(MaxNLocator(2))
+        longest = max([longest, *ends])
+    for panel in drawn:
+        panel.set_xlim(0, 1.35 * longest or 1.0)
     drawn[len(drawn) // 2].set_xlabel("cores per 1,000 requests/s")
     legend_above(drawn)
 

@@ -78,7 +78,7 @@ def draw_latency(axes: Axes, view: View) -> None:
         panel.xaxis.set_minor_locator(NullLocator())
         panel.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
         panel.tick_params(axis="x", labelsize="small")
-        panel.set_xlabel("ms from the intended start")
+        panel.set_xlabel("ms")
         rows(panel, [view.named(name) for name in names])
 
 
