@@ -122,15 +122,15 @@ def _throughput(rng: np.random.Generator) -> Iterator[dict[str, Any]]:
 def _traffic(rng: np.random.Generator) -> Iterator[dict[str, Any]]:
     yield {"phase": "idle", "elapsed": 2.0, **{f"cpu_{tier}": 0.0 for tier in TIERS}}
     for level, rate, factor in (("low", 150.0, 3.1), ("high", 750.0, 1.9)):
-        for number in range(6):
+        for number in range(3):
             for name in HOW:
-                row = _block(rng, name, int(rate * 2), 2.0, factor)
-                latency = rng.lognormal(np.log(700 + 3 * _tiers(name, {})["app"]), 0.3, int(rate * 2))
+                row = _block(rng, name, int(rate * 4), 4.0, factor)
+                latency = rng.lognormal(np.log(700 + 3 * _tiers(name, {})["app"]), 0.3, int(rate * 4))
                 yield row | {"round": number, "phase": level, "rate": rate, "latency": _histogram(latency)}
 
 
 def _histogram(values: Any) -> str:
-    histogram = HdrHistogram(1, 60_000_000, 3)
+    histogram = HdrHistogram(1, 60_000_000, 2)
     for value in values:
         histogram.record_value(int(value))
     return str(histogram.encode(), "ascii")

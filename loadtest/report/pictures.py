@@ -60,7 +60,8 @@ PLOTS = (
          users.draw_survival, 3.0, 0.35),
     Plot("latency", "latency", "Latency at the same rate for all",
          "From the median (dot) to the 99th percentile (bar), counted from when each request should have started. Thin "
-         "lines are 95 % intervals. Further left is better.", users.draw_latency, 2.6, 0.25),
+         "lines are 95 % intervals. Further left is better. Without a bar, too few answers came to know that "
+         "percentile.", users.draw_latency, 2.6, 0.25),
     Plot("throughput", "throughput", "How many requests are served",
          "Requests per second while as many users as possible wait for answers, with 95 % intervals. More is better. "
          "The load generator shares the machine, so servers alone would serve more.", users.draw_throughput, 2.4, 0.27),

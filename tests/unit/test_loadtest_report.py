@@ -207,7 +207,7 @@ def test_findings_say_what_the_figures_say(full: Results) -> None:
     )
     assert "of the users of memory lost their login within a few requests, although nothing failed" in text
     assert "none of 16,800 GETs" in text
-    assert "includes 108 token refreshes" in text
+    assert "includes 54 token refreshes" in text
 
 
 def test_no_figure_no_sentence() -> None:
