@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from hdrh.histogram import HdrHistogram
@@ -53,6 +53,11 @@ def empty(**changes: Any) -> Results:
     host = {"cpu": "a CPU of this kind", "cores": 2, "date": "2025-01-31T12:00:00+00:00"}
     results = Results(host, {"nginx": "1.31.3"}, config(), "abc", "python -m loadtest compare", complete=True)
     return replace(results, **changes)
+
+
+def reconfigured(results: Results, **changes: Any) -> Results:
+    """Return *results* as if measured under other conditions."""
+    return replace(results, config=cast(Config, {**results.config, **changes}))
 
 
 def full_run(*names: str, seed: int = 1, costs: dict[str, float] | None = None) -> Results:

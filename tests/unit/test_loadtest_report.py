@@ -17,7 +17,7 @@ from loadtest.results import Figure, Results, ResultsError, Verdict
 from loadtest.verdicts import judge
 from loadtest.verdicts.claims import NOT_MEASURED
 from loadtest.view import View
-from tests.loadtest_results import HOW, empty, full_run
+from tests.loadtest_results import HOW, empty, full_run, reconfigured
 
 HOSTILE = "<script>alert(1)</script>|$x_1$ & `rm`\n| new row |"
 VOID = {"meta", "br", "link", "img", "input", "hr"}
@@ -104,7 +104,7 @@ def test_whatever_a_results_file_says_stays_text(full: Results, tmp_path: Path) 
     facts = results.config["strategies"]
     settings = results.config["settings"] | {HOSTILE: HOSTILE, "AUTH_ALGORITHM": HOSTILE}
     evil = {"strategies": facts | {HOSTILE: facts["redis"] | {"choose_when": HOSTILE}}, "settings": settings}
-    results = replace(results, config=results.config | evil, host=results.host | {"cpu": HOSTILE}, ended_by=HOSTILE,
+    results = replace(reconfigured(results, **evil), host=results.host | {"cpu": HOSTILE}, ended_by=HOSTILE,
                       complete=False, binaries={"nginx": HOSTILE}, command=HOSTILE, git_revision=HOSTILE,
                       verdicts=[Verdict(HOSTILE, HOSTILE, HOSTILE, HOSTILE)])  # fmt: skip
     copies = [replace(f, experiment=HOSTILE, strategy=HOSTILE) for f in full.figures if f.strategy == "redis"]
@@ -126,7 +126,7 @@ def test_a_hostile_name_stays_text_where_it_is_the_answer(tmp_path: Path) -> Non
     renamed = [
         replace(figure, strategy=HOSTILE) if figure.strategy == "redis-cached" else figure for figure in results.figures
     ]
-    page, markdown = written(replace(results, config=results.config | {"strategies": facts}, figures=renamed), tmp_path)
+    page, markdown = written(replace(reconfigured(results, strategies=facts), figures=renamed), tmp_path)
     assert "script" not in Elements(page).tags
     assert "Take &lt;script" in page
     assert "# Take &lt;script" in markdown
@@ -184,7 +184,7 @@ def test_every_table_names_the_algorithm_of_tokens(full: Results, pages: tuple[s
     named = [cell for table in tables for cell in re.findall(r'<th scope="(?:row|col)">(jwt[^<]*)</th>(.*)', table)]
     assert len(named) > 20
     assert all("(EdDSA)" in name or "algorithm " in rest for name, rest in named)
-    unnamed = replace(full, config=full.config | {"settings": {}}, rounds={})
+    unnamed = reconfigured(full, settings={})
     assert "jwt (" not in render(View(replace(unnamed, verdicts=judge(unnamed))), "report.md")
 
 

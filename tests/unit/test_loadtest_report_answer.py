@@ -14,7 +14,7 @@ from loadtest.report.trust import trust
 from loadtest.results import Figure, Results
 from loadtest.verdicts.ranking import JUDGED, TOGETHER
 from loadtest.view import View
-from tests.loadtest_results import config, empty
+from tests.loadtest_results import empty, full_run, reconfigured
 
 COSTS = {"memory": 10.0, "redis": 60.0, "redis-cached": 41.0, "cookie": 55.0, "jwt": 100.0, "jwt-cached": 16.0,
          "jwt-denylist": 104.0}  # fmt: skip
@@ -90,11 +90,11 @@ def test_capabilities_decide_who_qualifies_not_names() -> None:
     results = run(costs())
     facts = {name: dict(one) for name, one in results.config["strategies"].items()}
     facts["memory"]["capabilities"] = facts["redis"]["capabilities"]
-    changed = replace(results, config=results.config | {"strategies": facts})
+    changed = reconfigured(results, strategies=facts)
     assert said(changed).headline == "Take memory"
     for one in facts.values():
         one["capabilities"] = []
-    found = said(replace(results, config=results.config | {"strategies": facts}))
+    found = said(reconfigured(results, strategies=facts))
     assert found.headline == "No answer: no strategy qualifies"
     assert found.strategies == ()
 
@@ -157,7 +157,7 @@ def test_a_token_that_outlives_its_revocation_says_for_how_long() -> None:
     assert text.startswith("saves 25 µs (23 to 27 µs)")
     assert "keeps working for up to 310 s (ACCESS_TOKEN_SECONDS + 10 s)" in text
     assert "Each refresh uses up the saving of 40 requests." in text
-    unknown = replace(run(costs()), config=config() | {"settings": {}})
+    unknown = reconfigured(run(costs()), settings={})
     assert "works until it expires" in change(said(unknown), "jwt-cached")
 
 
@@ -180,6 +180,23 @@ def test_other_clients_have_an_answer_too() -> None:
     text = change(said(run(costs())), "jwt-denylist")
     assert text.startswith("is the answer for API clients")
     assert "104 µs (103 to 105 µs)" in text
+
+
+def test_a_run_compares_all_pairs_in_microseconds_whichever_way_round() -> None:
+    """redis costs 62 µs and memory 12 µs more than the control, so 50.2 µs lie between the two."""
+    view = View(full_run("cost"))
+    more = view.difference("redis", "memory", **JUDGED, **TOGETHER)
+    less = view.difference("memory", "redis", **JUDGED, **TOGETHER)
+    assert more
+    assert less
+    assert None not in (more.ci_low, more.ci_high, less.ci_low)
+    assert more.value == pytest.approx(50.2, abs=5)
+    assert (less.value, less.ci_low, less.ci_high) == (-more.value, -(more.ci_high or 0), -(more.ci_low or 0))
+    assert view.difference("redis", "redis", **JUDGED, **TOGETHER) is None
+    alone = next(f for f in view.figures("cpu_difference", "redis", over="anonymous", intervals="", **JUDGED))
+    together = view.difference("redis", "anonymous", **JUDGED, **TOGETHER)
+    assert together
+    assert (together.ci_high or 0) > (alone.ci_high or 0)
 
 
 def test_thresholds() -> None:
