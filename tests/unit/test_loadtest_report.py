@@ -156,7 +156,7 @@ def test_a_run_that_ended_early_says_so_on_top(full: Results, pages: tuple[str, 
 
 
 def test_a_run_without_figures_has_a_report_that_says_so(tmp_path: Path) -> None:
-    page, markdown = written(empty(), tmp_path)
+    page, markdown = written(empty(host={}, binaries={}, git_revision="", command=""), tmp_path)
     for text in (page, markdown):
         assert "No answer yet" in text
         assert "There are no figures." in text
