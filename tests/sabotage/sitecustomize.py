@@ -7,7 +7,7 @@ import os
 import sys
 import time
 
-SPUN_NANOSECONDS = 10_000
+SPUN_NANOSECONDS = 9_200  # the calls around it take 0.8 us
 
 if os.environ.get("REPLICA", "").startswith("app-"):
     sys.path.insert(0, os.getcwd())  # noqa: PTH109  # as `python -m` will do in a moment

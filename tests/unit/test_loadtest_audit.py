@@ -26,7 +26,7 @@ def null(value: float, low: float | None, high: float | None) -> Figure:
     return figure("null_ratio", value, low, high, path="nginx", tier="total")
 
 
-SOUND = {
+SOUND: dict[str, list[list[Figure]]] = {
     "incomplete_run": [[]],
     "failed_answers": [[figure("failed_answers", 0, n=100)]],
     "null_test": [
@@ -47,7 +47,7 @@ SOUND = {
     "drift": [[figure("drift", 1.04, 1.02, 1.06)], [figure("drift", 1.2, 0.9, 1.6)]],
     "order_not_balanced": [[]],
 }
-WEAK = {
+WEAK: dict[str, list[list[Figure]]] = {
     "failed_answers": [
         [figure("failed_answers", 3, n=100, example="status 502")],
         [figure("failed_answers", 0, n=0)],  # nobody ever answered

@@ -50,7 +50,7 @@ def test_help_cuts_no_summary_off_and_fits_80_columns() -> None:
 
 
 def test_help_states_every_exit_status() -> None:
-    codes = {cli.OK, cli.ERROR, cli.NOT_COMPARABLE, cli.WORSE, session.WITHDRAWN, cli.INTERRUPTED}
+    codes = {session.OK, cli.ERROR, cli.NOT_COMPARABLE, cli.WORSE, session.WITHDRAWN, cli.INTERRUPTED}
     assert {int(code) for code in re.findall(r"(\d+) [a-z]", cli.CODES)} == codes
     assert (session.FAILED, session.CTRL_C) == (cli.ERROR, cli.INTERRUPTED)
 

@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ class Supervisor:
 
     def __init__(self, pid: int, state: str = "RUNNING") -> None:
         self.info = {"name": "app-1", "group": "app", "pid": pid, "statename": state}
-        self.kills = lambda: None
+        self.kills: Callable[[], None] = lambda: None
 
     def processes(self) -> list[dict[str, Any]]:
         return [self.info]
