@@ -36,6 +36,18 @@ class View:
         other_way = self.one(metric, over, over=strategy, **labels)
         return _inverse(other_way) if other_way else None
 
+    def difference(self, strategy: str, over: str, **labels: str) -> Figure | None:
+        """Return how much more *strategy* is than *over*, whichever of them was subtracted in the results."""
+        if found := self.one("cpu_difference", strategy, over=over, **labels):
+            return found
+        other_way = self.one("cpu_difference", over, over=strategy, **labels)
+        return _negative(other_way) if other_way else None
+
+    def named(self, strategy: str) -> str:
+        """Return the strategy's name for a reader, with the algorithm of its tokens: `jwt (EdDSA)`."""
+        algorithm = self.results.config["settings"].get("AUTH_ALGORITHM", "")
+        return f"{strategy} ({algorithm})" if algorithm and self.kind(strategy) == "token" else strategy
+
     @property
     def control(self) -> str | None:
         """Return the strategy that the others are compared with, if the results name one."""
@@ -57,3 +69,12 @@ def _inverse(ratio: Figure) -> Figure:
     low, high = (1 / bound if bound else None for bound in (ratio.ci_high, ratio.ci_low))
     labels = ratio.labels | {"over": ratio.strategy}
     return replace(ratio, strategy=ratio.labels["over"], value=1 / ratio.value, ci_low=low, ci_high=high, labels=labels)
+
+
+def _negative(difference: Figure) -> Figure:
+    """Return the same difference the other way round."""
+    low, high = (None if bound is None else -bound for bound in (difference.ci_high, difference.ci_low))
+    labels = difference.labels | {"over": difference.strategy}
+    return replace(
+        difference, strategy=difference.labels["over"], value=-difference.value, ci_low=low, ci_high=high, labels=labels
+    )

@@ -114,7 +114,7 @@ def _differences(path: str, rounds: Sequence[Round], control: str) -> list[Figur
 
 
 def _ratios(path: str, rounds: Sequence[Round], control: str) -> list[Figure]:
-    """Return the ratios of all pairs, the control below the line, and of the control to the bare server.
+    """Return ratios and differences of all pairs, the control below the line, and the ratio control to bare server.
 
     Those with `intervals: simultaneous` all hold together with 95 % confidence: rankings rest on them.
     """
@@ -124,11 +124,11 @@ def _ratios(path: str, rounds: Sequence[Round], control: str) -> list[Figure]:
     found = []
     for over, name in pairs:
         samples, labels = (_of(rounds, name, tier), _of(rounds, over, tier)), {"path": path, "tier": tier, "over": over}
-        wide = ratio(*samples, confidence=together)
-        found += [
-            figure(EXPERIMENT, name, "cpu_ratio", "ratio", ratio(*samples), **labels),
-            figure(EXPERIMENT, name, "cpu_ratio", "ratio", wide, **labels, intervals="simultaneous"),
-        ]
+        found.append(figure(EXPERIMENT, name, "cpu_ratio", "ratio", ratio(*samples), **labels))
+        labels["intervals"] = "simultaneous"
+        wide = ratio(*samples, confidence=together), difference(*samples, confidence=together)
+        found.append(figure(EXPERIMENT, name, "cpu_ratio", "ratio", wide[0], **labels))
+        found.append(figure(EXPERIMENT, name, "cpu_difference", "us", wide[1], **labels))
     if NAME in rounds[0]:
         floor = ratio(_of(rounds, control, tier), _of(rounds, NAME, tier))
         found.append(figure(EXPERIMENT, control, "floor_ratio", "ratio", floor, path=path, over=NAME))

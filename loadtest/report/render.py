@@ -7,8 +7,12 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from loadtest import numbers
+from loadtest.report.answer import answer
 from loadtest.report.findings import findings
+from loadtest.report.matrix import matrix
+from loadtest.report.overview import rows
 from loadtest.report.pictures import pictures, write_summary
+from loadtest.report.trust import trust
 from loadtest.results import Figure, Results
 from loadtest.verdicts.promises import PROMISES
 from loadtest.view import View
@@ -41,18 +45,22 @@ def write_report(directory: Path) -> Path:
 
 def render(view: View, template: str) -> str:
     """Return the page that *template* makes of *view*."""
-    return (
-        _environment(template)
-        .get_template(f"{template}.j2")
-        .render(
-            results=view.results,
-            findings=findings(view),
-            promises=[row for row in view.results.verdicts if row.claim in TEXTBOOK],
-            textbook=TEXTBOOK,
-            verdicts=[row for row in view.results.verdicts if row.claim not in TEXTBOOK],
-            pictures=pictures(view) if template.endswith(".html") else [],
-            tables=tables(view.results.figures),
-        )
+    found = answer(view)
+    environment = _environment(template)
+    environment.filters["who"] = lambda f: f.strategy if "algorithm" in f.labels else view.named(f.strategy)
+    return environment.get_template(f"{template}.j2").render(
+        results=view.results,
+        answer=found,
+        trust=trust(view),
+        overview=rows(view, found.strategies),
+        matrix=matrix(view),
+        findings=findings(view),
+        algorithm=view.results.config["settings"].get("AUTH_ALGORITHM", ""),
+        promises=[row for row in view.results.verdicts if row.claim in TEXTBOOK],
+        textbook=TEXTBOOK,
+        verdicts=[row for row in view.results.verdicts if row.claim not in TEXTBOOK],
+        pictures=pictures(view) if template.endswith(".html") else [],
+        tables=tables(view.results.figures),
     )
 
 

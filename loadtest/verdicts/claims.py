@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from loadtest.numbers import listed, number, with_interval
 from loadtest.results import Figure, Verdict
+from loadtest.verdicts.ranking import JUDGED, Relation, relation
 from loadtest.view import View
 
 NOT_MEASURED = "not measured yet"
@@ -59,37 +60,32 @@ def stateless_load(view: View) -> tuple[str, str] | None:
 
     The intervals are simultaneous, since all tokens are compared with all sessions.
     """
-    labels = {"path": "nginx", "tier": "total"}
-    names = view.strategies("cpu_per_request", **labels)
+    names = view.strategies("cpu_per_request", **JUDGED)
     tokens = [name for name in names if view.kind(name) == "token"]
     sessions = [name for name in names if view.kind(name) == "session"]
     if not tokens or not sessions:
         return None
-    costs = [with_interval(f) for name in (*tokens, *sessions) for f in view.figures("cpu_per_request", name, **labels)]
-    numbers = listed([f"{name} {cost}" for name, cost in zip((*tokens, *sessions), costs, strict=True)])
+    costs = [with_interval(f) for name in (*tokens, *sessions) for f in view.figures("cpu_per_request", name, **JUDGED)]
+    numbers = listed(
+        [f"{name} {cost}" for name, cost in zip((*map(view.named, tokens), *sessions), costs, strict=True)]
+    )
     parts = [_compare(view, token, sessions) for token in tokens]
     return f"CPU per request: {numbers}", "; ".join(parts) + ". Scaling over 1..N replicas is not measured yet"
 
 
 def _compare(view: View, token: str, sessions: list[str]) -> str:
-    words: dict[str, list[str]] = {word: [] for word in (LESS, MORE, ALIKE, UNKNOWN)}
+    found: dict[Relation, list[str]] = {one: [] for one in WORDS}
     for session in sessions:
-        words[_relation(view, token, session)].append(session)
-    return f"{token} " + listed([f"{word} {listed(names)}" for word, names in words.items() if names])
+        found[relation(view, token, session)].append(session)
+    return f"{token} " + listed([f"{WORDS[one]} {listed(names)}" for one, names in found.items() if names])
 
 
-def _relation(view: View, one: str, other: str) -> str:
-    """Compare by the ratio of the two. No ratio is no comparison; an interval that contains 1 decides nothing."""
-    ratio = view.ratio("cpu_ratio", one, other, path="nginx", tier="total", intervals="simultaneous")
-    if ratio is None or ratio.ci_low is None or ratio.ci_high is None:
-        return UNKNOWN
-    if ratio.ci_low <= 1 <= ratio.ci_high:
-        return ALIKE
-    return LESS if ratio.value < 1 else MORE
-
-
-LESS, MORE = "costs less than", "costs more than"
-ALIKE, UNKNOWN = "cannot be told apart from", "was not compared with"
+WORDS = {
+    Relation.LESS: "costs less than",
+    Relation.MORE: "costs more than",
+    Relation.ALIKE: "cannot be told apart from",
+    Relation.UNKNOWN: "was not compared with",
+}
 CLAIMS = {
     "C1": "Sessions: the server knows who is logged in and can force a logout",
     "C2": "Sessions: a client that changes its data gains nothing",
