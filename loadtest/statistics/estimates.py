@@ -128,10 +128,12 @@ def percentile_intervals(rounds: Sequence[HdrHistogram], percentiles: Sequence[f
 
 
 def _table(rounds: Sequence[HdrHistogram]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Return the distinct values, and how often each came in each round (rows)."""
-    seen = [{i.value_iterated_to: i.count_added_in_this_iter_step for i in h.get_recorded_iterator()} for h in rounds]
-    values = sorted(set().union(*seen))
-    return np.array(values, dtype=float), np.array([[one.get(v, 0) for v in values] for one in seen], dtype=np.int64)
+    """Return the distinct values, and how often each came in each round (rows). All histograms have the same range."""
+    first = rounds[0]
+    counts = np.array([np.ctypeslib.as_array(h.counts) for h in rounds], dtype=np.int64)
+    recorded = np.flatnonzero(counts.any(axis=0))
+    values = [first.get_highest_equivalent_value(first.get_value_from_index(int(index))) for index in recorded]
+    return np.array(values, dtype=float), counts[:, recorded]
 
 
 def _percentile(values: NDArray[np.float64], merged: NDArray[np.int64], percentile: float) -> Interval:
