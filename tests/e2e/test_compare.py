@@ -61,7 +61,7 @@ async def test_compare_has_figures_for_every_strategy_and_no_failed_answer(
 
 
 def test_the_locustfile_runs_by_itself(cluster: LocalCluster) -> None:
-    command = f"-m locust -f loadtest/locustfile.py --headless -u {len(STRATEGIES)} -r 8 -t 3s --only-summary --host"
+    command = f"-m locust -f loadtest/locustfile.py --headless -u {len(STRATEGIES)} -r 8 -t 6s --only-summary --host"
     done = subprocess.run(
         [sys.executable, *command.split(), cluster.url], cwd=REPOSITORY, capture_output=True, text=True, timeout=60
     )

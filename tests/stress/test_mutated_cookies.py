@@ -5,7 +5,7 @@ import pytest
 from loadtest.cluster.local import LocalCluster
 from services.app.strategy import Info, Kind
 from tests.contract.calls import INFOS, each
-from tests.e2e.test_mutated_cookies import REFUSALS
+from tests.e2e.test_mutated_cookies import refusals
 from tests.mutated_cookies import mutated_cookies
 from tests.stress.conftest import Progress, Say
 
@@ -20,5 +20,5 @@ async def test_s17_no_cookie_but_a_good_one_is_accepted_adopted_or_too_much(
 ) -> None:
     seen = await mutated_cookies(cluster, info, COOKIES, progress(COOKIES))
     say(str(dict(seen)))
-    assert set(seen) <= REFUSALS
+    assert set(seen) <= refusals(info)
     assert seen["the good one 200"]
