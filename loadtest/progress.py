@@ -1,6 +1,7 @@
 """How far a run is, on a terminal: one bar per step, and how long the rest will take."""
 
 import time
+from collections.abc import Callable
 from typing import Self
 
 from rich.console import Console
@@ -11,8 +12,10 @@ from rich.text import Text
 class Bars:
     """The experiments' `Progress`, drawn with rich; a context manager. Without a terminal, one line per step."""
 
-    def __init__(self, console: Console) -> None:
-        columns = (TextColumn("{task.description:<36}"), BarColumn(20), _Steps(), _Time())
+    def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
+        columns = (TextColumn("{task.description:<36}"), BarColumn(20), _Steps(), _Time(clock))
+        self._clock = clock
+        self._began = self._total = 0.0
         self._console = console
         self._progress = Progress(*columns, console=console)
         self._task: TaskID | None = None
@@ -29,11 +32,14 @@ class Bars:
         self._progress.stop()
 
     def expect(self, seconds: float) -> None:
-        """Say that all that is left will take about so many *seconds*."""
+        """Say that all that is left should take *seconds*; longer, if what is done has taken longer."""
+        now = self._clock()
         if self._whole is None:
+            self._began, self._total = now, seconds
             self._whole = self._progress.add_task("the whole run", total=seconds, whole=True)
-        total = self._progress.tasks[self._progress.task_ids.index(self._whole)].total or seconds
-        self._progress.update(self._whole, completed=max(0.0, total - seconds), until=time.monotonic() + seconds)
+        done = self._total - seconds
+        pace = max(1.0, (now - self._began) / done) if done > 0 else 1.0
+        self._progress.update(self._whole, completed=done, until=now + pace * seconds)
 
     def start(self, what: str, steps: int) -> None:
         """Begin *what*, which has so many *steps*; whatever was going on before is done."""
@@ -63,11 +69,15 @@ class _Steps(MofNCompleteColumn):
 class _Time(ProgressColumn):
     """How long a step has taken; of the whole run, how long the rest will take."""
 
+    def __init__(self, clock: Callable[[], float]) -> None:
+        super().__init__()
+        self._clock = clock
+
     def render(self, task: Task) -> Text:
         until = task.fields.get("until")
         if until is None:
             return Text(f"{task.finished_time or task.elapsed or 0:.0f} s")
-        return Text(f"{left(until - time.monotonic())} left")
+        return Text(f"{left(until - self._clock())} left")
 
 
 def left(seconds: float) -> str:

@@ -42,7 +42,9 @@ def measured(
         console.print(warning["message"], markup=False, soft_wrap=True, highlight=False)
     also = "also report.md, results.json and results.csv"
     console.print(
-        f"report: {page} ({also}{'; reports/latest points to it' if results.complete else ''})", soft_wrap=True
+        f"report: {page} ({also}{'; reports/latest points to it' if results.complete else ''})",
+        soft_wrap=True,
+        highlight=False,
     )
     return results
 

@@ -19,17 +19,18 @@ KINDS = {"anonymous": "control"} | dict.fromkeys(("memory", "redis", "cookie"), 
 COSTS = {"anonymous": 50.0, "memory": 55.0, "redis": 80.0, "cookie": 120.0, "jwt": 130.0, "jwt-cached": 60.0}
 
 
-def simulated(seed: int, *, slower: float = 1.0, machine: float = 1.0, rounds: int = 36) -> Results:
+def simulated(seed: int, *, slower: float = 1.0, machine: float = 1.0, noisy: float = 0.03) -> Results:
     """A run with the noise of real ones: rounds share their weather, and a tenth of the turns are disturbed.
 
-    *slower*: of jwt alone; *machine*: of everything.
+    *slower*: of jwt alone; *machine*: of everything. *noisy*: the turns' spread.
     """
+    rounds = 36
     rng = np.random.default_rng(seed)
     weather = np.exp(rng.normal(0, 0.05, rounds))
     found: list[Figure] = []
     turns = {}
     for name, cost in COSTS.items():
-        noise = np.exp(rng.normal(0, 0.03, rounds)) * np.where(rng.random(rounds) < 0.1, 1.4, 1)
+        noise = np.exp(rng.normal(0, noisy, rounds)) * np.where(rng.random(rounds) < 0.1, 1.4, 1)
         turns[name] = list(cost * machine * (slower if name == "jwt" else 1) * weather * noise)
     for path, tier in (("nginx", "total"), ("direct", "app")):
         where = {"path": path, "tier": tier}
@@ -53,10 +54,11 @@ def changed(a: Results, b: Results) -> dict[tuple[str, str], str]:
     return {(c.strategy, c.metric): c.word for c in differences(a, b).changes if c.word != "same"}
 
 
-def test_runs_of_the_same_code_do_not_differ() -> None:
-    """Some 30 comparisons each: 95 % intervals would find a change in most pairs."""
-    found = [changed(simulated(2 * pair), simulated(2 * pair + 1)) for pair in range(60)]
-    assert sum(map(bool, found)) <= 1, found
+@pytest.mark.parametrize("noisy", [0.03, 1.0])
+def test_runs_of_the_same_code_do_not_differ(noisy: float) -> None:
+    """28 comparisons each: plain 95 % intervals would find changes in many pairs of the noisy runs."""
+    found = [changed(simulated(2 * pair, noisy=noisy), simulated(2 * pair + 1, noisy=noisy)) for pair in range(60)]
+    assert sum(map(bool, found)) <= 3, found  # what 95 % for the whole family allows
 
 
 @pytest.mark.parametrize(("slower", "word"), [(1.25, "worse"), (0.8, "better")])

@@ -90,7 +90,10 @@ def test_an_edited_file_is_refused(tmp_path: Path, edit: Callable[[dict[str, Any
     assert "\n" not in message
 
 
-@pytest.mark.parametrize("content", [b"", b"null", b"[]", b"3", b"\xff\xfe", b'"\xff"', b"<html>", b"[" * 100_000])
+DEEP = b'{"schema_version": 2, "a": ' + b"[" * 100_000
+
+
+@pytest.mark.parametrize("content", [b"", b"null", b"[]", b"3", b"\xff\xfe", b'"\xff"', b"<html>", DEEP])
 def test_what_is_no_object_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "results.json").write_bytes(content)
     with pytest.raises(ResultsError, match="measure again"):

@@ -70,6 +70,16 @@ def test_the_time_that_is_left_is_shown_and_fits_80_columns() -> None:
     assert "logging in the load generator's users" in during
 
 
+def test_a_slow_machine_makes_the_rest_longer_too() -> None:
+    now, output = [0.0], io.StringIO()
+    with Bars(Console(file=output, width=80, force_terminal=True), lambda: now[0]) as progress:
+        progress.expect(300)
+        now[0] = 300  # for what should have taken 100
+        progress.expect(200)
+        progress._progress.refresh()
+        assert "about 10 min left" in output.getvalue()
+
+
 def test_without_a_terminal_every_step_is_a_line() -> None:
     shown, output = bars(terminal=False)
     with shown as progress:
