@@ -172,20 +172,20 @@ class LocalCluster:
             self._wait_for(port, name, monotonic() + seconds)
 
     @contextmanager
-    def balance_over(self, replicas: Collection[str]) -> Iterator[None]:
-        """Let nginx ask *replicas* only, for the block; every connection to it ends at both ends of the block."""
+    def balance_over(self, replicas: Collection[str], workers: int | None = None) -> Iterator[None]:
+        """Let nginx ask *replicas* only, with so many *workers*; connections to it end at both ends of the block."""
         ports = [port for port, name in self._replica_names().items() if name in replicas]
         if len(ports) != len(set(replicas)) or not ports:
             raise ClusterError(f"{', '.join(replicas) or 'nobody'}: there are {', '.join(self.replicas())}")
         try:
-            self._balance(ports)
+            self._reload(ports, workers)
             yield
         finally:
-            self._balance(self.topology.app_ports())
+            self._reload(self.topology.app_ports())
 
-    def _balance(self, ports: Collection[int]) -> None:
+    def _reload(self, ports: Collection[int], workers: int | None = None) -> None:
         """Give nginx a list of replicas, and return when new workers serve and the old ones are gone."""
-        (self.directory / "nginx/cluster/app.servers").write_text(_servers(ports))
+        self._write_balance(ports, workers)
         try:
             old = psutil.Process(self._process("loadbalancer")["pid"]).children()
             self.signal("loadbalancer", "HUP")
@@ -195,6 +195,11 @@ class LocalCluster:
             raise ClusterError(f"nginx did not reload within {RELOAD_SECONDS} s\n{self.last_lines('loadbalancer')}")
         self._wait_for(self.topology.lb_port, "loadbalancer", monotonic() + RELOAD_SECONDS)
         self._meter.forget()
+
+    def _write_balance(self, ports: Collection[int], workers: int | None = None) -> None:
+        cluster = self.directory / "nginx/cluster"
+        (cluster / "app.servers").write_text(_servers(ports))
+        (cluster / "workers").write_text(f"worker_processes {workers or 'auto'};\n")
 
     def cpu(self) -> CpuReading:
         """Read the CPU clocks of every process. A restarted one begins anew: read between faults only."""
@@ -328,7 +333,7 @@ class LocalCluster:
         topology = self.topology
         (nginx / "cluster/listen").write_text(f"listen 127.0.0.1:{topology.lb_port};\n")
         (nginx / "cluster/listen_no_affinity").write_text(f"listen 127.0.0.1:{topology.lb_port_no_affinity};\n")
-        (nginx / "cluster/app.servers").write_text(_servers(topology.app_ports()))
+        self._write_balance(topology.app_ports())
         (nginx / "cluster/auth.servers").write_text(_servers(topology.auth_ports()))
 
     @contextmanager

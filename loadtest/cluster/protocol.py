@@ -87,8 +87,10 @@ class Cluster(Metered, Protocol):
         Empty where replicas cannot be reached from here, as in containers that publish the load balancer only.
         """
 
-    def balance_over(self, replicas: Collection[str]) -> AbstractContextManager[None]:
+    def balance_over(self, replicas: Collection[str], workers: int | None = None) -> AbstractContextManager[None]:
         """Let the load balancer send requests to *replicas* only, within a `with` block.
+
+        It has so many *workers* meanwhile; by default as many as ever.
 
         Entered, no older worker of the load balancer is left, so every connection to it must be a new one; the same
         holds when the block has ended and all replicas are asked again. Raises `ClusterError`.

@@ -62,12 +62,13 @@ def _way(context: Context, place: Place) -> Iterator[None]:
 
     A load balancer that waits for a slow replica on a core of its own falls asleep between any two answers and pays for
     each waking up: up to twice as much CPU per request for the very same work. On one core that is never idle, it finds
-    several answers whenever its turn comes, whoever gave them.
+    several answers whenever its turn comes, whoever gave them: the more connections, the more answers. It has one
+    worker: between several, connections are spread by chance, and unevenly spread ones cost another number of wakings.
     """
     if place.path == DIRECT:
         yield
         return
-    with context.cluster.balance_over([place.replica]):
+    with context.cluster.balance_over([place.replica], workers=1):
         processes = context.cluster.cpu().processes
         tiers = ("loadbalancer", "redis")
         pids = [one.pid for name, one in processes.items() if one.tier in tiers or name == place.replica]
@@ -86,15 +87,17 @@ async def _bare_server(context: Context, stack: AsyncExitStack) -> BareServer | 
 
 async def _sitting(context: Context, place: Place, contestants: Sequence[Contestant], numbers: Iterator[int]) -> None:
     """Take the turns at *place*; the first round warms up, and is not recorded."""
-    accounts = await open_accounts(context.cluster, context.strategies[0], context.plan.turn_logins)
+    plan = context.plan
+    accounts = await open_accounts(context.cluster, context.strategies[0], plan.turn_logins)
+    connections = plan.turn_connections if place.path == DIRECT else plan.turn_connections_nginx
     for one in contestants:
-        await one.connect(place, accounts, context.plan.turn_connections)
+        await one.connect(place, accounts, connections)
     where = {"path": place.path, "replica": place.replica}
-    turns = {one.name: partial(one.turn, place, context.plan.turn_requests) for one in contestants}
+    turns = {one.name: partial(one.turn, place, plan.turn_requests) for one in contestants}
     orders = balanced_orders(list(turns), _rounds(context, place), context.rng)
     await in_turns(turns, [list(turns)], context.progress.advance)
     for one in (contestants[0], *(one for one in contestants if one.bare)):
-        row = await one.idle(place, context.plan.cost_idle_seconds)
+        row = await one.idle(place, plan.cost_idle_seconds)
         context.record(kind="idle", **where, **row)
     for order in orders:
         number = next(numbers)

@@ -48,6 +48,17 @@ def test_nginx_asks_only_the_replicas_that_it_is_told_to(cluster: LocalCluster) 
     assert replicas_that_answer(cluster) == everybody
 
 
+def test_nginx_has_as_many_workers_as_it_is_told_to(cluster: LocalCluster) -> None:
+    def workers() -> int:
+        return sum(name.startswith("loadbalancer/") for name in cluster.cpu().processes)
+
+    usually = workers()
+    for number in (1, 3):
+        with cluster.balance_over(["app-1"], workers=number):
+            assert workers() == number
+    assert workers() == usually
+
+
 def test_nginx_asks_all_of_them_again_when_something_goes_wrong(cluster: LocalCluster) -> None:
     with pytest.raises(KeyError), cluster.balance_over(["app-1"]):
         raise KeyError
