@@ -21,9 +21,11 @@ def pid() -> Iterator[int]:
 
 def test_processes_share_the_last_core_and_get_theirs_back(pid: int) -> None:
     before = os.sched_getaffinity(pid), os.sched_getscheduler(pid)
-    with pytest.raises(KeyError), on_last_core([pid]):
+    with on_last_core([pid]):
         assert os.sched_getaffinity(pid) == {cores()[-1]}
         assert os.sched_getscheduler(pid) == os.SCHED_BATCH
+    assert (os.sched_getaffinity(pid), os.sched_getscheduler(pid)) == before
+    with pytest.raises(KeyError), on_last_core([pid]):
         raise KeyError
     assert (os.sched_getaffinity(pid), os.sched_getscheduler(pid)) == before
 
