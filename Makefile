@@ -3,13 +3,16 @@ PYTHON ?= python3
 BIN := .venv/bin
 TOOL := $(BIN)/python -m loadtest
 
-.PHONY: help compare test stress check up down lock clean
+.PHONY: help compare diff test stress check up down lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 compare: $(BIN)/.ready ## measure every strategy on a cluster of its own; report in reports/latest (FULL=1: tighter intervals)
 	@$(TOOL) compare $(if $(FULL),--full)
+
+diff: $(BIN)/.ready ## what changed from one run to another beyond noise: make diff A=reports/... B=reports/latest
+	@$(TOOL) diff $(A) $(B)
 
 test: $(BIN)/.ready ## everything that must pass, on a real nginx and a real Redis
 	@$(BIN)/pytest

@@ -1,100 +1,214 @@
-"""The self-audit: rules that mark figures one should not trust. Pure: results in, warnings out (DESIGN §6.6)."""
+"""The self-audit: rules that mark figures one should not trust. Pure: results in, warnings out (DESIGN §6.8).
 
-from collections.abc import Callable, Iterator
+Each rule has a name, and says what it means for the reader. `loadtest.verdicts` withdraws what failed rules forbid.
+"""
 
-from loadtest.results import Figure, Results
+import math
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+
+from scipy import stats
+
+from loadtest.numbers import listed, number
+from loadtest.results import Figure, Results, Row
+from loadtest.statistics.estimates import TRIMMED
+from loadtest.statistics.multiple import family_confidence
+from loadtest.view import View
 
 BUSY_GENERATOR_PERCENT = 90.0
 OTHER_CPU_PERCENT = 5.0
+STEAL_PERCENT = 2.0
 WIDEST_HALF = 0.10
 SMALLEST_SHARE = 0.05
+DRIFT = 0.05
+PLACEBO = 0.03
+FALSE_ALARMS = 0.01
+"""How often a null test of a sound run may fail, all its comparisons together."""
 
-Rule = Callable[[Results], Iterator[str]]
+Rule = Callable[[View], Iterator[str]]
 
 
 def audit(results: Results) -> list[dict[str, str]]:
     """Return a warning `{"rule", "message"}` for everything that weakens *results*."""
-    return [{"rule": name, "message": message} for name, rule in RULES.items() for message in rule(results)]
+    view = View(results)
+    return [{"rule": name, "message": message} for name, rule in RULES.items() for message in rule(view)]
 
 
-def figures(results: Results, metric: str, **labels: str) -> list[Figure]:
-    """Return the figures of *metric* that carry all *labels*."""
-    return [f for f in results.figures if f.metric == metric and labels.items() <= f.labels.items()]
+def incomplete_run(view: View) -> Iterator[str]:
+    """The run ended early: what it has not measured is not there."""
+    if not view.results.complete:
+        yield f"the run ended early ({view.results.ended_by}): the figures are those of the rounds finished by then"
 
 
-def failed_answers(results: Results) -> Iterator[str]:
+def failed_answers(view: View) -> Iterator[str]:
     """Wrong answers: the strategy's timings are refused."""
-    for figure in figures(results, "failed_answers"):
+    for figure in view.figures("failed_answers"):
+        where = f"{figure.strategy} ({figure.experiment})"
         if figure.value:
             example = figure.labels.get("example", "")
-            yield (
-                f"{figure.strategy}: {figure.value:.0f} of {figure.n} answers failed ({example}); "
-                "its timings and all ratios are refused"
-            )
+            yield f"{where}: {figure.value:.0f} of {figure.n} answers failed ({example}); its timings are refused"
         elif not figure.n:
-            yield f"{figure.strategy}: no answer came in time; its timings and all ratios are refused"
+            yield f"{where}: no answer came in time; its timings are refused"
 
 
-def generator_busy(results: Results) -> Iterator[str]:
-    """A generator at its limit measures itself."""
-    for figure in figures(results, "generator_cpu"):
-        if figure.value > BUSY_GENERATOR_PERCENT:
-            loop = figure.labels.get("loop", "")
-            what = "requests/s is a lower bound" if loop == "closed" else "latency is too high"
+def null_test(view: View) -> Iterator[str]:
+    """A strategy that differs from itself: then differences between others may be as false."""
+    found = view.figures("null_ratio")
+    for figure in found:
+        interval = _family(figure, len(found))
+        where = f"{figure.strategy} (path {figure.labels.get('path', '?')})"
+        if interval is None:
+            yield f"{where} was compared with itself too seldom to say whether the method is sound"
+        elif not interval[0] <= 1 <= interval[1]:
             yield (
-                f"{figure.strategy}, {loop} loop: the load generator used {figure.value:.0f} % of a core, so {what}; "
-                "CPU per request is that of this rate"
+                f"{where} compared with itself gives {figure.value:.3f}, and 1 is not within the interval "
+                f"({interval[0]:.3f} to {interval[1]:.3f}): the method saw a difference where there is none"
             )
 
 
-def wide_interval(results: Results) -> Iterator[str]:
+def _family(figure: Figure, comparisons: int) -> tuple[float, float] | None:
+    """Return the interval that *figure*'s must be widened to so that *comparisons* null tests seldom fail together."""
+    if figure.ci_low is None or figure.ci_high is None or not 0 < figure.ci_low <= figure.ci_high:
+        return None
+    confidence = family_confidence(comparisons, 1 - FALSE_ALARMS)
+    freedom = max(1, figure.n - 2 * int(TRIMMED * figure.n) - 1)
+    wider = stats.t.ppf((1 + confidence) / 2, freedom) / stats.t.ppf(0.975, freedom)
+    half = float(wider) * math.log(figure.ci_high / figure.ci_low) / 2
+    return figure.value * math.exp(-half), figure.value * math.exp(half)
+
+
+def missing_null_test(view: View) -> Iterator[str]:
+    """Costs were compared, but nothing shows that the comparison is sound."""
+    if view.figures("cpu_ratio") and not view.figures("null_ratio"):
+        yield "strategies were compared, but none with itself: nothing shows that the comparison is sound"
+
+
+def placebo(view: View) -> Iterator[str]:
+    """The load balancer does the same for both, so it must cost the same."""
+    for figure in view.figures("placebo_ratio"):
+        if figure.ci_low is None or abs(figure.value - 1) > PLACEBO:
+            yield (
+                f"nginx does the same for {figure.strategy} and {figure.labels.get('over', 'the control')}, but its "
+                f"CPU per request differs: {figure.value:.3f}, not within 1 ± {PLACEBO:g}"
+            )
+
+
+def generator_busy(view: View) -> Iterator[str]:
+    """A generator at its limit measures itself. What the interval does not exclude may be so."""
+    for figure in view.figures("generator_cpu"):
+        if _highest(figure) > BUSY_GENERATOR_PERCENT:
+            closed = figure.labels.get("loop") == "closed"
+            what = "requests/s may be a lower bound" if closed else "latency may be too high"
+            loop = "closed" if closed else f"open ({figure.labels.get('level', '?')} traffic)"
+            yield f"{figure.strategy}, {loop} loop: the load generator used {_range(figure)} % of a core, so {what}"
+
+
+def wide_interval(view: View) -> Iterator[str]:
     """CPU per request that is not known to ±10 %, where the tier has a share that matters."""
-    for total in figures(results, "cpu_per_request", tier="total"):
-        costs = [f for f in figures(results, "cpu_per_request") if f.strategy == total.strategy]
-        mattering = [f for f in costs if f.labels["tier"] != "loadgen" and f.value >= SMALLEST_SHARE * total.value]
-        wide = [f"±{100 * _half(f):.0f} % ({f.labels['tier']})" for f in mattering if _half(f) > WIDEST_HALF]
-        if wide:
-            yield f"{total.strategy}: CPU per request is only known to {', '.join(wide)}"
+    for path in dict.fromkeys(f.labels.get("path", "") for f in view.figures("cpu_per_request")):
+        for name in view.strategies("cpu_per_request", path=path):
+            costs = view.figures("cpu_per_request", name, path=path)
+            wide = [_wide(f) for f in costs if _matters(f, costs) and not _half(f) <= WIDEST_HALF]
+            if wide:
+                yield f"{name}, path {path or 'unknown'}: CPU per request is only known to {listed(wide)}"
+
+
+def _matters(figure: Figure, costs: list[Figure]) -> bool:
+    """Return whether the tier has 5 % of the cost of all."""
+    return abs(figure.value) >= SMALLEST_SHARE * max(abs(cost.value) for cost in costs)
+
+
+def _wide(figure: Figure) -> str:
+    half = _half(figure)
+    tier = figure.labels.get("tier", "?")
+    return f"±{100 * half:.0f} % ({tier})" if math.isfinite(half) else f"nobody knows what ({tier}: one sample)"
 
 
 def _half(figure: Figure) -> float:
-    """Return half the interval's width as a share of the value; 0 when there is no interval."""
+    """Return half the interval's width as a share of the value; infinite if there is no interval."""
     if figure.ci_low is None or figure.ci_high is None or not figure.value:
-        return 0.0
-    return (figure.ci_high - figure.ci_low) / 2 / figure.value
+        return math.inf
+    return (figure.ci_high - figure.ci_low) / 2 / abs(figure.value)
 
 
-def null_test(results: Results) -> Iterator[str]:
-    """A strategy that differs from itself: then so may others."""
-    for figure in figures(results, "null_ratio"):
-        if figure.ci_low is None or figure.ci_high is None or not figure.ci_low <= 1 <= figure.ci_high:
-            yield (
-                f"{figure.strategy} compared with itself gives {figure.value:.3f}, and 1 is not within its interval: "
-                f"differences of {max(1.0, 100 * abs(figure.value - 1)):.0f} % or less mean nothing here"
-            )
-
-
-def busy_machine(results: Results) -> Iterator[str]:
+def busy_machine(view: View) -> Iterator[str]:
     """Something else was running."""
-    for figure in figures(results, "other_cpu"):
-        if figure.value > OTHER_CPU_PERCENT:
+    for figure in view.figures("other_cpu"):
+        if _highest(figure) > OTHER_CPU_PERCENT:
             yield (
-                f"the machine spent {figure.value:.0f} % of a core on neither the cluster nor the generator: "
-                "every figure suffers, CPU per request too (shared caches and cores); repeat on an idle machine"
+                f"the machine spent {_range(figure)} % of a core on neither the cluster nor the load generator: every "
+                "figure suffers, CPU per request too (shared caches and cores); repeat on an idle machine"
             )
 
 
-def order_not_random(results: Results) -> Iterator[str]:
-    """Strategies in a fixed order are compared with the drift of the machine."""
-    if results.config.get("order") != "random":
-        yield "strategies did not take turns in random order: drift of the machine looks like a difference"
+def steal(view: View) -> Iterator[str]:
+    """The host gave our CPU to others."""
+    for figure in view.figures("steal"):
+        if figure.value > STEAL_PERCENT:
+            yield (
+                f"the machine's host took away {number(figure.value)} % of a core during the run: latency and "
+                "requests/s suffer from that, CPU per request less"
+            )
+
+
+def drift(view: View) -> Iterator[str]:
+    """The machine changed while it measured. Turns are balanced, so it hits all alike; but it is no steady machine."""
+    for figure in view.figures("drift"):
+        outside = figure.ci_low is not None and figure.ci_high is not None and not figure.ci_low <= 1 <= figure.ci_high
+        if outside and abs(figure.value - 1) > DRIFT:
+            yield (
+                f"a request to {figure.strategy} cost {figure.value:.2f} times as much in the last third of the rounds "
+                "as in the first: the machine's speed changed; absolute figures are those of its average"
+            )
+
+
+def order_not_balanced(view: View) -> Iterator[str]:
+    """Who always goes first or last is compared with the drift of the machine."""
+    turns = [row for row in view.results.rounds.get("cost", ()) if row.get("kind") == "turn"]
+    for path in dict.fromkeys(row["path"] for row in turns):
+        places = _places([row for row in turns if row["path"] == path])
+        rounds, middle = max(map(len, places.values())), (len(places) - 1) / 2
+        chance = math.sqrt((len(places) ** 2 - 1) / 12 / rounds)  # standard deviation of a mean place in random orders
+        skewed = [name for name, taken in places.items() if abs(sum(taken) / len(taken) - middle) > 3 * chance]
+        if skewed:
+            yield (
+                f"path {path}: {listed(skewed)} had their turns too early or too late in too many rounds: drift of the "
+                "machine looks like a difference"
+            )
+
+
+def _places(turns: Sequence[Row]) -> dict[str, list[int]]:
+    """Return, by strategy, which place it had in each round."""
+    rounds, places = defaultdict(list), defaultdict(list)
+    for row in turns:
+        rounds[row["round"]].append(row["strategy"])
+    for order in rounds.values():
+        for place, name in enumerate(order):
+            places[name].append(place)
+    return places
+
+
+def _highest(figure: Figure) -> float:
+    """Return the highest value that the interval does not exclude."""
+    return figure.value if figure.ci_high is None else figure.ci_high
+
+
+def _range(figure: Figure) -> str:
+    if figure.ci_low is None or figure.ci_high is None:
+        return number(figure.value)
+    return f"{number(figure.ci_low)} to {number(figure.ci_high)}"
 
 
 RULES: dict[str, Rule] = {
+    "incomplete_run": incomplete_run,
     "failed_answers": failed_answers,
+    "null_test": null_test,
+    "missing_null_test": missing_null_test,
+    "placebo": placebo,
     "generator_busy": generator_busy,
     "wide_interval": wide_interval,
-    "null_test": null_test,
     "busy_machine": busy_machine,
-    "order_not_random": order_not_random,
+    "steal": steal,
+    "drift": drift,
+    "order_not_balanced": order_not_balanced,
 }

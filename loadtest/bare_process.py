@@ -5,14 +5,13 @@ import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from time import monotonic
 from typing import Self
 
 import aiohttp
 
 from loadtest.children import end, pipes
+from loadtest.cluster.clocks import Meter
 from loadtest.cluster.protocol import ClusterError, CpuReading
-from loadtest.process_cpu import cpu_seconds
 
 NAME = "bare server"  # in figures
 START_SECONDS = 15.0
@@ -25,9 +24,11 @@ class BareServer:
 
     def __init__(self, headers: Mapping[str, str], body: str, log: Path) -> None:
         self.url = ""
+        self.body = body
         self._answer = json.dumps({"headers": dict(headers), "body": body})
         self._log = log
         self._process: asyncio.subprocess.Process | None = None
+        self._meter = Meter(lambda: {NAME: ("app", self._process.pid)} if self._process else {})
 
     @classmethod
     async def like(cls, page: str, log: Path) -> Self:
@@ -52,6 +53,7 @@ class BareServer:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        self._meter.forget()
         if self._process is not None:
             await end(self._process)
 
@@ -66,9 +68,8 @@ class BareServer:
         return line.decode().strip()
 
     def cpu(self) -> CpuReading:
-        """Read its CPU seconds, as those of an app tier."""
-        pids = [self._process.pid] if self._process else []
-        return CpuReading(monotonic(), {"app": cpu_seconds(pids)})
+        """Read its CPU clock, as that of an app tier."""
+        return self._meter.read()
 
 
 async def _get(page: str) -> tuple[Mapping[str, str], str]:

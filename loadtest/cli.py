@@ -1,11 +1,11 @@
 """Commands to run a local cluster and to put experiments to it."""
 
 import asyncio
+import json
+import signal
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
-from datetime import datetime
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import click
@@ -17,51 +17,82 @@ from loadtest.cluster import processes
 from loadtest.cluster.local import PATIENCE_SECONDS, STATE, LocalCluster
 from loadtest.cluster.protocol import ClusterError
 from loadtest.cluster.supervisor import ProcessInfo
-from loadtest.cluster.topology import REPOSITORY, Topology
+from loadtest.cluster.topology import Topology
+from loadtest.crosscheck import CROSSCHECK
 from loadtest.crosscheck import crosscheck as measure_by_wrk
+from loadtest.differences import differences
 from loadtest.experiments import EXPERIMENTS
-from loadtest.experiments.compare import compare as measure
-from loadtest.experiments.experiment import FULL, QUICK, Experiment, WrongAnswer
+from loadtest.experiments.compare import analysed
+from loadtest.experiments.experiment import FULL, QUICK, WrongAnswer
 from loadtest.generator import GeneratorError
-from loadtest.progress import Bars
+from loadtest.numbers import with_interval
+from loadtest.progress import Bars, left
 from loadtest.report import write_report
-from loadtest.report.numbers import with_interval
-from loadtest.results import Figure
+from loadtest.results import Figure, Results, ResultsError
+from loadtest.session import OK, exit_code, measured, own_cluster, standing_cluster
+from loadtest.tables import difference_table
 from loadtest.wrk import Wrk, find_wrk
 
-REPORTS = REPOSITORY / "reports"
+ERROR, NOT_COMPARABLE, WORSE, INTERRUPTED = 1, 2, 3, 130
+CODES = (
+    "Exit status: 0 fine; 1 an error; 2 wrong usage, or runs that cannot be compared (diff); 3 something is worse "
+    "(diff); 4 the self-audit withdrew verdicts; 130 interrupted."
+)
 
 console = Console()
 
 
 def main() -> None:
     """Run one command; expected errors are one clear message, not a stack trace."""
+    for ending in (signal.SIGTERM, signal.SIGHUP):  # leave nothing running then either
+        signal.signal(ending, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
-        cli.main(prog_name="python -m loadtest", standalone_mode=False)
+        sys.exit(cli.main(prog_name="python -m loadtest", standalone_mode=False) or OK)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except (ClusterError, GeneratorError, WrongAnswer) as error:
-        console.print(f"[bold red]error:[/] {error}", markup=True, highlight=False, soft_wrap=True)
-        sys.exit(1)
+    except (ClusterError, GeneratorError, WrongAnswer, ResultsError) as error:
+        _fail(str(error))
+    except OSError as error:
+        _fail(f"{error.filename or 'the system says'}: {error.strerror or error}")
     except (KeyboardInterrupt, click.Abort):
         console.print("\ninterrupted; nothing was left running")
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
 
 
-@click.group()
+def _fail(message: str) -> None:
+    console.print("error:", style="bold red", end=" ")
+    console.print(message, markup=False, highlight=False, soft_wrap=True)
+    sys.exit(ERROR)
+
+
+class Command(click.Command):
+    """Shows the whole first paragraph of its help in the list of commands: click cuts it off."""
+
+    def get_short_help_str(self, limit: int = 45) -> str:  # noqa: ARG002  # click's signature
+        """Return the first paragraph of the help."""
+        return " ".join((self.help or "").partition("\n\n")[0].split())
+
+
+class Commands(click.Group):
+    """A group of such commands."""
+
+    command_class = Command
+
+
+@click.group(cls=Commands, epilog=CODES)
 def cli() -> None:
     """Where should login state live once one server is not enough? Ask a real cluster."""
 
 
 @cli.command()
 def up() -> None:
-    """Start a cluster that stays up, on the ports of .env, or what has halted of it. Ready when this returns."""
-    cluster = _standing_cluster()
+    """Start a cluster on the ports of .env and leave it running; start again what has halted of it."""
+    cluster = standing_cluster()
     if cluster.running():
         _revive(cluster)
         return
-    with console.status("starting redis, auth, replicas and nginx"):
+    with console.status("starting Redis, auth, replicas and nginx"):
         cluster.start()
     console.print(
         f"ready: {cluster.url} (without affinity: {cluster.url_no_affinity}); logs in {cluster.directory}/logs"
@@ -92,17 +123,17 @@ def _names(infos: Sequence[ProcessInfo]) -> str:
 
 @cli.command()
 def down() -> None:
-    """Stop that cluster, and whatever else of this checkout's clusters is still running."""
+    """Stop the cluster that `up` started, and all else that this checkout has left running."""
     with console.status("stopping"):
-        _standing_cluster().stop()
+        standing_cluster().stop()
         processes.end(processes.leftovers(STATE), PATIENCE_SECONDS)
-    console.print("down: nothing of ours is running any more")
+    console.print("down: nothing of this checkout is running any more")
 
 
 @cli.command()
 def status() -> None:
-    """Show every process of the cluster that `up` started. Exit code 1 unless all of them run."""
-    cluster = _standing_cluster()
+    """Show the processes of the cluster that `up` started. Exits with 1 unless all of them run."""
+    cluster = standing_cluster()
     if not cluster.running():
         raise ClusterError("no cluster is up: `make up` starts one")
     table, infos = Table("process", "state", "pid", "since"), cluster.processes()
@@ -116,133 +147,112 @@ def status() -> None:
         raise ClusterError(f"{'; '.join(map(_state, missing))}: logs in {cluster.directory}/logs, {hint}")
 
 
-full_option = click.option("--full", is_flag=True, help="More and longer rounds: tighter intervals, about 20 minutes.")
-seed_option = click.option("--seed", type=int, help="Repeat the order of an earlier run (results.json names its seed).")
+def _minutes(full: bool) -> str:  # which of two plans
+    return left(sum(experiment.seconds[full] for experiment in EXPERIMENTS)).removeprefix("about ")
+
+
+full_option = click.option(
+    "--full", is_flag=True, help=f"Take more and longer rounds for tighter intervals: {_minutes(True)}."
+)
+seed_option = click.option("--seed", type=int, help="Repeat the order of an earlier run (see its results.json).")
 
 
 @cli.command()
 @full_option
 @seed_option
-def compare(*, full: bool, seed: int | None) -> None:
-    """Measure every strategy on a cluster of its own, and write a report. About seven minutes."""
-    _measure(EXPERIMENTS, full=full, seed=seed, standing=False)
+def compare(*, full: bool, seed: int | None) -> int:
+    """Measure every strategy on a cluster of its own and write a report. Takes about five minutes."""
+    return exit_code(measured(console, EXPERIMENTS, FULL if full else QUICK, seed=seed, standing=False), console)
 
 
 @cli.command()
 @click.argument("names", nargs=-1, required=True, metavar="EXPERIMENT...")
-@click.option("--standing", is_flag=True, help="On the cluster that `up` started, instead of one of its own.")
+@click.option("--standing", is_flag=True, help="Use the cluster that `up` started instead of a new one.")
 @full_option
 @seed_option
-def run(names: tuple[str, ...], *, standing: bool, full: bool, seed: int | None) -> None:
-    """Run single experiments (`list` names them) and write a report on them."""
+def run(names: tuple[str, ...], *, standing: bool, full: bool, seed: int | None) -> int:
+    """Run only the experiments that you name and write a report. `list` shows their names."""
     known = {experiment.name: experiment for experiment in EXPERIMENTS}
     if unknown := [name for name in names if name not in known]:
-        raise click.UsageError(f"no experiment is called {', '.join(unknown)}; there are {', '.join(known)}")
-    _measure([known[name] for name in names], full=full, seed=seed, standing=standing)
-
-
-@cli.command()
-@click.option("--rounds", default=15, show_default=True, type=click.IntRange(min=2), help="Blocks per strategy.")
-@click.option("--seconds", default=1, show_default=True, type=click.IntRange(min=1), help="Length of a block.")
-@click.option("--connections", default=32, show_default=True, type=click.IntRange(min=1), help="How many at once.")
-def crosscheck(*, rounds: int, seconds: int, connections: int) -> None:
-    """Measure CPU per request with wrk, at one replica and past nginx: do the ratios of `compare` hold? Three minutes.
-
-    wrk is not among our packages: `apt-get install wrk`, or name it by WRK_BIN.
-    """
-    wrk = Wrk(find_wrk(), connections, seconds)
-    topology = replace(Topology.from_environment(), app_replicas=1).on_free_ports()
-    with Bars(console) as bars, _own_cluster(topology, STATE / "crosscheck", bars) as cluster:
-        logs, rng = cluster.directory / "logs", np.random.default_rng()
-        found = asyncio.run(measure_by_wrk(cluster, wrk, rounds, bars, rng, logs))
-    console.print(_costs(found))
-
-
-def _costs(figures: Sequence[Figure]) -> Table:
-    """Return one row per strategy: what a request costs, and how often what another costs."""
-    ratios = {figure.strategy: figure for figure in figures if figure.metric == "cpu_ratio"}
-    table = Table("strategy", "CPU per request", "ratio", "over")
-    for cost in figures:
-        if cost.metric == "cpu_per_request":
-            ratio = ratios.get(cost.strategy)
-            beside = (with_interval(ratio), ratio.labels["over"]) if ratio else ()
-            table.add_row(cost.strategy, with_interval(cost), *beside)
-    return table
+        raise click.UsageError(f"There is no experiment {', '.join(unknown)}. There are: {', '.join(known)}.")
+    chosen = [known[name] for name in names]
+    return exit_code(measured(console, chosen, FULL if full else QUICK, seed=seed, standing=standing), console)
 
 
 @cli.command("list")
 def list_() -> None:
-    """List the experiments and the question that each one answers."""
-    table = Table("experiment", "question")
+    """List the experiments, what each one answers, and how long it takes."""
+    table = Table("experiment", "question", "quick", "full")
     for experiment in EXPERIMENTS:
-        table.add_row(experiment.name, experiment.question)
+        quick, full = (f"{seconds} s" for seconds in experiment.seconds)
+        table.add_row(experiment.name, experiment.question, quick, full)
     console.print(table)
 
 
 @cli.command()
 @click.argument("results", type=click.Path(exists=True, path_type=Path))
 def report(results: Path) -> None:
-    """Write the report on RESULTS (a results.json, or the directory that holds it) again."""
+    """Compute all figures of RESULTS again from its raw rounds, and write its report again.
+
+    RESULTS is a results.json or the directory that holds one.
+    """
+    directory = results if results.is_dir() else results.parent
+    analysed(Results.read(directory / "results.json")).write(directory)
+    console.print(f"report: {write_report(directory)}", soft_wrap=True)
+
+
+@cli.command()
+@click.argument("a", type=click.Path(exists=True, path_type=Path))
+@click.argument("b", type=click.Path(exists=True, path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print every comparison as JSON.")
+def diff(a: Path, b: Path, *, as_json: bool) -> int:
+    """Show what changed from run A to run B by more than noise.
+
+    A and B are results.json files or the directories that hold them. Absolute figures are compared only if both runs
+    were made on the same machine. The exit status is 0 if nothing is worse, 3 if something is, and 2 if the runs, or
+    some of their figures, cannot be compared.
+    """
     try:
-        console.print(f"report: {write_report(results if results.is_dir() else results.parent)}", soft_wrap=True)
-    except (OSError, ValueError) as error:
-        raise click.ClickException(str(error)) from None
+        ours, theirs = (Results.read(path / "results.json" if path.is_dir() else path) for path in (a, b))
+    except ResultsError as error:
+        raise click.UsageError(str(error)) from None
+    found = differences(ours, theirs)
+    if as_json:
+        click.echo(json.dumps(asdict(found), indent=1))
+    else:
+        console.print(difference_table(found))
+    return NOT_COMPARABLE if found.obstacles else WORSE if found.worse else OK
 
 
-def _measure(experiments: Sequence[Experiment], *, full: bool, seed: int | None, standing: bool) -> None:
-    """Run *experiments* on a cluster, show how far they are, and write results and report."""
-    started = datetime.now().astimezone()
-    with Bars(console) as bars, _cluster(standing=standing, bars=bars) as cluster:
-        results = asyncio.run(
-            measure(
-                cluster,
-                FULL if full else QUICK,
-                bars,
-                experiments=experiments,
-                seed=seed,
-                logs=cluster.directory / "logs",
-            )
-        )
-    directory = REPORTS / started.strftime("%Y-%m-%dT%H-%M-%S")
-    results.write(directory)
-    page = write_report(directory)
-    _point_latest_to(directory)
-    for warning in results.warnings:
-        console.print(f"[yellow]warning[/] {warning['rule']}: {warning['message']}", soft_wrap=True, highlight=False)
-    console.print(
-        f"report: {page} (also report.md, results.json, results.csv; reports/latest points there)", soft_wrap=True
-    )
+@cli.command()
+@click.option("--rounds", default=15, show_default=True, type=click.IntRange(min=2), help="Blocks per strategy.")
+@click.option("--seconds", default=1, show_default=True, type=click.IntRange(min=1), help="Length of a block.")
+@click.option("--connections", default=16, show_default=True, type=click.IntRange(min=1), help="How many at once.")
+def crosscheck(*, rounds: int, seconds: int, connections: int) -> None:
+    """Measure CPU per request with wrk, and then as `compare` does, at one replica: do the ratios agree?
+
+    Takes about four minutes. wrk does not come with this project: `apt-get install wrk`, or set WRK_BIN to its path.
+    """
+    wrk = Wrk(find_wrk(), connections, seconds)
+    topology = replace(Topology.from_environment(), app_replicas=1).on_free_ports()
+    with Bars(console) as bars, own_cluster(topology, STATE / "crosscheck", bars) as cluster:
+        logs, rng = cluster.directory / "logs", np.random.default_rng()
+        found = asyncio.run(measure_by_wrk(cluster, wrk, rounds, bars, rng, logs))
+    console.print(_costs(found))
 
 
-@contextmanager
-def _cluster(*, standing: bool, bars: Bars) -> Iterator[LocalCluster]:
-    """Yield the cluster that `up` started, or one for this run only, on free ports."""
-    if standing:
-        cluster = _standing_cluster()
-        if not cluster.running():
-            raise ClusterError("no cluster is up: `make up` starts one")
-        yield cluster
-        return
-    with _own_cluster(Topology.from_environment().on_free_ports(), STATE / "compare", bars) as cluster:
-        yield cluster
-
-
-@contextmanager
-def _own_cluster(topology: Topology, directory: Path, bars: Bars) -> Iterator[LocalCluster]:
-    """Yield a cluster that runs for this block only."""
-    bars.start("starting a cluster of its own", 1)
-    with LocalCluster(topology, directory) as cluster:
-        bars.advance()
-        yield cluster
-
-
-def _point_latest_to(directory: Path) -> None:
-    """Let `reports/latest` point to *directory*, in one step."""
-    draft = REPORTS / f".latest.{directory.name}"
-    draft.unlink(missing_ok=True)
-    draft.symlink_to(directory.name)
-    draft.replace(REPORTS / "latest")
-
-
-def _standing_cluster() -> LocalCluster:
-    return LocalCluster(Topology.from_environment(), STATE / "local")
+def _costs(figures: Sequence[Figure]) -> Table:
+    """Return one row per strategy: what a request costs and how often what another costs, by wrk and in our turns."""
+    by_wrk = {f.strategy: f for f in figures if (f.experiment, f.metric) == (CROSSCHECK, "cpu_ratio")}
+    ours = {
+        (f.strategy, f.labels["over"]): f
+        for f in figures
+        if f.metric in ("cpu_ratio", "floor_ratio") and f.experiment != CROSSCHECK and "intervals" not in f.labels
+    }
+    table = Table("strategy", "CPU per request", "ratio by wrk", "ratio in turns", "over")
+    for cost in (f for f in figures if (f.experiment, f.metric) == (CROSSCHECK, "cpu_per_request")):
+        ratio = by_wrk.get(cost.strategy)
+        over = ratio.labels["over"] if ratio else ""
+        shown = (cost, ratio, ours[cost.strategy, over]) if ratio else (cost,)
+        table.add_row(cost.strategy, *map(with_interval, shown), *([over] if ratio else []))
+    return table

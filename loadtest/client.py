@@ -8,6 +8,8 @@ from typing import Any, Literal, Self
 import aiohttp
 from yarl import URL
 
+from loadtest.cluster.protocol import ClusterError
+
 TIMEOUT = aiohttp.ClientTimeout(total=15)
 
 Form = Mapping[str, str]
@@ -21,6 +23,8 @@ class Strategy:
     kind: Literal["control", "session", "token"]
     login: str | None
     capabilities: frozenset[str]
+    description: str = ""
+    choose_when: str = ""
 
     @property
     def is_control(self) -> bool:
@@ -145,17 +149,30 @@ def control_of(strategies: Iterable[Strategy]) -> Strategy | None:
 
 
 async def register(client: Client) -> Account:
-    """Open an account with a random name and password, and return it."""
+    """Open an account with a random name and password, and return it. Raises `ClusterError`."""
     account = Account(f"user-{secrets.token_hex(8)}", secrets.token_urlsafe(24))
     answer = await client.call("POST", "/auth/users", account.credentials())
     if answer.status != 201:
-        raise RuntimeError(f"POST /auth/users: status {answer.status}, not 201")
+        raise ClusterError(f"POST /auth/users: status {answer.status or 'none'}, must be 201")
     return account
 
 
 async def strategies_of(base: str) -> list[Strategy]:
-    """Ask the cluster at *base* what it serves."""
-    async with aiohttp.ClientSession(timeout=TIMEOUT) as http, http.get(URL(base).join(URL("/strategies"))) as response:
-        response.raise_for_status()
-        rows = await response.json()
-    return [Strategy(row["name"], row["kind"], row.get("login"), frozenset(row["capabilities"])) for row in rows]
+    """Ask the cluster at *base* what it serves. Raises `ClusterError`."""
+    url = URL(base).join(URL("/strategies"))
+    try:
+        async with aiohttp.ClientSession(timeout=TIMEOUT) as http, http.get(url, raise_for_status=True) as response:
+            rows = await response.json()
+    except (aiohttp.ClientError, TimeoutError) as error:
+        raise ClusterError(f"GET {url}: {error or 'no answer'}") from None
+    return [
+        Strategy(
+            row["name"],
+            row["kind"],
+            row.get("login"),
+            frozenset(row["capabilities"]),
+            row["description"],
+            row["choose_when"],
+        )
+        for row in rows
+    ]

@@ -1,7 +1,8 @@
-"""Ratios of CPU per request by other instruments: wrk instead of Locust, one replica, nothing in front of it."""
+"""CPU per request by two instruments: wrk, and the turns of the experiment `cost`, at one replica past nginx."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -10,22 +11,28 @@ import aiohttp
 from loadtest.bare_process import NAME, BareServer
 from loadtest.client import Client, Strategy, control_of, register, strategies_of
 from loadtest.cluster.protocol import Cluster, ClusterError, Metered
+from loadtest.experiments import cost, cost_figures
+from loadtest.experiments.compare import conditions
 from loadtest.experiments.correctness import is_page
-from loadtest.experiments.experiment import Progress, WrongAnswer, figure
+from loadtest.experiments.experiment import QUICK, Context, Plan, Progress, WrongAnswer, figure
 from loadtest.generator import cpu_between
-from loadtest.interleave import interleaved
-from loadtest.intervals import Rng, mean_interval, ratio_interval
 from loadtest.results import Figure
+from loadtest.statistics.estimates import Rng, centre, ratio
+from loadtest.statistics.orders import balanced_orders, in_turns
 from loadtest.wrk import Wrk
 
 CROSSCHECK = "crosscheck"
+TURNS = replace(QUICK, cost_cycles=3, cost_rounds_nginx=0)
 
 
-async def crosscheck(cluster: Cluster, wrk: Wrk, rounds: int, progress: Progress, rng: Rng, logs: Path) -> list[Figure]:
-    """Measure the one replica of *cluster* under every strategy, and a bare server, in turns; a first round warms up.
+async def crosscheck(
+    cluster: Cluster, wrk: Wrk, rounds: int, progress: Progress, rng: Rng, logs: Path, plan: Plan = TURNS
+) -> list[Figure]:
+    """Measure the one replica of *cluster* under every strategy, and a bare server, first by wrk and then in turns.
 
-    Raises `ClusterError` unless there is one replica, which can be reached, and a control; `GeneratorError` and
-    `WrongAnswer` for any answer that is not good.
+    Return the figures of both: those of `crosscheck` are wrk's, those of `cost` are made as in `compare`. Raises
+    `ClusterError` unless there is one replica, which can be reached, and a control; `GeneratorError` and `WrongAnswer`
+    for any answer that is not good.
     """
     strategies = await strategies_of(cluster.url)
     control, urls = control_of(strategies), list(cluster.replica_urls().values())
@@ -38,11 +45,15 @@ async def crosscheck(cluster: Cluster, wrk: Wrk, rounds: int, progress: Progress
         blocks = {NAME: partial(_cost, bare, wrk, bare.url + page, {})}
         blocks |= {one.name: partial(_strategy, cluster, urls[0], wrk, one, connector) for one in strategies}
         progress.start("wrk at one replica", (1 + rounds) * len(blocks))
-        _warm_up, *measured = await interleaved(blocks, 1 + rounds, rng, progress.advance)
-    return figures(measured, control.name, rng)
+        await in_turns(blocks, [list(blocks)], progress.advance)  # warms up
+        measured = await in_turns(blocks, balanced_orders(list(blocks), rounds, rng), progress.advance)
+    context = Context(cluster, strategies, replace(plan, turn_connections=wrk.connections), progress, rng, logs)
+    await cost.measure(context)
+    turns = cost_figures.analyse(context.rows, conditions(cluster, strategies, plan, seed=0))
+    return [*figures(measured, control.name), *turns]
 
 
-def figures(measured: Sequence[Mapping[str, float]], control: str, rng: Rng) -> list[Figure]:
+def figures(measured: Sequence[Mapping[str, float]], control: str) -> list[Figure]:
     """Return costs, and ratios within rounds: of strategies to the control, of the control to the bare server.
 
     *measured*: CPU microseconds per request, round by round.
@@ -51,10 +62,10 @@ def figures(measured: Sequence[Mapping[str, float]], control: str, rng: Rng) -> 
     below = dict.fromkeys(samples, control) | {control: NAME}
     found = []
     for name, costs in samples.items():
-        found.append(figure(CROSSCHECK, name, "cpu_per_request", "us", mean_interval(costs, rng)))
+        found.append(figure(CROSSCHECK, name, "cpu_per_request", "us", centre(costs)))
         if name != NAME:
-            ratio = ratio_interval(costs, samples[below[name]], rng)
-            found.append(figure(CROSSCHECK, name, "cpu_ratio", "ratio", ratio, over=below[name]))
+            over = ratio(costs, samples[below[name]])
+            found.append(figure(CROSSCHECK, name, "cpu_ratio", "ratio", over, over=below[name]))
     return found
 
 

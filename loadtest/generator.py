@@ -4,7 +4,9 @@ import asyncio
 import json
 import os
 import sys
-from collections import deque
+import time
+from collections import defaultdict, deque
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -12,6 +14,7 @@ from typing import Any, Self
 
 from hdrh.histogram import HdrHistogram
 
+from loadtest.children import GeneratorError as GeneratorError
 from loadtest.children import end, pipes
 from loadtest.cluster.protocol import CpuReading, Metered
 from loadtest.machine import busy_seconds
@@ -22,10 +25,6 @@ MARGIN_SECONDS = 40.0
 LONGEST_LINE = 1 << 22
 
 
-class GeneratorError(Exception):
-    """The load generator did not do what it was asked; the message ends with its last log lines."""
-
-
 @dataclass(frozen=True)
 class Block:
     """What one block of load measured, within its window."""
@@ -33,7 +32,12 @@ class Block:
     strategy: str
     rate: float | None
     seconds: float
+    elapsed: float
+    """Seconds between the two readings of the server tiers' CPU."""
+    answers: int
+    """How many answers that CPU is for: of an open loop all of the block, of a closed one those in the window."""
     requests: int
+    """How many belong to the window, whether good or failed."""
     failed: int
     failures: tuple[str, ...]
     others: int
@@ -45,24 +49,43 @@ class Block:
     machine_busy: float
     """CPU seconds of everything on this machine, ourselves included."""
 
-    @property
-    def total(self) -> float:
-        """Return the CPU seconds of all server tiers together."""
-        return sum(self.tiers.values())
+    def row(self) -> dict[str, Any]:
+        """Return it as a raw row: CPU in seconds, `cpu_TIER` for each; latencies in microseconds, as encoded text."""
+        return cpu_row(self.tiers) | {
+            "rate": self.rate,
+            "seconds": self.seconds,
+            "elapsed": self.elapsed,
+            "answers": self.answers,
+            "requests": self.requests,
+            "failed": self.failed,
+            "failures": "; ".join(self.failures),
+            "others": self.others,
+            "latency": self.latency.encode().decode(),
+            "generator_cpu": self.generator_cpu,
+            "machine_busy": self.machine_busy,
+        }
 
-    def per_request(self, seconds: float) -> float:
-        """Return *seconds* of the window as microseconds per request."""
-        return 1e6 * seconds / self.requests
 
-    @property
-    def generator_share(self) -> float:
-        """Return how much of one core Locust used."""
-        return self.generator_cpu / self.seconds
+@dataclass(frozen=True)
+class _Used:
+    """What was used between two moments: seconds of the clock, and CPU seconds of server tiers and of the machine."""
 
-    @property
-    def other_share(self) -> float:
-        """Return how much of one core went to neither the cluster nor Locust."""
-        return max(0.0, self.machine_busy - self.total - self.generator_cpu) / self.seconds
+    seconds: float
+    tiers: dict[str, float]
+    machine: float
+
+
+class _Reading:
+    """The meters as they stand now."""
+
+    def __init__(self, served_by: Metered) -> None:
+        self._served_by = served_by
+        self._cpu, self._busy, self._at = served_by.cpu(), busy_seconds(), time.perf_counter()
+
+    def until_now(self) -> _Used:
+        """Return what was used since."""
+        now = _Reading(self._served_by)
+        return _Used(now._at - self._at, cpu_between(self._cpu, now._cpu), now._busy - self._busy)
 
 
 class Generator:
@@ -99,28 +122,33 @@ class Generator:
     async def run_block(self, served_by: Metered, warmup: float, seconds: float, rate: float | None = None) -> Block:
         """Run one block and return what it measured; *rate* in requests/s opens the loop (DESIGN §6.5).
 
-        *served_by*: whose CPU it costs.
+        *served_by*: whose CPU it costs. Under an open loop that is read while nothing is in flight, before the first
+        request and after the last answer; under a closed one at both ends of the window, while the load is on.
         """
+        before = None if rate is None else _Reading(served_by)
         self._ask(run={"warmup": warmup, "seconds": seconds, "rate": rate})
         await self._expect("window", warmup + MARGIN_SECONDS)
-        before, busy = served_by.cpu(), busy_seconds()
+        reading = before or _Reading(served_by)
         await self._expect("end", seconds + MARGIN_SECONDS)
-        after, busy = served_by.cpu(), busy_seconds() - busy
-        return self._block(await self._expect("done", MARGIN_SECONDS), rate, cpu_between(before, after), busy)
+        used = None if before else reading.until_now()
+        done = await self._expect("done", MARGIN_SECONDS)
+        return self._block(done, rate, used or reading.until_now())
 
-    def _block(self, done: dict[str, Any], rate: float | None, tiers: dict[str, float], busy: float) -> Block:
+    def _block(self, done: dict[str, Any], rate: float | None, used: "_Used") -> Block:
         return Block(
             strategy=self.strategy,
             rate=rate,
             seconds=done["seconds"],
+            elapsed=used.seconds,
+            answers=done["requests"] if rate is None else done["answers"],
             requests=done["requests"],
             failed=done["failed"],
             failures=tuple(done["failures"]),
             others=done["others"],
             latency=HdrHistogram.decode(done["latency"]),
-            tiers=tiers,
+            tiers=used.tiers,
             generator_cpu=done["cpu_seconds"],
-            machine_busy=busy,
+            machine_busy=used.machine,
         )
 
     async def close(self) -> None:
@@ -160,11 +188,16 @@ def user_class(strategy: str) -> str:
 
 def cpu_between(before: CpuReading, after: CpuReading) -> dict[str, float]:
     """Return the CPU seconds that each server tier used between two readings."""
-    return {
-        str(tier): max(0.0, seconds - before.seconds.get(tier, 0.0))
-        for tier, seconds in after.seconds.items()
-        if tier != "loadgen"
-    }
+    tiers: dict[str, float] = defaultdict(float)
+    for use in after.since(before).values():
+        if use.tier != "loadgen":
+            tiers[use.tier] += use.seconds
+    return dict(tiers)
+
+
+def cpu_row(tiers: Mapping[str, float]) -> dict[str, float]:
+    """Return the CPU seconds of *tiers* as columns of a raw row: `cpu_app`, ..."""
+    return {f"cpu_{tier}": seconds for tier, seconds in tiers.items()}
 
 
 def _environment() -> dict[str, str]:

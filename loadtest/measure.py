@@ -33,6 +33,7 @@ os.dup2(2, 1)
 
 HIGHEST_US = 3_600_000_000
 DRAIN_SECONDS = 20.0
+LATE = f"not answered within {DRAIN_SECONDS:g} s of the block's end"
 READING_SECONDS = 0.1  # above what the parent needs to read the CPU of a cluster, 15 to 40 ms
 
 
@@ -50,14 +51,16 @@ class Block:
         self.end = self.start + seconds
         self.schedule = OpenSchedule(now, rate, self.end) if rate else None
         self.latencies = array("d")
+        self.answers = 0
         self.failed = 0
         self.examples: set[str] = set()
         self.others = 0
         self.cpu = 0.0
 
     def count(self, intended: float | None, seconds: float, exception: BaseException | None) -> None:
-        """Count one answer, if it belongs to the window. A failure is no latency."""
+        """Count one answer; what belongs to the window, closer. A failure is no latency."""
         now = time.perf_counter()
+        self.answers += 1
         if not self.start <= (now if intended is None else intended) < self.end:
             return
         if exception is None:
@@ -78,6 +81,7 @@ class Block:
             histogram.record_value(max(1, round(latency * 1e6)))
         return {
             "requests": len(self.latencies) + self.failed,
+            "answers": self.answers,
             "failed": self.failed,
             "failures": sorted(self.examples),
             "others": self.others,
@@ -92,7 +96,8 @@ class Meter:
 
     def __init__(self, environment: Environment, users: int) -> None:
         self.environment = environment
-        self.expected = users
+        self.users = self.expected = users
+        self.at_gate = 0
         self.waiting: set[User] = set()
         self.intended: dict[Any, float] = {}
         self.gate = Event()
@@ -102,7 +107,9 @@ class Meter:
         """Wait for this user's turn; return the seconds until it should send (Locust sleeps them)."""
         while True:
             self.arrive(user)
+            self.at_gate += 1
             self.gate.wait()
+            self.at_gate -= 1
             if self.block is None or self.block.schedule is None:
                 return 0.0
             arrival = self.block.schedule.take()
@@ -151,18 +158,24 @@ class Meter:
     def drain(self, block: Block) -> None:
         """Stop a closed loop, once the parent has read the CPU under load, as it did when the window began.
 
-        An open schedule is kept to the end: what is overdue is still sent, or is a failure.
+        An open schedule is kept to the end: what is overdue is still sent, or is a failure. Either way nothing is in
+        flight afterwards, for the next block's CPU would pay for it.
         """
         if block.schedule is None:
             gevent.sleep(READING_SECONDS)
             self.gate.clear()
+            with gevent.Timeout(DRAIN_SECONDS, False):
+                while self.at_gate < self.users:
+                    gevent.sleep(0.002)
+                return
+            block.fail(self.users - self.at_gate, LATE)
             return
         with gevent.Timeout(DRAIN_SECONDS, False):
             while self.intended or not block.schedule.exhausted:
                 gevent.sleep(0.005)
             return
         unsent = sum(1 for _ in iter(block.schedule.take, None))
-        block.fail(unsent + len(self.intended), f"not answered within {DRAIN_SECONDS:g} s of the block's end")
+        block.fail(unsent + len(self.intended), LATE)
         self.intended.clear()
 
     def serve(self) -> None:

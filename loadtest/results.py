@@ -1,12 +1,20 @@
 """The results of a run: tidy, versioned data, written by experiments and read by reports."""
 
 import csv
-import json
+import io
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
-SCHEMA_VERSION = 1
+import msgspec
+
+from loadtest.whole_files import write_whole
+
+SCHEMA_VERSION = 2
+
+Row = Mapping[str, Any]
+"""One raw row of an experiment: a flat JSON object."""
 
 
 @dataclass(frozen=True)
@@ -24,32 +32,118 @@ class Figure:
     labels: dict[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Verdict:
+    """What the run says about one claim or promise. *withdrawn_by*: the audit rules that forbid it, or empty."""
+
+    claim: str
+    text: str
+    figures: str
+    verdict: str
+    withdrawn_by: str = ""
+
+
+class StrategyFacts(TypedDict):
+    """What `GET /strategies` said of one strategy."""
+
+    kind: str
+    login: str | None
+    description: str
+    capabilities: list[str]
+    choose_when: str
+
+
+class Config(TypedDict):
+    """The conditions of a run. *settings*: the settings in force, by their names in `.env`."""
+
+    seed: int
+    replicas: int
+    engine: str
+    plan: dict[str, Any]
+    strategies: dict[str, StrategyFacts]
+    settings: dict[str, str]
+
+
+class ResultsError(Exception):
+    """A file is no results that this version can read; the message says why and what to do."""
+
+
 @dataclass
 class Results:
-    """Everything a report needs. *warnings* are the self-audit's: `{"rule", "message"}`, each names its rule."""
+    """Everything a report needs.
+
+    *rounds* has each experiment's raw rows, from which *figures* can be computed again. *warnings* are the
+    self-audit's: `{"rule", "message"}`. A run that something ended early (*ended_by*) is not *complete*: it has what
+    was measured by then.
+    """
 
     host: dict[str, Any]
     binaries: dict[str, str]
-    config: dict[str, Any]
+    config: Config
+    git_revision: str
+    command: str
+    complete: bool
+    ended_by: str = ""
+    rounds: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     figures: list[Figure] = field(default_factory=list)
+    verdicts: list[Verdict] = field(default_factory=list)
     warnings: list[dict[str, str]] = field(default_factory=list)
     schema_version: int = SCHEMA_VERSION
 
     def write(self, directory: Path) -> None:
-        """Write `results.json` and `results.csv` (the figures; labels as `key=value` pairs joined by `;`)."""
+        """Write `results.csv` (the figures; labels as `key=value` pairs joined by `;`) and then `results.json`.
+
+        Either is there as a whole or not at all. Raises `OSError`.
+        """
         directory.mkdir(parents=True, exist_ok=True)
-        (directory / "results.json").write_text(json.dumps(asdict(self), indent=1) + "\n")
-        with (directory / "results.csv").open("w", newline="") as file:
-            rows = [asdict(f) | {"labels": ";".join(f"{k}={v}" for k, v in f.labels.items())} for f in self.figures]
-            writer = csv.DictWriter(file, fieldnames=list(Figure.__dataclass_fields__))
-            writer.writeheader()
-            writer.writerows(rows)
+        write_whole(directory / "results.csv", self._csv())
+        text = msgspec.json.format(msgspec.json.encode(self, enc_hook=_plain), indent=1)
+        write_whole(directory / "results.json", text + b"\n")
+
+    def _csv(self) -> str:
+        text = io.StringIO(newline="")
+        writer = csv.DictWriter(text, fieldnames=list(Figure.__dataclass_fields__))
+        writer.writeheader()
+        for figure in self.figures:
+            labels = ";".join(f"{key}={value}" for key, value in figure.labels.items())
+            writer.writerow(asdict(figure) | {"labels": labels})
+        return text.getvalue()
 
     @classmethod
     def read(cls, path: Path) -> "Results":
-        """Read *path* (`results.json`). Raises `ValueError` on another schema version or a file that is none."""
-        data = json.loads(path.read_text())
-        if not isinstance(data, dict) or data.get("schema_version") != SCHEMA_VERSION:
-            found = data.get("schema_version") if isinstance(data, dict) else None
-            raise ValueError(f"{path}: schema_version is {found!r}, this version reads {SCHEMA_VERSION}")
-        return cls(**data | {"figures": [Figure(**row) for row in data["figures"]]})
+        """Read *path* (`results.json`). Raises `ResultsError` or `OSError`."""
+        content = path.read_bytes()
+        try:
+            version = msgspec.json.decode(content, type=_Version).schema_version
+            if version == SCHEMA_VERSION:
+                msgspec.json.decode(content, type=_Whole)
+                return msgspec.json.decode(content, type=cls)
+        except msgspec.ValidationError as error:
+            raise ResultsError(f"{path}: {error}. {_EDITED}") from None
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise ResultsError(f"{path} is not whole JSON ({error}). {_EDITED}") from None
+        raise ResultsError(
+            f"{path} has schema_version {version}, and this version of authscale reads {SCHEMA_VERSION}: "
+            "measure again, or use the version that wrote it"
+        )
+
+
+_EDITED = "The file was edited or cut off: restore it from a copy, or measure again"
+
+
+class _Version(msgspec.Struct):
+    schema_version: int
+
+
+class _Whole(msgspec.Struct):
+    """What must be there though `Results` has defaults for it: a file without is not one that we wrote."""
+
+    rounds: msgspec.Raw
+    figures: msgspec.Raw
+    verdicts: msgspec.Raw
+    warnings: msgspec.Raw
+
+
+def _plain(value: Any) -> Any:
+    """Return NumPy's scalar *value* as Python's, which is what JSON has."""
+    return value.item()

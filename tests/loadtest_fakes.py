@@ -1,11 +1,12 @@
 """A small app that speaks the contract as a load test sees it, and can be told to misbehave; and a plan to match."""
 
 import asyncio
+import os
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from dataclasses import replace
+from collections.abc import AsyncIterator, Callable, Collection
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,10 @@ import numpy as np
 from aiohttp import encode_basic_auth, web
 
 from loadtest.client import strategies_of
-from loadtest.cluster.protocol import CpuReading
+from loadtest.cluster.protocol import CpuReading, ProcessCpu
+from loadtest.experiments import EXPERIMENTS
 from loadtest.experiments.experiment import QUICK, Context, Silent
+from loadtest.results import Config, Figure, Results
 
 
 class FakeApp:
@@ -52,14 +55,15 @@ class FakeApp:
     async def get_strategies(self, request: web.Request) -> web.Response:
         def row(name: str, kind: str, login: str | None, *capabilities: str) -> dict[str, Any]:
             return {
-                "name": name, "kind": kind, "login": login, "description": "", "capabilities": list(capabilities)
+                "name": name, "kind": kind, "login": login, "description": f"{name} keeps it somewhere",
+                "choose_when": f"Choose it when {name} will do.", "capabilities": list(capabilities),
             }  # fmt: skip
 
         return web.json_response(
             [
-                row("anonymous", "control", None),
+                row("anonymous", "control", None, "any-replica"),
                 row("memory", "session", "/memory/login", "visits", "logout"),
-                row("jwt", "token", "/auth/login"),
+                row("jwt", "token", "/auth/login", "any-replica"),
             ]
         )
 
@@ -150,11 +154,23 @@ class FakeCluster:
         self.url = self.url_no_affinity = url
         self.when_read: Callable[[], None] = lambda: None
 
+    engine = "this process"
+
+    def settings(self) -> dict[str, str]:
+        return {"AUTH_ALGORITHM": "EdDSA"}
+
     def replicas(self) -> list[str]:
         return ["app-1"]
 
     def replica_urls(self) -> dict[str, str]:
         return {"app-1": self.url}
+
+    def balance_over(self, replicas: Collection[str], workers: int | None = None) -> AbstractContextManager[None]:
+        """There is only one."""
+        return nullcontext()
+
+    def restart(self, process: str) -> None:
+        """It forgets nothing."""
 
     def kill(self, replica: str) -> None:
         """Nothing dies: whoever loses a login lost it otherwise."""
@@ -164,7 +180,8 @@ class FakeCluster:
 
     def cpu(self) -> CpuReading:
         self.when_read()
-        return CpuReading(time.monotonic(), {"app": time.process_time(), "loadgen": 99.0})
+        ours = ProcessCpu("app", os.getpid(), time.monotonic(), time.process_time())
+        return CpuReading({"app-1": ours, "locust": replace(ours, tier="loadgen")})
 
     def secret(self, name: str) -> str:
         return f"the {name}"
@@ -187,12 +204,45 @@ async def serve(fake: FakeApp) -> AsyncIterator[FakeCluster]:
 
 
 TINY = replace(
-    QUICK, users=2, rounds=2, warmup=0.05, seconds=0.2, open_rounds=2, open_seconds=0.2, open_fraction=0.2,
-    floor_rounds=2, algorithm_rounds=2, algorithm_seconds=0.001, login_rounds=2, logins=2, token_rounds=2,
-    token_logins=3, survival_users=4, after_kill_seconds=0.0,
+    QUICK, users=2, warmup=0.05, closed_rounds=2, closed_seconds=0.2, traffic_rounds=2,
+    traffic_seconds=0.2, traffic_low=0.05, traffic_high=0.2, idle_seconds=0.05,
+    turn_requests=10, turn_connections=4, turn_connections_nginx=4, turn_logins=2, cost_cycles=2,
+    cost_rounds_direct=1, cost_rounds_nginx=1, cost_idle_seconds=0.02, algorithm_rounds=2, login_rounds=2, logins=2,
+    token_rounds=2, token_logins=3, survival_users=4, after_kill_seconds=0.0,
 )  # fmt: skip
 
 
 async def context(cluster: FakeCluster, logs: Path) -> Context:
     """What an experiment may use, on *cluster*."""
     return Context(cluster, await strategies_of(cluster.url), TINY, Silent(), np.random.default_rng(1), logs)
+
+
+async def measured(name: str, found: Context) -> list[Figure]:
+    """Let the experiment *name* measure, and return its figures."""
+    experiment = next(experiment for experiment in EXPERIMENTS if experiment.name == name)
+    async with found.stack:
+        await experiment.measure(found)
+    kinds: dict[str, str] = {strategy.name: strategy.kind for strategy in found.strategies}
+    return experiment.analyse(found.rows, config(**kinds) | {"replicas": len(found.cluster.replicas())})
+
+
+def config(**kinds: str) -> Config:
+    """The conditions of a run of strategies of these *kinds* (by name)."""
+    return {
+        "seed": 1,
+        "replicas": 3,
+        "engine": "this process",
+        "plan": asdict(TINY),
+        "strategies": {
+            name.replace("_", "-"): {
+                "kind": kind, "login": None, "description": "", "capabilities": [], "choose_when": "Choose it."
+            }
+            for name, kind in kinds.items()
+        },
+        "settings": {"AUTH_ALGORITHM": "EdDSA"},
+    }  # fmt: skip
+
+
+def results(*figures: Figure, **kinds: str) -> Results:
+    """A complete run with *figures*, and strategies of these *kinds* (by name)."""
+    return Results({"cpu": "a CPU"}, {"nginx": "1"}, config(**kinds), "abc", "a command", True, figures=list(figures))

@@ -5,14 +5,14 @@ import os
 import subprocess
 import sys
 import urllib.request
-from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
 from pathlib import Path
 from time import monotonic, sleep
-from typing import Self
+from typing import Any, Self
 from urllib.error import URLError
+from xmlrpc.client import Fault
 
 import psutil
 import tenacity
@@ -20,14 +20,16 @@ import tenacity
 from deploy.make_secrets import make_secrets
 from loadtest.cluster import processes
 from loadtest.cluster.binaries import find_binaries, versions
-from loadtest.cluster.protocol import ClusterError, CpuReading, Tier
+from loadtest.cluster.clocks import Meter, Processes
+from loadtest.cluster.protocol import ClusterError, CpuReading
 from loadtest.cluster.supervisor import HALTED, ProcessInfo, Supervisor
-from loadtest.cluster.topology import REPOSITORY, Topology, is_free
-from loadtest.process_cpu import cpu_seconds
+from loadtest.cluster.topology import OPTIONAL, REPOSITORY, Topology, is_free
 
 STATE = Path(os.environ.get("STATE_DIR", REPOSITORY / ".run")).absolute()  # one directory below it per cluster
 PATIENCE_SECONDS = 25  # to stop: above every stopwaitsecs in supervisord.conf
 START_ORDER = ("redis", "auth", "app", "loadbalancer")  # of supervisord's groups, as their priorities have it
+RELOAD_SECONDS = 10
+KILL_SECONDS = 5.0
 MAX_SOCKET_PATH = 90  # 104 bytes on macOS, 108 on Linux; supervisord adds its pid while it starts
 
 
@@ -40,6 +42,7 @@ class LocalCluster:
         self.secrets = directory / "secrets"
         self._supervisor = Supervisor(directory / "supervisor.sock")
         self._launched: subprocess.Popen[bytes] | None = None
+        self._meter = Meter(self._members)
 
     def __enter__(self) -> Self:
         self.start()
@@ -58,6 +61,15 @@ class LocalCluster:
         """Where nginx listens without affinity."""
         return f"http://127.0.0.1:{self.topology.lb_port_no_affinity}"
 
+    @property
+    def engine(self) -> str:
+        """What runs the processes."""
+        return "supervisord"
+
+    def settings(self) -> dict[str, str]:
+        """Return the settings in force: the topology's, and what else of the services' our environment has."""
+        return self.topology.environment() | {name: os.environ[name] for name in OPTIONAL if name in os.environ}
+
     def secret(self, name: str) -> str:
         """Return the secret *name* of this deployment, such as `app-client-secret`."""
         return (self.secrets / name).read_text()
@@ -67,8 +79,13 @@ class LocalCluster:
         return self._supervisor.alive()
 
     def processes(self) -> list[ProcessInfo]:
-        """Return supervisord's view of every process."""
-        return self._supervisor.processes()
+        """Return supervisord's view of every process. Raises `ClusterError` when there is no supervisord any more."""
+        try:
+            return self._supervisor.processes()
+        except OSError as error:
+            raise ClusterError(
+                f"the cluster in {self.directory} is gone: its supervisord does not answer ({error})"
+            ) from None
 
     def replicas(self) -> list[str]:
         """Return the names of the replicas."""
@@ -115,6 +132,7 @@ class LocalCluster:
 
     def stop(self) -> None:
         """Stop everything, in the reverse order of its start; also what an earlier supervisord left behind."""
+        self._meter.forget()
         everything = processes.leftovers(self.directory)
         supervisors = [process for process in everything if "supervisord" in " ".join(process.cmdline()[:3])]
         processes.end(supervisors, PATIENCE_SECONDS)
@@ -123,10 +141,15 @@ class LocalCluster:
             self._launched.wait()
 
     def kill(self, replica: str) -> None:
-        """End *replica* with SIGKILL and return when it is gone; supervisord starts it again."""
-        victim = psutil.Process(self._process(replica)["pid"])
+        """End *replica* with SIGKILL and return when it is gone; supervisord starts it again. Raises `ClusterError`."""
+        info = self._process(replica)
+        if info["statename"] != "RUNNING":
+            raise ClusterError(f"{replica} cannot be killed: it is {info['statename']}, not RUNNING")
+        victim = psutil.Process(info["pid"])
         self.signal(replica, "KILL")
-        psutil.wait_procs([victim], timeout=5)
+        _, alive = psutil.wait_procs([victim], timeout=KILL_SECONDS)
+        if alive:
+            raise ClusterError(f"{replica} (pid {victim.pid}) is still running {KILL_SECONDS:g} s after kill -9")
 
     def signal(self, process: str, name: str) -> None:
         """Send signal *name* to *process* (`app-1`, `redis`, ...)."""
@@ -148,13 +171,53 @@ class LocalCluster:
         for port, name in self._probes().items():
             self._wait_for(port, name, monotonic() + seconds)
 
+    @contextmanager
+    def balance_over(self, replicas: Collection[str], workers: int | None = None) -> Iterator[None]:
+        """Let nginx ask *replicas* only, with so many *workers*; connections to it end at both ends of the block."""
+        ports = [port for port, name in self._replica_names().items() if name in replicas]
+        if len(ports) != len(set(replicas)) or not ports:
+            raise ClusterError(f"{', '.join(replicas) or 'nobody'}: there are {', '.join(self.replicas())}")
+        try:
+            self._reload(ports, workers)
+            yield
+        finally:
+            self._reload(self.topology.app_ports())
+
+    def _reload(self, ports: Collection[int], workers: int | None = None) -> None:
+        """Give nginx a list of replicas, and return when new workers serve and the old ones are gone."""
+        self._write_balance(ports, workers)
+        try:
+            old = psutil.Process(self._process("loadbalancer")["pid"]).children()
+            self.signal("loadbalancer", "HUP")
+        except (psutil.NoSuchProcess, Fault) as error:
+            raise ClusterError(f"nginx is not running: {error}\n{self.last_lines('loadbalancer')}") from None
+        if psutil.wait_procs(old, timeout=RELOAD_SECONDS)[1]:
+            raise ClusterError(f"nginx did not reload within {RELOAD_SECONDS} s\n{self.last_lines('loadbalancer')}")
+        self._wait_for(self.topology.lb_port, "loadbalancer", monotonic() + RELOAD_SECONDS)
+        self._meter.forget()
+
+    def _write_balance(self, ports: Collection[int], workers: int | None = None) -> None:
+        cluster = self.directory / "nginx/cluster"
+        (cluster / "app.servers").write_text(_servers(ports))
+        (cluster / "workers").write_text(f"worker_processes {workers or 'auto'};\n")
+
     def cpu(self) -> CpuReading:
-        """Read the CPU seconds of every tier. A killed process takes its seconds with it: read between faults only."""
-        by_tier: dict[Tier, float] = defaultdict(float)
-        reading_at = monotonic()
+        """Read the CPU clocks of every process. A restarted one begins anew: read between faults only."""
+        return self._meter.read()
+
+    def _members(self) -> Processes:
+        """Return every process under supervision; children (nginx' workers) are named after their parent."""
+        found: dict[str, tuple[Any, int]] = {}  # groups are tiers
         for info in self.processes():
-            by_tier[info["group"]] += cpu_seconds([info["pid"]])  # type: ignore[index]  # groups are tiers
-        return CpuReading(reading_at, by_tier)
+            if not info["pid"]:
+                raise ClusterError(f"{info['name']} is not running\n{self.last_lines(info['name'])}")
+            family = processes.family(info["pid"])
+            if not family:
+                raise ProcessLookupError(info["pid"])
+            parent, *children = family
+            found[info["name"]] = (info["group"], parent.pid)
+            found |= {f"{info['name']}/{child.pid}": (info["group"], child.pid) for child in children}
+        return found
 
     def binaries(self) -> dict[str, str]:
         """Return versions and paths of what runs."""
@@ -190,7 +253,7 @@ class LocalCluster:
         """Return whether supervisord has given up on *name*, or is gone itself."""
         try:
             return any(info["name"] == name and info["statename"] == "FATAL" for info in self.processes())
-        except OSError:
+        except ClusterError:
             return self._launched is None or self._launched.poll() is not None
 
     def last_lines(self, name: str, count: int = 15) -> str:
@@ -270,7 +333,7 @@ class LocalCluster:
         topology = self.topology
         (nginx / "cluster/listen").write_text(f"listen 127.0.0.1:{topology.lb_port};\n")
         (nginx / "cluster/listen_no_affinity").write_text(f"listen 127.0.0.1:{topology.lb_port_no_affinity};\n")
-        (nginx / "cluster/app.servers").write_text(_servers(topology.app_ports()))
+        self._write_balance(topology.app_ports())
         (nginx / "cluster/auth.servers").write_text(_servers(topology.auth_ports()))
 
     @contextmanager
@@ -284,7 +347,7 @@ class LocalCluster:
             yield
 
 
-def _servers(ports: range) -> str:
+def _servers(ports: Collection[int]) -> str:
     """Return nginx `server` lines: left out for two seconds after a failure, but still asked when all have failed."""
     options = ("max_fails=1 fail_timeout=2s", "max_fails=0 backup")
     return "".join(f"server 127.0.0.1:{port} {option};\n" for option in options for port in ports)

@@ -4,8 +4,6 @@ from pathlib import Path
 
 import psutil
 
-from loadtest.process_cpu import family
-
 RUN_DIR_VARIABLE = "RUN_DIR"  # every process of a local cluster carries it in its environment
 
 
@@ -13,6 +11,15 @@ def leftovers(state: Path) -> list[psutil.Process]:
     """Return all processes whose cluster keeps its state below *state*, whoever their parent is by now."""
     found = (process for process in psutil.process_iter() if _is_of(process, state))
     return list(dict.fromkeys(member for process in found for member in family(process.pid)))
+
+
+def family(pid: int) -> list[psutil.Process]:
+    """Return the process *pid* and its descendants; nobody if it is gone."""
+    try:
+        parent = psutil.Process(pid)
+        return [parent, *parent.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
 
 
 def _is_of(process: psutil.Process, state: Path) -> bool:

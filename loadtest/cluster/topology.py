@@ -2,6 +2,7 @@
 
 import os
 import socket
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
@@ -11,7 +12,8 @@ from dotenv import dotenv_values
 from loadtest.cluster.protocol import ClusterError
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-LIFETIMES = (
+SETTINGS = (
+    "AUTH_ALGORITHM",
     "ACCESS_TOKEN_SECONDS",
     "REFRESH_IDLE_SECONDS",
     "REFRESH_ABSOLUTE_SECONDS",
@@ -21,6 +23,26 @@ LIFETIMES = (
     "SESSION_LIMIT_POLICY",
     "DENYLIST_MAX_STALE_SECONDS",
 )
+"""What services read from `.env` beside the topology."""
+OPTIONAL = (
+    "AUTH_AUDIENCE",
+    "DRAIN_SECONDS",
+    "FAILURES_PER_ACCOUNT",
+    "FAILURES_PER_ADDRESS",
+    "FAILURES_PER_PAIR",
+    "JWKS_MAX_AGE_SECONDS",
+    "JWKS_MAX_STALE_SECONDS",
+    "JWKS_REFRESH_SECONDS",
+    "JWT_CACHE_TOKENS",
+    "KEY_POLL_SECONDS",
+    "KEY_PUBLISH_SECONDS",
+    "MEMORY_MAX_SESSIONS",
+    "NEAR_CACHE_USERS",
+    "PASSWORD_QUEUE",
+    "PASSWORD_THREADS",
+    "REFRESH_GRACE_SECONDS",
+)
+"""What services also read from the environment of whoever starts them, and have defaults for."""
 
 
 @dataclass(frozen=True)
@@ -34,18 +56,24 @@ class Topology:
     auth_port: int
     app_port: int
     redis_port: int
-    lifetimes: tuple[tuple[str, str], ...] = ()
+    settings: tuple[tuple[str, str], ...] = ()
 
     @classmethod
     def from_environment(cls) -> Self:
         """Read `.env`; the environment wins over it (`LB_PORT=9080 make up`). Raises `ClusterError`."""
         values = dotenv_values(REPOSITORY / ".env") | os.environ
-        names = [name for name in cls.__dataclass_fields__ if name != "lifetimes"]
+        names = [name for name in cls.__dataclass_fields__ if name != "settings"]
         try:
             numbers = {name: _positive(name.upper(), values.get(name.upper())) for name in names}
         except ValueError as error:
             raise ClusterError(f"{error}: see the comments in .env") from None
-        return cls(**numbers, lifetimes=tuple((name, str(values[name])) for name in LIFETIMES))
+        if missing := [name for name in SETTINGS if not values.get(name)]:
+            raise ClusterError(f"{', '.join(missing)}: not set: see the comments in .env")
+        return cls(**numbers, settings=tuple((name, str(values[name])) for name in SETTINGS))
+
+    def with_settings(self, settings: Mapping[str, str]) -> Self:
+        """Return this topology with other values of some settings, or further ones."""
+        return replace(self, settings=tuple({**dict(self.settings), **settings}.items()))
 
     def on_free_ports(self) -> Self:
         """Return this topology on ports that are free now."""
@@ -76,8 +104,8 @@ class Topology:
 
     def environment(self) -> dict[str, str]:
         """Return what supervisord.conf and the services read."""
-        names = (name for name in self.__dataclass_fields__ if name != "lifetimes")
-        return {name.upper(): str(getattr(self, name)) for name in names} | dict(self.lifetimes)
+        names = (name for name in self.__dataclass_fields__ if name != "settings")
+        return {name.upper(): str(getattr(self, name)) for name in names} | dict(self.settings)
 
 
 def is_free(port: int) -> bool:

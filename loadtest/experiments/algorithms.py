@@ -1,76 +1,79 @@
-"""What do HS256, ES256, RS256 and EdDSA cost? Signing, verifying and size of an access token (C7).
+"""What do HS256, ES256, RS256 and EdDSA cost? A small cluster for each: our own verifier in a replica, kept busy.
 
-Measured in this process; the cluster is not asked.
+The page is that of the strategy that verifies each token anew.
 """
 
-import time
-import timeit
-from collections.abc import Awaitable, Callable
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from functools import partial
 
-from loadtest.experiments.experiment import Context, WrongAnswer
-from loadtest.interleave import interleaved
-from loadtest.intervals import Interval, mean_interval
-from loadtest.signed_tokens import KEYS, SignedToken
+from loadtest.experiments.contestants import Contestant, Place, open_accounts
+from loadtest.experiments.cost_figures import DIRECT, costs, idle_cores
+from loadtest.experiments.experiment import Context, figure, whole_rounds
+from loadtest.load.turns import Turns
+from loadtest.results import Config, Figure, Row
+from loadtest.statistics.estimates import Interval, centre, difference
+from loadtest.statistics.orders import in_turns
 
-EXPERIMENT, MACHINE = "algorithms", "machine"
-
-Call = Callable[[], object]
-What = tuple[str, str, str]
-"""Algorithm, metric, and the part of the work that is measured."""
-
-
-async def run(context: Context) -> None:
-    """Check every token, then measure all calls in turns."""
-    plan, tokens = context.plan, [SignedToken.make(algorithm, time.time()) for algorithm in KEYS]
-    for token in tokens:
-        _right(token)
-    blocks = {what: _block(call, plan.algorithm_seconds) for token in tokens for what, call in _calls(token).items()}
-    context.progress.start("signing and verifying tokens", plan.algorithm_rounds * len(blocks))
-    rounds = await interleaved(blocks, plan.algorithm_rounds, context.rng, context.progress.advance)
-    for algorithm, metric, part in blocks:
-        cost = mean_interval([one[algorithm, metric, part] for one in rounds], context.rng)
-        context.add(EXPERIMENT, MACHINE, metric, "us", cost, algorithm=algorithm, part=part)
-    for token in tokens:
-        size = Interval(len(token.text), None, None, 1)
-        context.add(EXPERIMENT, MACHINE, "token_size", "B", size, algorithm=token.algorithm)
+EXPERIMENT = "algorithms"
+ALGORITHMS = ("HS256", "ES256", "RS256", "EdDSA")
+REFERENCE = "EdDSA"
 
 
-def _right(token: SignedToken) -> None:
-    """Raise `WrongAnswer` unless the token is accepted, and its signature with one bit changed is not."""
-    signed, signature = token.parts()
-    forged = bytes([signature[0] ^ 1]) + signature[1:]
-    if token.decode() != token.claims or not token.check(signed, signature)():
-        raise WrongAnswer(f"{token.algorithm}: a good token is refused")
-    if token.check(signed, forged)():
-        raise WrongAnswer(f"{token.algorithm}: a forged signature is accepted")
+async def measure(context: Context) -> None:
+    """Start a cluster for each algorithm and let their replicas take turns; the first round warms up.
+
+    Nothing is measured where there is no token strategy, or where no further cluster can be started.
+    """
+    strategy = next((one for one in context.strategies if one.kind == "token"), None)
+    if strategy is None or context.spare_cluster is None:
+        return
+    rounds, requests, turns = context.plan.algorithm_rounds, context.plan.turn_requests, {}
+    context.progress.start("a cluster for each algorithm", len(ALGORITHMS))
+    async with AsyncExitStack() as stack:
+        for algorithm in ALGORITHMS:
+            cluster = stack.enter_context(context.spare_cluster({"AUTH_ALGORITHM": algorithm}))
+            client = await stack.enter_async_context(Turns(algorithm, context.logs / f"turns-{algorithm}.log"))
+            one = Contestant(algorithm, client, cluster, strategy)
+            turns[algorithm] = partial(one.turn, await _ready(context, one), requests)
+            context.progress.advance()
+        context.progress.start("pages behind each algorithm", (1 + rounds) * len(turns))
+        await in_turns(turns, [ALGORITHMS], context.progress.advance)
+        blocks = {
+            algorithm: context.recorded(turn, kind="turn", strategy=strategy.name, algorithm=algorithm)
+            for algorithm, turn in turns.items()
+        }
+        await context.take_turns(blocks, rounds)
 
 
-def _calls(token: SignedToken) -> dict[What, Call]:
-    return {
-        (token.algorithm, "sign_cpu", "pyjwt"): token.sign,
-        (token.algorithm, "verify_cpu", "signature"): token.check(*token.parts()),
-        (token.algorithm, "verify_cpu", "pyjwt"): token.decode,
-    }
+async def _ready(context: Context, one: Contestant) -> Place:
+    """Log in, connect to the only replica, and record the size of a token and what the replica costs while idle."""
+    assert one.strategy is not None  # noqa: S101  # see above
+    plan, labels = context.plan, {"strategy": one.strategy.name, "algorithm": one.name}
+    ((replica, url),) = one.cluster.replica_urls().items()
+    place = Place(DIRECT, replica, url)
+    accounts = await open_accounts(one.cluster, one.strategy, plan.turn_logins)
+    logins = await one.connect(place, accounts, plan.turn_connections)
+    size = max(len(login.headers["Authorization"].removeprefix("Bearer ")) for login in logins)
+    context.record(kind="token", size=size, **labels)
+    context.record(kind="idle", **labels, **await one.idle(place, plan.cost_idle_seconds))
+    return place
 
 
-def _block(call: Call, seconds: float) -> Callable[[], Awaitable[float]]:
-    """Return a block that calls for about *seconds* of CPU time and returns microseconds per call."""
-    number = _calls_in(call, seconds)
-
-    async def block() -> float:
-        return 1e6 * _cpu_seconds(call, number) / number
-
-    return block
-
-
-def _calls_in(call: Call, seconds: float) -> int:
-    """Return how many calls take about *seconds*. What finds out also warms up."""
-    number = 1
-    while (took := _cpu_seconds(call, number)) < seconds / 2:
-        number *= 2
-    return max(1, round(number * seconds / took))
-
-
-def _cpu_seconds(call: Call, number: int) -> float:
-    """Return the CPU time of this thread for *number* calls; timeit leaves the garbage collector off meanwhile."""
-    return timeit.timeit(call, timer=time.thread_time, number=number)
+def analyse(rows: Sequence[Row], _config: Config) -> list[Figure]:
+    """Return what the page costs behind each algorithm, how much more than behind EdDSA, and the tokens' sizes."""
+    found = [
+        figure(EXPERIMENT, row["strategy"], "token_size", "B", Interval(row["size"], None, None, 1), algorithm=name)
+        for name, row in ((row["algorithm"], row) for row in rows if row["kind"] == "token")
+    ]
+    idle = {name: idle_cores([row for row in rows if row["algorithm"] == name]) for name in ALGORITHMS}
+    rounds = whole_rounds([row for row in rows if row["kind"] == "turn"], ALGORITHMS, "algorithm")
+    cpu = {name: [costs(one[name], idle[name])["app"] for one in rounds] for name in (rounds[0] if rounds else ())}
+    for name, samples in cpu.items():
+        strategy = rounds[0][name]["strategy"]
+        found.append(figure(EXPERIMENT, strategy, "verify_page_cpu", "us", centre(samples), algorithm=name))
+        if name != REFERENCE and REFERENCE in cpu:
+            more = difference(samples, cpu[REFERENCE])
+            labels = {"algorithm": name, "over": REFERENCE}
+            found.append(figure(EXPERIMENT, strategy, "verify_difference", "us", more, **labels))
+    return found

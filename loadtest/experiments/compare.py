@@ -1,19 +1,40 @@
-"""From a running cluster to results: experiments one after the other, then the self-audit."""
+"""From a running cluster to results: experiments measure, then pure code analyses, audits and judges."""
 
+import asyncio
 import secrets
+import shlex
+import sys
+import time
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from loadtest.audit import audit
-from loadtest.client import strategies_of
-from loadtest.cluster.protocol import Cluster
+from loadtest.client import Strategy, strategies_of
+from loadtest.cluster.protocol import Cluster, ClusterError
+from loadtest.cluster.topology import REPOSITORY
 from loadtest.experiments import EXPERIMENTS
-from loadtest.experiments.experiment import QUICK, Context, Experiment, Plan, Progress, Silent
-from loadtest.machine import host_facts
-from loadtest.results import Results
+from loadtest.experiments.experiment import (
+    FULL,
+    QUICK,
+    Context,
+    Experiment,
+    Plan,
+    Progress,
+    Silent,
+    SpareCluster,
+    WrongAnswer,
+)
+from loadtest.generator import GeneratorError
+from loadtest.machine import git_revision, host_facts, stolen_seconds
+from loadtest.results import Config, Figure, Results
+from loadtest.verdicts import judge
+
+INTERRUPTED = "interrupted at the keyboard"
+MACHINE = "machine"
 
 
 async def compare(
@@ -24,27 +45,96 @@ async def compare(
     experiments: Sequence[Experiment] = EXPERIMENTS,
     seed: int | None = None,
     logs: Path = Path(".run/log"),
+    spare_cluster: SpareCluster | None = None,
 ) -> Results:
     """Run *experiments* on a cluster that is ready and return audited results.
 
-    Correctness always comes first: `WrongAnswer` means that there are no figures. *seed* orders the blocks and drives
-    the bootstrap; it is recorded. Other errors: `GeneratorError`, `ClusterError`.
+    Correctness always comes first: `WrongAnswer` means that there are no figures. *seed* decides the order of turns and
+    drives the bootstrap; it is recorded. What ends a run later, a cancellation included, ends it with the results of
+    what was measured: `complete` is false then. Errors before anything was measured: `ClusterError`.
     """
     seed = secrets.randbits(32) if seed is None else seed
     strategies = await strategies_of(cluster.url)
-    context = Context(cluster, strategies, plan, progress or Silent(), np.random.default_rng(seed), logs)
-    for experiment in _right_before_fast(experiments):
-        await experiment.run(context)
-    config = {
+    context = Context(cluster, strategies, plan, progress or Silent(), np.random.default_rng(seed), logs, spare_cluster)
+    results = Results(
+        host=host_facts(),
+        binaries=cluster.binaries(),
+        config=conditions(cluster, strategies, plan, seed),
+        git_revision=git_revision(REPOSITORY),
+        command=shlex.join(sys.argv),
+        complete=False,
+    )
+    first, *others = ordered = _right_before_fast(experiments)
+    context.progress.expect(_seconds(ordered, plan))
+    await _measure(first, context, results)
+    try:
+        async with context.stack:
+            for number, experiment in enumerate(others):
+                context.progress.expect(_seconds(others[number:], plan))
+                await _measure(experiment, context, results)
+    except asyncio.CancelledError:
+        results.ended_by = INTERRUPTED
+    except (ClusterError, GeneratorError, WrongAnswer) as error:
+        results.ended_by = str(error)
+    else:
+        results.complete = True
+    return analysed(results)
+
+
+def analysed(results: Results) -> Results:
+    """Return *results* with figures, warnings and verdicts computed again from their raw rows."""
+    figures = [
+        figure
+        for experiment in EXPERIMENTS
+        for figure in experiment.analyse(results.rounds.get(experiment.name, ()), results.config)
+    ]
+    results = replace(results, figures=[*figures, *_stolen(results.rounds.get(MACHINE, ()))])
+    results = replace(results, warnings=audit(results))
+    return replace(results, verdicts=judge(results))
+
+
+async def _measure(experiment: Experiment, context: Context, results: Results) -> None:
+    """Let *experiment* record its rows in *results*, and record how much CPU was stolen meanwhile."""
+    context.rows = results.rounds.setdefault(experiment.name, [])
+    began, stolen = time.monotonic(), stolen_seconds()
+    try:
+        await experiment.measure(context)
+    finally:
+        row = {"seconds": time.monotonic() - began, "stolen": stolen_seconds() - stolen}
+        results.rounds.setdefault(MACHINE, []).append({"experiment": experiment.name} | row)
+
+
+def _stolen(rows: Sequence[dict[str, Any]]) -> list[Figure]:
+    """Return how much CPU others took from this machine while it measured, in percent of one core."""
+    seconds = sum(row["seconds"] for row in rows)
+    percent = 100 * sum(row["stolen"] for row in rows) / seconds if seconds else 0.0
+    return [Figure(MACHINE, MACHINE, "steal", "%", percent, n=len(rows))] if rows else []
+
+
+def conditions(cluster: Cluster, strategies: Sequence[Strategy], plan: Plan, seed: int) -> Config:
+    """Return what a run was like: what figures are made with, and what a reader must know."""
+    return {
         "seed": seed,
-        "order": "random",
         "replicas": len(cluster.replicas()),
-        "strategies": {strategy.name: strategy.kind for strategy in strategies},
+        "engine": cluster.engine,
         "plan": asdict(plan),
+        "strategies": {
+            strategy.name: {
+                "kind": strategy.kind,
+                "login": strategy.login,
+                "description": strategy.description,
+                "capabilities": sorted(strategy.capabilities),
+                "choose_when": strategy.choose_when,
+            }
+            for strategy in strategies
+        },
+        "settings": cluster.settings(),
     }
-    results = Results(host_facts(), cluster.binaries(), config, context.figures)
-    results.warnings = audit(results)
-    return results
+
+
+def _seconds(experiments: Sequence[Experiment], plan: Plan) -> float:
+    """Return about how long *experiments* take."""
+    return sum(experiment.seconds[plan.name == FULL.name] for experiment in experiments)
 
 
 def _right_before_fast(experiments: Sequence[Experiment]) -> list[Experiment]:

@@ -1,22 +1,32 @@
 """Right before fast: does every strategy answer as it must? Raises `WrongAnswer`; then nothing is measured."""
 
+from collections.abc import Sequence
+
 import aiohttp
 
 from loadtest.client import Account, Answer, Client, Strategy, register
 from loadtest.experiments.experiment import Context, WrongAnswer
-from loadtest.intervals import Interval
+from loadtest.results import Config, Figure, Row
 
 EXPERIMENT = "correctness"
 
 
-async def run(context: Context) -> None:
+async def measure(context: Context) -> None:
     """Check every strategy, a new account for each."""
     context.progress.start("checking every strategy's answers", len(context.strategies))
     async with aiohttp.TCPConnector() as connector:
         for strategy in context.strategies:
             checked = await (_control if strategy.is_control else _login)(context, strategy, connector)
-            context.add(EXPERIMENT, strategy.name, "answers_checked", "count", Interval(checked, None, None, checked))
+            context.record(strategy=strategy.name, answers=checked)
             context.progress.advance()
+
+
+def analyse(rows: Sequence[Row], _config: Config) -> list[Figure]:
+    """Return how many answers were checked."""
+    return [
+        Figure(EXPERIMENT, row["strategy"], "answers_checked", "count", row["answers"], n=row["answers"])
+        for row in rows
+    ]
 
 
 async def _control(context: Context, strategy: Strategy, connector: aiohttp.BaseConnector) -> int:

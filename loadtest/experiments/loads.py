@@ -1,62 +1,59 @@
-"""What experiments make of the load generator's blocks: rounds, costs, and who failed."""
+"""What experiments make of the load generator's blocks: raw rows, and what they say."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
-from loadtest.cluster.protocol import Metered
 from loadtest.experiments.experiment import Context
-from loadtest.generator import Block, Generator
-from loadtest.interleave import interleaved
-from loadtest.intervals import Interval
-
-Round = Mapping[str, Block]
+from loadtest.generator import Generator
+from loadtest.results import Figure, Row
 
 
-@dataclass(frozen=True)
-class Load:
-    """A generator, and who serves its requests."""
+async def start(context: Context) -> dict[str, Generator]:
+    """Return a generator for every strategy, its users logged in. They serve all experiments and end with the run."""
+    if not context.generators:
+        context.progress.start("logging in the load generator's users", len(context.strategies))
+        for strategy in context.strategies:
+            log = context.logs / f"locust-{strategy.name}.log"
+            generator = Generator(strategy.name, context.cluster.url, context.plan.users, log)
+            context.generators[strategy.name] = await context.stack.enter_async_context(generator)
+            context.progress.advance()
+    return context.generators
 
-    generator: Generator
-    served_by: Metered
 
+async def measure(context: Context, rounds: int, seconds: float, rate: float | None = None, **labels: Any) -> None:
+    """Run a block of every strategy per round and record a row of each; *rate* (requests/s) opens the loop."""
 
-async def measure(
-    context: Context, loads: Mapping[str, Load], rounds: int, seconds: float, rate: float | None = None
-) -> list[Round]:
-    """Run a block of each of *loads* per round; *rate* (requests/s) opens the loop."""
+    async def block(generator: Generator) -> Row:
+        return (await generator.run_block(context.cluster, context.plan.warmup, seconds, rate)).row()
+
     blocks = {
-        name: partial(load.generator.run_block, load.served_by, context.plan.warmup, seconds, rate)
-        for name, load in loads.items()
+        name: context.recorded(partial(block, generator), strategy=name, **labels)
+        for name, generator in (await start(context)).items()
     }
-    return list(await interleaved(blocks, rounds, context.rng, context.progress.advance))
+    await context.take_turns(blocks, rounds)
 
 
-def failed(name: str, *phases: Sequence[Round]) -> bool:
-    """Return whether an answer to *name* was wrong, or none came."""
-    return any(one[name].failed or not one[name].requests for rounds in phases for one in rounds if name in one)
+def failed(rows: Sequence[Row]) -> bool:
+    """Return whether an answer was wrong, or none came."""
+    return any(row["failed"] or not row["requests"] for row in rows)
 
 
-def add_failures(context: Context, experiment: str, name: str, blocks: Iterable[Block], **labels: str) -> None:
-    """Hand in how many of the answers in *blocks* failed, with up to three reasons."""
-    blocks = list(blocks)
-    examples = sorted({text for block in blocks for text in block.failures})[:3]
+def failures(experiment: str, strategy: str, rows: Sequence[Row], **labels: str) -> Figure:
+    """Return how many of the answers failed, with up to three reasons."""
+    examples = sorted({text for row in rows for text in row["failures"].split("; ") if text})[:3]
     if examples:
         labels["example"] = "; ".join(examples)
-    count = Interval(sum(block.failed for block in blocks), None, None, sum(block.requests for block in blocks))
-    context.add(experiment, name, "failed_answers", "count", count, **labels)
+    wrong, answers = sum(row["failed"] for row in rows), sum(row["requests"] for row in rows)
+    return Figure(experiment, strategy, "failed_answers", "count", wrong, n=answers, labels=labels)
 
 
-def app_us(block: Block) -> float:
-    """Return the app tier's CPU microseconds per request."""
-    return block.per_request(block.tiers.get("app", 0.0))
+def generator_percent(row: Row) -> float:
+    """Return how much of one core Locust used."""
+    return float(100 * row["generator_cpu"] / row["seconds"])
 
 
-def total_us(block: Block) -> float:
-    """Return the CPU microseconds per request of all server tiers together."""
-    return block.per_request(block.total)
-
-
-def costs(rounds: Sequence[Round], cost: Callable[[Block], float], name: str) -> list[float]:
-    """Return what a request to *name* cost in each round."""
-    return [cost(one[name]) for one in rounds]
+def other_percent(row: Row) -> float:
+    """Return how much of one core went to neither the cluster nor Locust."""
+    ours = row["generator_cpu"] + sum(value for name, value in row.items() if name.startswith("cpu_"))
+    return float(max(0.0, 100 * (row["machine_busy"] - ours) / row["seconds"]))

@@ -2,33 +2,43 @@
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 import aiohttp
 
 from loadtest.client import Account, Client, Strategy, register
-from loadtest.experiments.experiment import Context, WrongAnswer
-from loadtest.generator import cpu_between
-from loadtest.interleave import interleaved
-from loadtest.intervals import mean_interval
+from loadtest.experiments.experiment import Context, WrongAnswer, cost_figures, figure, whole_rounds
+from loadtest.generator import cpu_between, cpu_row
+from loadtest.results import Config, Figure, Row
+from loadtest.statistics.estimates import centre
 
 EXPERIMENT = "login"
 AT_ONCE = 4
 
-Sample = Mapping[str, float]
 
-
-async def run(context: Context) -> None:
-    """Log in the same accounts under each strategy, strategies in random order within each round."""
+async def measure(context: Context) -> None:
+    """Log in the same accounts under each strategy, which take turns."""
     strategies = context.logins()
     context.progress.start("logins", context.plan.login_rounds * len(strategies))
     async with aiohttp.TCPConnector() as connector:
         accounts = await _accounts(context, connector)
-        blocks = {strategy.name: partial(_block, context, strategy, connector, accounts) for strategy in strategies}
-        rounds = await interleaved(blocks, context.plan.login_rounds, context.rng, context.progress.advance)
-    for name in blocks:
-        _figures(context, name, [one[name] for one in rounds])
+        blocks = {
+            one.name: context.recorded(partial(_block, context, one, connector, accounts), strategy=one.name)
+            for one in strategies
+        }
+        await context.take_turns(blocks, context.plan.login_rounds)
+
+
+def analyse(rows: Sequence[Row], config: Config) -> list[Figure]:
+    """Return CPU per login by tier, and logins/s."""
+    rounds, found = whole_rounds(rows, config["strategies"]), []
+    for name in rounds[0] if rounds else ():
+        mine = [one[name] for one in rounds]
+        rate = centre([row["logins"] / row["seconds"] for row in mine])
+        found.append(figure(EXPERIMENT, name, "logins_per_second", "logins/s", rate, at_once=str(AT_ONCE)))
+        found += cost_figures(EXPERIMENT, name, "cpu_per_login", mine, "logins")
+    return found
 
 
 async def _accounts(context: Context, connector: aiohttp.BaseConnector) -> list[Account]:
@@ -38,8 +48,8 @@ async def _accounts(context: Context, connector: aiohttp.BaseConnector) -> list[
 
 async def _block(
     context: Context, strategy: Strategy, connector: aiohttp.BaseConnector, accounts: Sequence[Account]
-) -> Sample:
-    """Return CPU seconds per login by tier, and logins/s."""
+) -> Row:
+    """Return a row: how many logins, in how many seconds, and what they cost (CPU seconds by tier)."""
     clients = [context.client(strategy, connector) for _ in accounts]
     limit = asyncio.Semaphore(AT_ONCE)
     before, began = context.cluster.cpu(), time.perf_counter()
@@ -48,8 +58,7 @@ async def _block(
         took, after = time.perf_counter() - began, context.cluster.cpu()
     finally:
         await asyncio.gather(*(client.close() for client in clients))
-    tiers = {tier: seconds / len(accounts) for tier, seconds in cpu_between(before, after).items()}
-    return tiers | {"total": sum(tiers.values()), "rate": len(accounts) / took}
+    return {"logins": len(accounts), "seconds": took, **cpu_row(cpu_between(before, after))}
 
 
 async def _login(limit: asyncio.Semaphore, client: Client, account: Account) -> None:
@@ -57,11 +66,3 @@ async def _login(limit: asyncio.Semaphore, client: Client, account: Account) -> 
         answer = await client.login(account)
     if answer.status != 200:
         raise WrongAnswer(f"{client.strategy.name}: login: status {answer.status or 'none'}, must be 200")
-
-
-def _figures(context: Context, name: str, rounds: Sequence[Sample]) -> None:
-    rate = mean_interval([one["rate"] for one in rounds], context.rng)
-    context.add(EXPERIMENT, name, "logins_per_second", "logins/s", rate, at_once=str(AT_ONCE))
-    for tier in sorted(rounds[0].keys() - {"rate"}):
-        cost = mean_interval([1e6 * one[tier] for one in rounds], context.rng)
-        context.add(EXPERIMENT, name, "cpu_per_login", "us", cost, tier=tier)

@@ -8,14 +8,17 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import aiohttp
+from scipy import stats
 
 from loadtest.client import Account, Client, Strategy, register
 from loadtest.cluster.protocol import ClusterError
-from loadtest.experiments.experiment import Context, WrongAnswer
-from loadtest.intervals import Interval, proportion_interval
+from loadtest.experiments.experiment import Context, WrongAnswer, figure
+from loadtest.results import Config, Figure, Row
+from loadtest.statistics.estimates import Interval, mean
 
 EXPERIMENT = "survival"
 ACCOUNTS = 4
@@ -32,11 +35,6 @@ class Case:
 
     strategy: Strategy
     affinity: bool
-
-    @property
-    def labels(self) -> dict[str, str]:
-        """Return what tells this case's figures from others."""
-        return {"affinity": str(self.affinity).lower()}
 
 
 @dataclass
@@ -59,37 +57,69 @@ class User:
             await asyncio.sleep(PAUSE_SECONDS)
 
 
-@dataclass
-class Tally:
-    """What happened to the users of one case, over all kills."""
-
-    users: int = 0
-    lost_before: int = 0
-    lost_after: int = 0
-    gets: int = 0
-    errors: int = 0
-
-    @property
-    def intact(self) -> int:
-        """Return how many users were logged in when the replica was killed."""
-        return self.users - self.lost_before
-
-
-async def run(context: Context) -> None:
+async def measure(context: Context) -> None:
     """Kill each replica once (per pass), with new logins before each kill."""
     cases = [Case(strategy, affinity) for strategy in context.logins() for affinity in (True, False)]
-    tallies = {case: Tally() for case in cases}
     victims = context.cluster.replicas() * context.plan.survival_passes
     context.progress.start("killing replicas", len(victims))
     async with aiohttp.TCPConnector(limit=64) as connector:
         async with context.client(context.strategies[0], connector) as client:
             accounts = [await register(client) for _ in range(ACCOUNTS)]
-        for victim in victims:
+        for number, victim in enumerate(victims):
             await _all_replicas_serve(context, cases, connector)
             async with _logged_in(context, cases, connector, accounts) as users:
-                await _kill(context, victim, users, tallies)
+                lost_before = await _kill(context, victim, users)
+            for case in cases:
+                context.record(round=number, victim=victim, **_row(case, users, lost_before))
             context.progress.advance()
-    _figures(context, tallies)
+
+
+def analyse(rows: Sequence[Row], config: Config) -> list[Figure]:
+    """Return what kills did. The sample is the kill: users of one kill share its fate."""
+    found = [Figure(EXPERIMENT, "expected", "expected_users_lost", "%", 100 / config["replicas"])] if rows else []
+    cases: dict[tuple[str, bool], list[Row]] = {}
+    for row in rows:
+        cases.setdefault((row["strategy"], row["affinity"]), []).append(row)
+    for (strategy, affinity), kills in cases.items():
+        found += _figures(strategy, kills, affinity=str(affinity).lower())
+    return found
+
+
+def _figures(strategy: str, kills: Sequence[Row], **labels: str) -> list[Figure]:
+    def add(metric: str, unit: str, interval: Interval, **more: str) -> Figure:
+        return figure(EXPERIMENT, strategy, metric, unit, interval, **labels, **more)
+
+    before = [100 * kill["lost_before"] / kill["users"] for kill in kills]
+    found = [add("users_lost", "%", mean_of_kills(before), fault="none")]
+    intact = [kill for kill in kills if kill["users"] > kill["lost_before"]]
+    if intact:
+        after = [100 * kill["lost_after"] / (kill["users"] - kill["lost_before"]) for kill in intact]
+        lossy = exact_percent(sum(share > 0 for share in after), len(after))
+        found.append(add("users_lost", "%", mean_of_kills(after), fault="kill -9"))
+        found.append(add("kills_with_losses", "%", lossy, fault="kill -9"))
+    errors, gets = (sum(kill[what] for kill in kills) for what in ("errors", "gets"))
+    return [*found, add("http_5xx", "count", Interval(errors, None, None, gets), fault="kill -9")]
+
+
+def mean_of_kills(percents: Sequence[float]) -> Interval:
+    """Return the mean of percentages, one per kill, with Student's interval within 0 to 100.
+
+    Kills that all ended alike say nothing of how kills differ. Then the interval is what the exact one for "the next
+    kill ends like these" allows: after three kills without a loss, a mean loss of up to 71 %.
+    """
+    found = mean(percents)
+    if found.low is None or found.high is None:
+        return found
+    if found.low == found.high:
+        alike = float(stats.binomtest(found.n, found.n).proportion_ci(method="exact").low)
+        return replace(found, low=alike * found.value, high=alike * found.value + 100 * (1 - alike))
+    return replace(found, low=max(0.0, found.low), high=min(100.0, found.high))
+
+
+def exact_percent(part: int, whole: int) -> Interval:
+    """Return *part* of *whole* in percent, with the exact interval (Clopper and Pearson)."""
+    found = stats.binomtest(part, whole).proportion_ci(method="exact")
+    return Interval(100 * part / whole, 100 * float(found.low), 100 * float(found.high), whole)
 
 
 @asynccontextmanager
@@ -120,10 +150,13 @@ async def _login(limit: asyncio.Semaphore, user: User, account: Account) -> None
         raise WrongAnswer(f"{user.case.strategy.name}: login: status {answer.status or 'none'}, must be 200")
 
 
-async def _kill(context: Context, victim: str, users: Sequence[User], tallies: dict[Case, Tally]) -> None:
-    """Look, kill while everybody looks, wait until the replica is back, look again; then count."""
+async def _kill(context: Context, victim: str, users: Sequence[User]) -> set[int]:
+    """Look, kill while everybody looks, wait until the replica is back, look again.
+
+    Return who had lost their login before the kill (as places in *users*).
+    """
     await asyncio.gather(*(user.look(LOOKS) for user in users))
-    before = [user.statuses[401] > 0 for user in users]
+    before = {place for place, user in enumerate(users) if user.statuses[401]}
     stop = asyncio.Event()
     walks = [asyncio.create_task(user.keep_looking(stop)) for user in users]
     try:
@@ -134,17 +167,22 @@ async def _kill(context: Context, victim: str, users: Sequence[User], tallies: d
         stop.set()
         await asyncio.gather(*walks)
     await asyncio.gather(*(user.look(LOOKS) for user in users))
-    for user, lost in zip(users, before, strict=True):
-        _count(tallies[user.case], user, lost)
+    return before
 
 
-def _count(tally: Tally, user: User, lost_before: bool) -> None:
-    """Add *user*; no answer at all counts like a 5xx: the load balancer itself was not killed."""
-    tally.users += 1
-    tally.lost_before += lost_before
-    tally.lost_after += not lost_before and user.statuses[401] > 0
-    tally.gets += user.statuses.total()
-    tally.errors += sum(number for status, number in user.statuses.items() if status == 0 or status >= 500)
+def _row(case: Case, users: Sequence[User], lost_before: set[int]) -> dict[str, Any]:
+    """Return what one kill did to the users of *case*. No answer at all counts like a 5xx: nginx was not killed."""
+    mine = {place: user for place, user in enumerate(users) if user.case == case}
+    statuses = sum((user.statuses for user in mine.values()), Counter[int]())
+    return {
+        "strategy": case.strategy.name,
+        "affinity": case.affinity,
+        "users": len(mine),
+        "lost_before": len(lost_before & mine.keys()),
+        "lost_after": sum(place not in lost_before and user.statuses[401] > 0 for place, user in mine.items()),
+        "gets": statuses.total(),
+        "errors": sum(number for status, number in statuses.items() if status == 0 or status >= 500),
+    }
 
 
 async def _all_replicas_serve(context: Context, cases: Sequence[Case], connector: aiohttp.BaseConnector) -> None:
@@ -170,23 +208,3 @@ async def _replicas_seen(context: Context, case: Case, connector: aiohttp.BaseCo
         async with context.client(case.strategy, connector, affinity=case.affinity) as client:
             seen.add((await client.mypage()).replica)
     return seen
-
-
-def _figures(context: Context, tallies: dict[Case, Tally]) -> None:
-    expected = 100 / len(context.cluster.replicas())
-    context.add(EXPERIMENT, "expected", "expected_logged_out", "%", Interval(expected, None, None, 1), fault="kill -9")
-    for case, tally in tallies.items():
-        name, labels = case.strategy.name, case.labels
-        nothing = _percent(tally.lost_before, tally.users)
-        context.add(EXPERIMENT, name, "logged_out", "%", nothing, fault="none", **labels)
-        if tally.intact:
-            lost = _percent(tally.lost_after, tally.intact)
-            context.add(EXPERIMENT, name, "logged_out", "%", lost, fault="kill -9", **labels)
-        errors = Interval(tally.errors, None, None, tally.gets)
-        context.add(EXPERIMENT, name, "http_5xx", "count", errors, fault="kill -9", **labels)
-
-
-def _percent(part: int, whole: int) -> Interval:
-    share = proportion_interval(part, whole)
-    low, high = (None if bound is None else 100 * bound for bound in (share.low, share.high))
-    return Interval(100 * share.value, low, high, share.n)

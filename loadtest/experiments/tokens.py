@@ -4,32 +4,31 @@ An introspection (RFC 7662) is what an API asks that does not verify tokens itse
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
 import aiohttp
 
 from loadtest.client import Answer, Client, register
 from loadtest.cluster.protocol import Cluster
-from loadtest.experiments.experiment import Context, WrongAnswer
-from loadtest.generator import cpu_between
-from loadtest.interleave import interleaved
-from loadtest.intervals import mean_interval
+from loadtest.experiments.experiment import Context, WrongAnswer, cost_figures, whole_rounds
+from loadtest.generator import cpu_between, cpu_row
+from loadtest.results import Config, Figure, Row
+from loadtest.statistics.orders import in_turns
 
 EXPERIMENT = "tokens"
 AT_ONCE = 8
 DEVICES_OF_A_USER = 10  # far below SESSION_LIMIT: above it, each login ends another one
 CLIENT_ID, CLIENT_SECRET = "app", "app-client-secret"
 
-Sample = Mapping[str, float]
 Call = Callable[[Client], Awaitable[None]]
 
 
-async def run(context: Context) -> None:
-    """Refresh and introspect the tokens of many logins, one after the other in random order within each round.
+async def measure(context: Context) -> None:
+    """Refresh and introspect the tokens of many logins; the two take turns.
 
     Each login refreshes once per round, as devices do: many devices, not one that refreshes without pause. The first
-    round is warm-up and thrown away.
+    round is warm-up, and is not recorded.
     """
     strategy = next((strategy for strategy in context.strategies if strategy.kind == "token"), None)
     if strategy is None:
@@ -39,17 +38,23 @@ async def run(context: Context) -> None:
         devices = [context.client(strategy, connector) for _ in range(context.plan.token_logins)]
         try:
             await _log_in(context, devices)
-            context.progress.start("refreshes and introspections", (1 + context.plan.token_rounds) * len(calls))
-            blocks = {what: partial(_block, context.cluster, call, devices) for what, call in calls.items()}
-            _warm_up, *rounds = await interleaved(
-                blocks, 1 + context.plan.token_rounds, context.rng, context.progress.advance
-            )
+            rounds = context.plan.token_rounds
+            context.progress.start("refreshes and introspections", (1 + rounds) * len(calls))
+            turns = {what: partial(_block, context.cluster, call, devices) for what, call in calls.items()}
+            await in_turns(turns, [list(turns)], context.progress.advance)
+            blocks = {w: context.recorded(turn, strategy=strategy.name, what=w) for w, turn in turns.items()}
+            await context.take_turns(blocks, rounds)
         finally:
             await asyncio.gather(*(device.close() for device in devices))
-    for what in calls:
-        for tier in sorted(rounds[0][what]):
-            cost = mean_interval([1e6 * one[what][tier] for one in rounds], context.rng)
-            context.add(EXPERIMENT, strategy.name, f"cpu_per_{what}", "us", cost, tier=tier)
+
+
+def analyse(rows: Sequence[Row], _config: Config) -> list[Figure]:
+    """Return CPU per refresh and per introspection, by tier."""
+    rounds, found = whole_rounds(rows, key="what"), []
+    for what in rounds[0] if rounds else ():
+        mine = [one[what] for one in rounds]
+        found += cost_figures(EXPERIMENT, mine[0]["strategy"], f"cpu_per_{what}", mine, "calls")
+    return found
 
 
 async def _log_in(context: Context, devices: Sequence[Client]) -> None:
@@ -65,12 +70,11 @@ async def _log_in(context: Context, devices: Sequence[Client]) -> None:
     await _each(one, devices)
 
 
-async def _block(cluster: Cluster, call: Call, devices: Sequence[Client]) -> Sample:
-    """Return CPU seconds per call by tier, over one call of every device."""
+async def _block(cluster: Cluster, call: Call, devices: Sequence[Client]) -> Row:
+    """Return a row: one call of every device, and what they cost (CPU seconds by tier)."""
     before = cluster.cpu()
     await _each(call, devices)
-    tiers = {tier: seconds / len(devices) for tier, seconds in cpu_between(before, cluster.cpu()).items()}
-    return tiers | {"total": sum(tiers.values())}
+    return {"calls": len(devices), **cpu_row(cpu_between(before, cluster.cpu()))}
 
 
 async def _each(call: Call, devices: Sequence[Client]) -> None:

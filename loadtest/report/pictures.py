@@ -5,7 +5,6 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,23 +13,19 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
-from loadtest.report.plots import (
-    INK,
-    draw_algorithms,
-    draw_cpu,
-    draw_latency,
-    draw_survival,
-    draw_throughput,
-    draw_tokens,
-)
-from loadtest.report.view import View
+from loadtest.report.plots import calls, cost, users
+from loadtest.report.plots.style import INK
+from loadtest.view import View
+
+WIDTH = 4.9
+"""Inches: narrow enough that the text of a plot can still be read on a phone."""
 
 
 @dataclass(frozen=True)
 class Plot:
     """One picture: *metric* must be there; *text* is for those who cannot see it and for the caption.
 
-    *height* (inches) is for four strategies; *more* is added for each further one.
+    *height* (inches) is for four rows; *more* is added for each further strategy.
     """
 
     name: str
@@ -38,7 +33,7 @@ class Plot:
     title: str
     text: str
     draw: Callable[[Axes, View], None]
-    height: float = 2.9
+    height: float = 2.7
     more: float = 0.0
 
     def inches(self, view: View) -> float:
@@ -47,28 +42,38 @@ class Plot:
 
 
 PLOTS = (
-    Plot("cpu", "cpu_per_request", "CPU per request, by tier",
-         "Stacked bars: CPU time that each server tier spends on one request, per strategy. Less is better. "
-         "The whisker is the 95 % interval of the total.", draw_cpu, more=0.35),
-    Plot("survival", "logged_out", "Who is logged out",
-         "Share of users who got a 401 after one replica was killed, and without any fault when affinity is forgotten. "
-         "The dashed line is what state in one replica predicts.", draw_survival, 3.4),
-    Plot("throughput", "throughput", "Requests per second, closed loop",
-         "Bars: requests per second of each strategy on this machine, the load generator included. More is better.",
-         draw_throughput, 2.5, 0.3),
-    Plot("latency", "latency", "Latency at the same rate for all, open loop",
-         "Percentiles of latency per strategy on a logarithmic scale, counted from when each request should have "
-         "started. Less is better.", draw_latency, 3.4),
-    Plot("login", "cpu_per_login", "CPU per login, by tier",
-         "Stacked bars: CPU time that each server tier spends on one login, per strategy. Less is better.",
-         partial(draw_cpu, metric="cpu_per_login"), more=0.35),
-    Plot("tokens", "cpu_per_refresh", "CPU per refresh and per introspection, beside my page",
-         "Stacked bars: CPU time that each server tier spends on one page with an access token, on one refresh, and on "
-         "one introspection. Less is better.", draw_tokens, 2.5),
-    Plot("algorithms", "token_size", "Signature algorithms of tokens",
-         "Bars: CPU time of one process to sign an access token, CPU time to verify one, and its size in bytes, per "
-         "algorithm. The narrow bars are the signature check within the verification. Less is better.",
-         draw_algorithms, 2.5),
+    Plot("extra", "cpu_difference", "What the login state costs per request",
+         "Extra CPU per request, compared within each round with a page without login. Thick line: 95 % interval. Thin "
+         "line: the interval that holds for all comparisons together. Blue: sessions; orange: tokens. Differences as "
+         "small as the grey band mean nothing: it is what the null test got for the same code.",
+         cost.draw_extra, 2.6, 0.3),
+    Plot("tradeoff", "cpu_difference", "What you pay, and what you get for it",
+         "Down and to the left is better. The dashed line joins the strategies that no other one beats in both. Hollow "
+         "points were not measured: they follow from the settings.", cost.draw_tradeoff, 3.4, 0.1),
+    Plot("bill", "cpu_per_request", "The bill by tier, saturated and at your traffic",
+         "Cores that each tier needs for 1,000 requests/s, on one scale. A busy server handles several requests each "
+         "time it wakes up; one that is mostly idle pays for waking up again and again, so the same request costs more "
+         "there.", cost.draw_bill, 2.9, 0.25),
+    Plot("survival", "users_lost", "Who is logged out",
+         "Mean share of users who lost their login, with 95 % intervals; each ring is one kill. The dashed line is "
+         "what state in one of the replicas predicts. A few kills say little, which is why intervals are wide.",
+         users.draw_survival, 3.0, 0.35),
+    Plot("latency", "latency", "Latency at the same rate for all",
+         "From the median (dot) to the 99th percentile (bar), counted from when each request should have started. Thin "
+         "lines are 95 % intervals. Further left is better. Without a bar, too few answers came to know that "
+         "percentile.", users.draw_latency, 2.6, 0.25),
+    Plot("throughput", "throughput", "How many requests are served",
+         "Requests per second while as many users as possible wait for answers, with 95 % intervals. More is better. "
+         "The load generator shares the machine, so servers alone would serve more.", users.draw_throughput, 2.4, 0.27),
+    Plot("login", "cpu_per_login", "CPU per login",
+         "CPU that each tier spends on one login, per strategy. Most of it is the password check, which is slow on "
+         "purpose.", calls.draw_logins, 2.5, 0.27),
+    Plot("tokens", "cpu_per_refresh", "CPU per refresh and per introspection",
+         "CPU of one refresh and of one introspection, beside a page that is asked for with an access token.",
+         calls.draw_tokens, 2.4),
+    Plot("algorithms", "verify_page_cpu", "Signature algorithms of tokens",
+         "CPU per page at a replica that verifies tokens of each algorithm, and the size of such a token. Less is "
+         "better.", calls.draw_algorithms, 2.4),
 )  # fmt: skip
 
 
@@ -82,20 +87,23 @@ class Picture:
 
 def pictures(view: View) -> list[Picture]:
     """Draw every plot that *view* has figures for."""
-    return [Picture(plot, _svg(plot, view)) for plot in PLOTS if view.figures(plot.metric)]
+    return [Picture(plot, _svg(plot, view)) for plot in PLOTS if _shown(plot, view)]
+
+
+def _shown(plot: Plot, view: View) -> bool:
+    """Return whether there is something to draw: the trade-off takes two metrics."""
+    other = plot.draw is not cost.draw_tradeoff or view.figures("users_lost") or view.figures("revocation_ms")
+    return bool(view.figures(plot.metric) and other)
 
 
 def write_summary(view: View, path: Path) -> None:
-    """Write the first plots side by side as a PNG on white."""
-    shown = [plot for plot in PLOTS[:2] if view.figures(plot.metric)]
+    """Write the plots of what the first table claims side by side as a PNG on white, or nothing without figures."""
+    shown = [plot for plot in PLOTS[:2] if _shown(plot, view)]
     if not shown:
         return
     with _style("#222222"):
-        canvas = Canvas(
-            figsize=(5.6 * len(shown), max(3.4, *(plot.inches(view) for plot in shown))),
-            layout="constrained",
-            facecolor="white",
-        )
+        size = (6.0 * len(shown), max(plot.inches(view) for plot in shown) + 0.4)
+        canvas = Canvas(figsize=size, layout="constrained", facecolor="white")
         for axes, plot in zip(canvas.subplots(1, len(shown), squeeze=False)[0], shown, strict=True):
             plot.draw(axes, view)
             axes.set_title(plot.title, fontweight="bold", pad=26)
@@ -104,7 +112,7 @@ def write_summary(view: View, path: Path) -> None:
 
 def _svg(plot: Plot, view: View) -> Markup:
     with _style(INK), mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": plot.name}):
-        canvas = Canvas(figsize=(7.6, plot.inches(view)), layout="constrained")
+        canvas = Canvas(figsize=(WIDTH, plot.inches(view)), layout="constrained")
         plot.draw(canvas.subplots(), view)
         file = io.StringIO()
         canvas.savefig(file, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
@@ -123,7 +131,7 @@ def _style(ink: str) -> Iterator[None]:
     inked = ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color")
     style: dict[Any, Any] = dict.fromkeys(inked, ink)
     style |= {
-        "font.size": 10,
+        "font.size": 9.5,
         "axes.spines.top": False,
         "axes.spines.right": False,
         # A strategy's name is text, whatever it contains; "$" would start a formula.

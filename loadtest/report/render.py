@@ -6,13 +6,19 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from loadtest.report import numbers
-from loadtest.report.claims import verdicts
+from loadtest import numbers
+from loadtest.report.answer import answer
 from loadtest.report.findings import findings
+from loadtest.report.matrix import matrix
+from loadtest.report.overview import rows
 from loadtest.report.pictures import pictures, write_summary
-from loadtest.report.promises import kept
-from loadtest.report.view import View
+from loadtest.report.trust import trust
 from loadtest.results import Figure, Results
+from loadtest.verdicts.promises import PROMISES
+from loadtest.view import View
+from loadtest.whole_files import write_whole
+
+TEXTBOOK = {promise.name: promise.textbook for promise in PROMISES}
 
 
 @dataclass(frozen=True)
@@ -27,29 +33,34 @@ class Table:
 def write_report(directory: Path) -> Path:
     """Read `results.json` in *directory*, write the report beside it, and return the path of `report.html`.
 
-    Raises `ValueError` or `OSError` when there are no results that this version can read.
+    Raises `ResultsError` or `OSError` when there are no results that this version can read.
     """
     view = View(Results.read(directory / "results.json"))
     page = directory / "report.html"
-    page.write_text(render(view, "report.html"), encoding="utf-8")
-    (directory / "report.md").write_text(render(view, "report.md"), encoding="utf-8")
+    write_whole(page, render(view, "report.html"))
+    write_whole(directory / "report.md", render(view, "report.md"))
     write_summary(view, directory / "summary.png")
     return page
 
 
 def render(view: View, template: str) -> str:
     """Return the page that *template* makes of *view*."""
-    return (
-        _environment(template)
-        .get_template(f"{template}.j2")
-        .render(
-            results=view.results,
-            findings=findings(view),
-            promises=kept(view),
-            verdicts=verdicts(view),
-            pictures=pictures(view) if template.endswith(".html") else [],
-            tables=tables(view.results.figures),
-        )
+    found = answer(view)
+    environment = _environment(template)
+    environment.filters["who"] = lambda f: f.strategy if "algorithm" in f.labels else view.named(f.strategy)
+    return environment.get_template(f"{template}.j2").render(
+        results=view.results,
+        answer=found,
+        trust=trust(view),
+        overview=rows(view, found.strategies),
+        matrix=matrix(view),
+        findings=findings(view),
+        algorithm=view.results.config["settings"].get("AUTH_ALGORITHM", ""),
+        promises=[row for row in view.results.verdicts if row.claim in TEXTBOOK],
+        textbook=TEXTBOOK,
+        verdicts=[row for row in view.results.verdicts if row.claim not in TEXTBOOK],
+        pictures=pictures(view) if template.endswith(".html") else [],
+        tables=tables(view.results.figures),
     )
 
 
@@ -73,6 +84,7 @@ def _environment(template: str) -> Environment:
         keep_trailing_newline=True,
     )
     environment.filters |= {"amount": lambda f: numbers.amount(f.value, f.unit), "interval": numbers.interval}
+    environment.filters["said"] = lambda v: f"withdrawn ({v.withdrawn_by})" if v.withdrawn_by else v.verdict
     environment.filters["labels"] = lambda f: ", ".join(f"{k} {v}" for k, v in sorted(f.labels.items()))
     return environment
 

@@ -65,13 +65,17 @@ class Capability(StrEnum):
 
 
 class Info(NamedTuple):
-    """A strategy as `GET /strategies` tells it. *login* is the URL path to POST username and password to, if any."""
+    """A strategy as `GET /strategies` tells it. *login* is the URL path to POST username and password to, if any.
+
+    *choose_when* is one sentence, "Choose it when ...": the strategy's own advice to whoever compares strategies.
+    """
 
     name: str
     kind: Kind
     login: str | None
     description: str
     capabilities: frozenset[Capability]
+    choose_when: str
 
 
 class Strategy(Protocol):

@@ -1,5 +1,7 @@
 """What every strategy of the table promises: one suite, which knows kinds and capabilities but no names."""
 
+import re
+
 import pytest
 from aiohttp.test_utils import unused_port
 
@@ -12,7 +14,14 @@ async def test_the_catalogue_tells_what_there_is(replica: Client) -> None:
     status, _, body = await call(replica, "GET", "/strategies")
     assert status == 200
     assert [entry["name"] for entry in body] == [info.name for info in INFOS]
-    assert all(set(entry) == {"name", "kind", "login", "description", "capabilities"} for entry in body)
+    assert all(set(entry) == {"name", "kind", "login", "description", "capabilities", "choose_when"} for entry in body)
+
+
+async def test_every_strategy_says_in_one_sentence_when_to_choose_it(replica: Client) -> None:
+    _, _, body = await call(replica, "GET", "/strategies")
+    advice = [entry["choose_when"] for entry in body]
+    assert all(re.fullmatch(r"Choose it when [^.]{20,140}\.", sentence) for sentence in advice), advice
+    assert len(set(advice)) == len(advice)
 
 
 @each()

@@ -52,7 +52,7 @@ HURRIED = {
 def spare_cluster() -> Iterator[LocalCluster]:
     """One that a test may fuzz, and whose keys it may rotate."""
     topology = replace(Topology.from_environment(), auth_replicas=2)
-    topology = replace(topology, lifetimes=(*topology.lifetimes, *HURRIED.items()))
+    topology = replace(topology, settings=(*topology.settings, *HURRIED.items()))
     with LocalCluster(topology.on_free_ports(), STATE / "test-spare") as started:
         yield started
 

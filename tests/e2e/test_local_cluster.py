@@ -192,7 +192,7 @@ def test_ctrl_c_in_compare(shell: Shell) -> None:
     """The terminal sends it to everybody in the foreground: to the generators, too."""
     measuring = shell.start("compare", own_session=True)
     try:
-        while not any("loadtest/measure.py" in title for title in shell.everybody()):
+        while not any("loadtest.load.turn_process" in title for title in shell.everybody()):
             assert measuring.poll() is None, measuring.communicate()[0]
     finally:
         os.killpg(measuring.pid, signal.SIGINT)

@@ -77,7 +77,7 @@ def limited_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalC
     """One where a user may log in three times."""
     limit = {"SESSION_LIMIT": "3", "SESSION_LIMIT_POLICY": "deny"}
     topology = Topology.from_environment()
-    topology = replace(topology, app_replicas=2, lifetimes=(*topology.lifetimes, *limit.items()))
+    topology = replace(topology, app_replicas=2, settings=(*topology.settings, *limit.items()))
     with LocalCluster(topology.on_free_ports(), Path(tmp_path_factory.mktemp("limited"))) as started:
         yield started
 

@@ -33,7 +33,7 @@ FAST_KEYS = {
 @pytest.fixture
 def rotating_cluster() -> Iterator[LocalCluster]:
     topology = replace(Topology.from_environment(), auth_replicas=2).on_free_ports()
-    topology = replace(topology, lifetimes=(*topology.lifetimes, *FAST_KEYS.items()))
+    topology = replace(topology, settings=(*topology.settings, *FAST_KEYS.items()))
     with LocalCluster(topology, STATE / "stress-keys") as started:
         yield started
 

@@ -99,7 +99,7 @@ def limited_cluster(request: pytest.FixtureRequest) -> Iterator[LocalCluster]:
     """One where a user may log in three times."""
     limit = {"SESSION_LIMIT": "3", "SESSION_LIMIT_POLICY": request.param}
     topology = replace(Topology.from_environment(), auth_replicas=2)
-    topology = replace(topology, lifetimes=(*topology.lifetimes, *limit.items()))
+    topology = replace(topology, settings=(*topology.settings, *limit.items()))
     with LocalCluster(topology.on_free_ports(), STATE / "stress-limit") as started:
         yield started
 
@@ -110,7 +110,7 @@ async def test_the_limit_holds_for_logins_at_once_at_all_replicas(
 ) -> None:
     seen = await limit_races(limited_cluster, info, LIMITS, ways=WAYS)
     say(str(dict(seen)))
-    policy = dict(limited_cluster.topology.lifetimes)["SESSION_LIMIT_POLICY"]
+    policy = dict(limited_cluster.topology.settings)["SESSION_LIMIT_POLICY"]
     logins = "logins 200: 3, 409: 5" if policy == "deny" else "logins 200: 8"
     assert set(seen) <= {f"{logins}; alive: 3, listed: 3", "unclear"}
     assert seen["unclear"] <= 1

@@ -1,35 +1,57 @@
-"""Signature algorithms have costs, and are right first."""
+"""Signature algorithms are compared by the page that a replica serves behind each."""
 
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import pytest
-from jwt.algorithms import HMACAlgorithm
 
-from loadtest.experiments import algorithms
-from loadtest.experiments.experiment import WrongAnswer
-from tests.loadtest_fakes import FakeApp, context, serve
+from loadtest.experiments.algorithms import ALGORITHMS, analyse, measure
+from tests.loadtest_fakes import FakeApp, FakeCluster, config, context, serve
 
 
-async def test_algorithms_have_costs_and_a_size(tmp_path: Path) -> None:
+async def test_each_algorithm_has_a_cluster_and_takes_turns(tmp_path: Path) -> None:
+    started: list[Mapping[str, str]] = []
     async with serve(FakeApp()) as cluster:
-        found = await context(cluster, tmp_path)
-        await algorithms.run(found)
-    of = {(f.labels["algorithm"], f.metric, f.labels.get("part")): f.value for f in found.figures}
-    names = {"HS256", "ES256", "RS256", "EdDSA"}
-    kinds = {("sign_cpu", "pyjwt"), ("verify_cpu", "signature"), ("verify_cpu", "pyjwt"), ("token_size", None)}
-    assert of.keys() == {(name, *kind) for name in names for kind in kinds}
-    for name in names:
-        assert 0 < of[name, "verify_cpu", "signature"] < of[name, "verify_cpu", "pyjwt"]
-    assert of["RS256", "sign_cpu", "pyjwt"] > 5 * of["EdDSA", "sign_cpu", "pyjwt"]
-    # A signature of 64 bytes is 43 characters longer than one of 32, one of 384 bytes 469: RSA of 3072 bits.
-    assert of["ES256", "token_size", None] == of["EdDSA", "token_size", None] == of["HS256", "token_size", None] + 43
-    assert of["RS256", "token_size", None] == of["HS256", "token_size", None] + 469
+
+        def spare(settings: Mapping[str, str]) -> AbstractContextManager[FakeCluster]:
+            started.append(settings)
+            return nullcontext(cluster)
+
+        ours = await context(cluster, tmp_path)
+        ours.spare_cluster = spare
+        await measure(ours)
+    assert started == [{"AUTH_ALGORITHM": name} for name in ALGORITHMS]
+    figures = analyse(ours.rows, config(jwt="token"))
+    of = {(f.metric, f.labels["algorithm"]): f for f in figures}
+    assert {f.strategy for f in figures} == {"jwt"}
+    assert {algorithm for metric, algorithm in of if metric == "verify_page_cpu"} == set(ALGORITHMS)
+    assert {algorithm for metric, algorithm in of if metric == "verify_difference"} == set(ALGORITHMS) - {"EdDSA"}
+    assert of["token_size", "EdDSA"].value == 16  # the fake's tokens
+    assert of["verify_page_cpu", "EdDSA"].n == ours.plan.algorithm_rounds
 
 
-async def test_algorithms_that_accept_a_forgery_are_not_measured(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(HMACAlgorithm, "verify", lambda *_: True)
+def test_known_rows_have_known_figures() -> None:
+    def row(kind: str, algorithm: str, cpu: float, **more: float) -> dict[str, object]:
+        return {
+            "kind": kind, "algorithm": algorithm, "strategy": "jwt", "process": "app-1", "requests": 100,
+            "cpu_app": cpu, "elapsed_app": 0.1, **more,
+        }  # fmt: skip
+
+    rows: list[dict[str, object]] = [row("idle", name, 0.001) for name in ("HS256", "EdDSA")]
+    for number in range(6):
+        rows += [row("turn", "HS256", 0.011, round=number), row("turn", "EdDSA", 0.031, round=number)]
+    rows.append(row("turn", "HS256", 5.0, round=6))  # the run was interrupted here
+    of = {(f.metric, f.labels["algorithm"]): f for f in analyse(rows, config(jwt="token"))}
+    assert of["verify_page_cpu", "HS256"].value == pytest.approx(100)
+    assert of["verify_page_cpu", "EdDSA"].value == pytest.approx(300)
+    assert of["verify_difference", "HS256"].value == pytest.approx(-200)
+    assert of["verify_difference", "HS256"].labels["over"] == "EdDSA"
+
+
+async def test_nothing_is_measured_without_tokens_or_further_clusters(tmp_path: Path) -> None:
     async with serve(FakeApp()) as cluster:
-        with pytest.raises(WrongAnswer, match="HS256: a forged signature is accepted"):
-            await algorithms.run(await context(cluster, tmp_path))
+        ours = await context(cluster, tmp_path)
+        await measure(ours)
+    assert ours.rows == []
+    assert analyse([], config(jwt="token")) == []

@@ -29,12 +29,13 @@ async def test_it_answers_as_the_page_does(tmp_path: Path) -> None:
 
 async def test_its_cpu_time_is_its_own_and_grows_with_its_work(tmp_path: Path) -> None:
     async with BareServer({}, "a page", tmp_path / "log") as bare:
-        before = bare.cpu().seconds
+        before = bare.cpu()
         for _ in range(20):
             await answer(bare.url)
-        after = bare.cpu().seconds
-    assert set(before) == {"app"}
-    assert 0 < before["app"] < after["app"] < 10
+        used = bare.cpu().since(before)
+    assert used.keys() == {"bare server"}
+    assert used["bare server"].tier == "app"
+    assert 0 < used["bare server"].seconds < 10
 
 
 async def test_it_ends_with_its_block_even_when_that_fails(tmp_path: Path) -> None:

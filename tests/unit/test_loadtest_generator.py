@@ -92,7 +92,7 @@ async def test_the_load_is_still_on_when_the_cpu_is_read_at_the_window_s_end(tmp
     class Metered:
         def cpu(self) -> CpuReading:
             pages.append(fake.pages)
-            return CpuReading(0.0, {})
+            return CpuReading({})
 
     async with serve(fake) as cluster, Generator("anonymous", cluster.url, 2, tmp_path / "log") as generator:
         await generator.run_block(Metered(), 0.1, 0.3)

@@ -18,6 +18,7 @@ class Anonymous:
             None,
             "No login: the control that others are compared with",
             frozenset({Capability.ANY_REPLICA}),
+            "Choose it when the page is the same for everybody: it protects nothing.",
         )
 
     async def user(self, request: web.Request) -> User:  # noqa: ARG002  # the protocol's

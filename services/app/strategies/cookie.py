@@ -144,6 +144,7 @@ def create(name: str, parts: Parts, app: web.Application) -> EncryptedCookie:  #
         f"/{name}/login",
         "The session itself in an encrypted cookie that every replica can read",
         frozenset({Capability.VISITS, Capability.ANY_REPLICA}),
+        "Choose it when there is no store, the state may be rolled back, and nobody else ever has to end a login.",
     )
     lifetimes = Lifetimes(settings.session_idle_seconds, settings.session_absolute_seconds)
     return EncryptedCookie(info, CookieStorage(keys, cookie), lifetimes, parts.clock)

@@ -15,5 +15,6 @@ def create(name: str, parts: Parts, app: web.Application) -> TokenStrategy:  # n
         "/auth/login",
         "Signed access tokens (JWT) that each replica verifies without asking anybody",
         frozenset({Capability.ANY_REPLICA}),
+        "Choose it when clients are not browsers or many services check the login, and a logout may act minutes late.",
     )
     return TokenStrategy(info, parts.access_tokens())

@@ -15,5 +15,6 @@ def create(name: str, parts: Parts, app: web.Application) -> TokenStrategy:  # n
         "/auth/login",
         "Signed access tokens (JWT); each replica remembers those that it has verified",
         frozenset({Capability.ANY_REPLICA}),
+        "Choose it when jwt would do and clients send the same token to the same replicas many times.",
     )
     return TokenStrategy(info, parts.access_tokens(remembered=parts.settings.jwt_cache_tokens))

@@ -50,6 +50,7 @@ def create(name: str, parts: Parts, app: web.Application) -> JwtDenylist:  # noq
         "/auth/login",
         "Signed access tokens (JWT), and in each replica's memory which of them were revoked",
         frozenset({Capability.ANY_REPLICA, Capability.LOGOUT, Capability.FORCED_LOGOUT}),
+        "Choose it when you need tokens, a logout must take effect within moments, and you run a Redis.",
     )
     max_stale = parts.settings.denylist_max_stale_seconds
     return JwtDenylist(info, parts.access_tokens(), parts.revocations, parts.auth, max_stale)

@@ -134,5 +134,6 @@ def create(name: str, parts: Parts, app: web.Application) -> SessionStrategy:
         f"/{name}/login",
         "Sessions in each replica's memory; the load balancer keeps a user on one replica",
         SERVER_SIDE,
+        "Choose it when there is one replica, or when users may have to log in again after every deployment.",
     )
     return session_strategy(info, store, parts, Reach.REPLICA)

@@ -16,6 +16,7 @@ def create(name: str, parts: Parts, app: web.Application) -> SessionStrategy:  #
         f"/{name}/login",
         "Sessions in a Redis that all replicas share",
         SERVER_SIDE | {Capability.ANY_REPLICA},
+        "Choose it when people use a browser, you run a Redis, and a logout must hold on every replica at once.",
     )
     store = RedisSessions(parts.redis, parts.link, f"{name}:", parts.clock)
     return session_strategy(info, store, parts, Reach.CLUSTER)

@@ -131,6 +131,7 @@ def create(name: str, parts: Parts, app: web.Application) -> SessionStrategy:
         f"/{name}/login",
         "Sessions in Redis; each replica remembers those that it has read until Redis says that they changed",
         SERVER_SIDE | {Capability.ANY_REPLICA},
+        "Choose it when redis would do but its look-ups cost too much, and a change may be noticed a second late.",
     )
     sessions = RedisSessions(parts.redis, parts.link, f"{name}:", parts.clock)
     return session_strategy(info, CachedSessions(sessions, link, cache), parts, Reach.CLUSTER)

@@ -12,11 +12,13 @@ class View:
     results: Results
 
     def figures(self, metric: str, strategy: str | None = None, **labels: str) -> list[Figure]:
-        """Return the figures of *metric*, of *strategy* if given, that carry all *labels*."""
+        """Return the figures of *metric*, of *strategy* if given, that carry *labels*; "" for one that is not there."""
         return [
             f
             for f in self.results.figures
-            if f.metric == metric and strategy in (None, f.strategy) and labels.items() <= f.labels.items()
+            if f.metric == metric
+            and strategy in (None, f.strategy)
+            and all(f.labels.get(label, "") == value for label, value in labels.items())
         ]
 
     def one(self, metric: str, strategy: str | None = None, **labels: str) -> Figure | None:
@@ -34,20 +36,32 @@ class View:
         other_way = self.one(metric, over, over=strategy, **labels)
         return _inverse(other_way) if other_way else None
 
+    def difference(self, strategy: str, over: str, **labels: str) -> Figure | None:
+        """Return how much more *strategy* is than *over*, whichever of them was subtracted in the results."""
+        if found := self.one("cpu_difference", strategy, over=over, **labels):
+            return found
+        other_way = self.one("cpu_difference", over, over=strategy, **labels)
+        return _negative(other_way) if other_way else None
+
+    def named(self, strategy: str) -> str:
+        """Return the strategy's name for a reader, with the algorithm of its tokens: `jwt (EdDSA)`."""
+        algorithm = self.results.config["settings"].get("AUTH_ALGORITHM", "")
+        return f"{strategy} ({algorithm})" if algorithm and self.kind(strategy) == "token" else strategy
+
     @property
     def control(self) -> str | None:
         """Return the strategy that the others are compared with, if the results name one."""
-        return next((name for name in self.strategies("cpu_per_request") if self.kind(name) == "control"), None)
+        return next((name for name in self.results.config["strategies"] if self.kind(name) == "control"), None)
 
     def kind(self, strategy: str) -> str:
         """Return `control`, `session`, `token`, or an empty string when the results do not say."""
-        kinds = self.results.config.get("strategies")
-        return str(kinds.get(strategy, "")) if isinstance(kinds, dict) else ""
+        facts = self.results.config["strategies"].get(strategy)
+        return facts["kind"] if facts else ""
 
     @property
     def replicas(self) -> str:
         """Return how many replicas there were."""
-        return str(self.results.config.get("replicas", "several"))
+        return str(self.results.config["replicas"])
 
 
 def _inverse(ratio: Figure) -> Figure:
@@ -55,3 +69,12 @@ def _inverse(ratio: Figure) -> Figure:
     low, high = (1 / bound if bound else None for bound in (ratio.ci_high, ratio.ci_low))
     labels = ratio.labels | {"over": ratio.strategy}
     return replace(ratio, strategy=ratio.labels["over"], value=1 / ratio.value, ci_low=low, ci_high=high, labels=labels)
+
+
+def _negative(difference: Figure) -> Figure:
+    """Return the same difference the other way round."""
+    low, high = (None if bound is None else -bound for bound in (difference.ci_high, difference.ci_low))
+    labels = difference.labels | {"over": difference.strategy}
+    return replace(
+        difference, strategy=difference.labels["over"], value=-difference.value, ci_low=low, ci_high=high, labels=labels
+    )

@@ -25,6 +25,14 @@ def amount(value: float, unit: str) -> str:
     return f"{number(value)} {sign}".strip()
 
 
+def duration(seconds: float) -> str:
+    """Return a length of time: `310 s`, `12 h`, `14 days`; other units only where they are exact."""
+    for unit, length in (("days", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * length and seconds % length == 0:
+            return f"{number(seconds / length)} {unit}"
+    return f"{number(seconds)} s"
+
+
 def interval(figure: Figure) -> str:
     """Return the figure's confidence interval, or an empty string when there is none."""
     if figure.ci_low is None or figure.ci_high is None:

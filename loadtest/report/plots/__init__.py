@@ -1,0 +1,1 @@
+"""The plots, drawn on axes that they are given."""

@@ -1,0 +1,103 @@
+"""One measuring session: a cluster, the experiments, and what is written and said in the end."""
+
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+
+from rich.console import Console
+
+from loadtest.cluster.local import STATE, LocalCluster
+from loadtest.cluster.protocol import ClusterError
+from loadtest.cluster.topology import REPOSITORY, Topology
+from loadtest.experiments.compare import INTERRUPTED, compare
+from loadtest.experiments.experiment import Experiment, Plan
+from loadtest.progress import Bars
+from loadtest.report import write_report
+from loadtest.results import Results
+
+REPORTS = REPOSITORY / "reports"
+OK, FAILED, WITHDRAWN, CTRL_C = 0, 1, 4, 130
+
+
+def measured(
+    console: Console, experiments: Sequence[Experiment], plan: Plan, *, seed: int | None, standing: bool
+) -> Results:
+    """Run *experiments*, show how far they are, write results and report, and say where they are."""
+    started = datetime.now().astimezone()
+    with Bars(console) as bars, _cluster(standing=standing, bars=bars) as cluster:
+        logs = cluster.directory / "logs"
+        results = asyncio.run(
+            compare(cluster, plan, bars, experiments=experiments, seed=seed, logs=logs, spare_cluster=spare_cluster)
+        )
+    directory = REPORTS / started.strftime("%Y-%m-%dT%H-%M-%S")
+    results.write(directory)
+    page = write_report(directory)
+    if results.complete:
+        _point_latest_to(directory)
+    for warning in results.warnings:
+        console.print(f"[yellow]{warning['rule']}[/]", end=" ")
+        console.print(warning["message"], markup=False, soft_wrap=True, highlight=False)
+    also = "also report.md, results.json and results.csv"
+    console.print(
+        f"report: {page} ({also}{'; reports/latest points to it' if results.complete else ''})",
+        soft_wrap=True,
+        highlight=False,
+    )
+    return results
+
+
+def exit_code(results: Results, console: Console) -> int:
+    """Return the exit status that *results* call for, and say why if it is not 0."""
+    if not results.complete:
+        console.print(f"The run ended early: {results.ended_by}", markup=False, highlight=False, soft_wrap=True)
+        console.print("What had been measured by then is in the report. Nothing was left running.")
+        return CTRL_C if results.ended_by == INTERRUPTED else FAILED
+    rules = {verdict.withdrawn_by for verdict in results.verdicts if verdict.withdrawn_by}
+    if rules:
+        console.print(f"Verdicts were withdrawn ({', '.join(rules)}): repeat the run on an idle machine.")
+        return WITHDRAWN
+    return OK
+
+
+@contextmanager
+def _cluster(*, standing: bool, bars: Bars) -> Iterator[LocalCluster]:
+    """Yield the cluster that `up` started, or one for this run only, on free ports."""
+    if standing:
+        cluster = standing_cluster()
+        if not cluster.running():
+            raise ClusterError("no cluster is up: `make up` starts one")
+        yield cluster
+        return
+    with own_cluster(Topology.from_environment().on_free_ports(), STATE / "compare", bars) as cluster:
+        yield cluster
+
+
+@contextmanager
+def own_cluster(topology: Topology, directory: Path, bars: Bars) -> Iterator[LocalCluster]:
+    """Yield a cluster that runs for this block only."""
+    bars.start("starting a cluster", 1)
+    with LocalCluster(topology, directory) as cluster:
+        bars.advance()
+        yield cluster
+
+
+def spare_cluster(settings: Mapping[str, str]) -> LocalCluster:
+    """Return a small cluster with *settings*, not started yet, on ports that are free now."""
+    topology = replace(Topology.from_environment(), app_replicas=1, auth_replicas=1).with_settings(settings)
+    return LocalCluster(topology.on_free_ports(), STATE / "spare" / "-".join(settings.values()))
+
+
+def standing_cluster() -> LocalCluster:
+    """Return the cluster that `up` starts, whether or not it runs."""
+    return LocalCluster(Topology.from_environment(), STATE / "local")
+
+
+def _point_latest_to(directory: Path) -> None:
+    """Let `reports/latest` point to *directory*, in one step."""
+    draft = REPORTS / f".latest.{directory.name}"
+    draft.unlink(missing_ok=True)
+    draft.symlink_to(directory.name)
+    draft.replace(REPORTS / "latest")

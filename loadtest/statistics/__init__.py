@@ -1,0 +1,1 @@
+"""Estimates, orders and families of comparisons. Pure: samples in, numbers out."""

@@ -1,0 +1,62 @@
+"""What this project promises of its own code: how much app CPU a request may cost, as a ratio to something else.
+
+Measured at a busy replica, bypassing nginx. The intervals are those that hold for all comparisons together.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from loadtest.numbers import number, with_interval
+from loadtest.results import Figure, Verdict
+from loadtest.verdicts.claims import NOT_MEASURED, Judged
+from loadtest.view import View
+
+KEPT, NOT_KEPT, NOT_DECIDABLE = "kept", "not kept", "not decidable"
+
+
+@dataclass(frozen=True)
+class Promise:
+    """*strategy* costs at most *limit* times what *over* does. *textbook*: that ratio of the usual way to do it."""
+
+    name: str
+    strategy: str
+    over: str
+    limit: float
+    textbook: str = ""
+    metric: str = "cpu_ratio"
+    labels: Mapping[str, str] = field(
+        default_factory=lambda: {"path": "direct", "tier": "app", "intervals": "simultaneous"}
+    )
+
+
+PROMISES = (
+    Promise("P1", "anonymous", "bare server", 1.35, metric="floor_ratio", labels={"path": "direct"}),
+    Promise("P2", "memory", "anonymous", 1.25, "1.7 (stock middleware and cookie parsing)"),
+    Promise("P3", "redis", "anonymous", 1.7, "4.1 (stock RedisStorage)"),
+    Promise("P4", "redis-cached", "anonymous", 1.3),
+    Promise("P5", "jwt-cached", "anonymous", 1.25, "3.1 (HS256 verified each time), 5.7 (EdDSA)"),
+    Promise("P6", "jwt-denylist", "jwt", 1.03),
+)
+
+
+def promises(view: View) -> list[Judged]:
+    """Return every promise with its verdict."""
+    return [_judged(view, promise) for promise in PROMISES]
+
+
+def _judged(view: View, promise: Promise) -> Judged:
+    ours, theirs = view.named(promise.strategy), view.named(promise.over)
+    text = f"{ours} costs at most {number(promise.limit)} times the app CPU of {theirs}"
+    ratio = view.ratio(promise.metric, promise.strategy, promise.over, **promise.labels)
+    if ratio is None:
+        return Verdict(promise.name, text, "", NOT_MEASURED), False
+    return Verdict(promise.name, text, with_interval(ratio), kept(ratio, promise.limit)), True
+
+
+def kept(ratio: Figure, limit: float) -> str:
+    """Return whether *ratio* is within *limit*. An interval that contains the limit, or none, decides nothing."""
+    if ratio.ci_low is not None and ratio.ci_low > limit:
+        return NOT_KEPT
+    if ratio.ci_high is not None and ratio.ci_high < limit:
+        return KEPT
+    return NOT_DECIDABLE

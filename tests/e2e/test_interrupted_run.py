@@ -1,0 +1,73 @@
+"""A run that is ended early, on a cluster of its own: it keeps what it has measured and leaves nothing running."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from loadtest.cluster import processes
+from loadtest.cluster.topology import REPOSITORY
+from loadtest.results import Results
+
+pytestmark = pytest.mark.e2e
+
+PROGRAM = """
+import pathlib, sys
+from loadtest import cli, session
+session.REPORTS = pathlib.Path(sys.argv.pop(1))
+cli.main()
+"""
+
+
+def _ctrl_c(run: subprocess.Popen[str], state: Path) -> None:
+    run.send_signal(signal.SIGINT)
+
+
+def _terminate(run: subprocess.Popen[str], state: Path) -> None:
+    run.send_signal(signal.SIGTERM)
+
+
+def _cluster_dies(run: subprocess.Popen[str], state: Path) -> None:
+    for process in processes.leftovers(state):
+        process.kill()
+
+
+@pytest.mark.parametrize(
+    ("end", "status", "reason"),
+    [(_ctrl_c, 130, "interrupted at the keyboard"), (_terminate, 130, "interrupted"), (_cluster_dies, 1, "")],
+)
+def test_a_run_that_is_ended_keeps_its_results_and_leaves_no_process(
+    tmp_path: Path, end: Callable[[subprocess.Popen[str], Path], None], status: int, reason: str
+) -> None:
+    state, reports = tmp_path / "s", tmp_path / "reports"
+    command = [sys.executable, "-c", PROGRAM, str(reports), "run", "--full", "throughput", "login"]
+    environment = os.environ | {"STATE_DIR": str(state), "PYTHONUNBUFFERED": "1", "COLUMNS": "80"}
+    before = {child.pid for child in psutil.Process().children(recursive=True)}
+    with subprocess.Popen(
+        command, cwd=REPOSITORY, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as run:
+        assert run.stdout is not None
+        lines = []
+        for line in run.stdout:
+            lines.append(line)
+            if line.strip() == "closed loop: requests/s":
+                end(run, state)
+                break
+        rest = run.stdout.read()
+        assert run.wait(60) == status, "".join(lines) + rest
+    assert "Traceback" not in rest
+    assert "The run ended early" in rest
+    assert processes.leftovers(state) == []
+    assert {child.pid for child in psutil.Process().children(recursive=True)} <= before
+    (directory,) = reports.iterdir()
+    results = Results.read(directory / "results.json")
+    assert not results.complete
+    assert reason in results.ended_by
+    assert results.rounds["correctness"]
+    assert "login" not in results.rounds
+    assert "ended early" in (directory / "report.html").read_text()

@@ -1,0 +1,56 @@
+"""Processes share a core for a while, and get theirs back."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from loadtest.cluster.cores import cores, keep_off_last_core, on_last_core
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="there is no CPU affinity elsewhere")
+
+
+@pytest.fixture
+def pid() -> Iterator[int]:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+        yield child.pid
+        child.kill()
+
+
+def test_processes_share_the_last_core_and_get_theirs_back(pid: int) -> None:
+    before = os.sched_getaffinity(pid), os.sched_getscheduler(pid)
+    with on_last_core([pid]):
+        assert os.sched_getaffinity(pid) == {cores()[-1]}
+        assert os.sched_getscheduler(pid) == os.SCHED_BATCH
+    assert (os.sched_getaffinity(pid), os.sched_getscheduler(pid)) == before
+    with pytest.raises(KeyError), on_last_core([pid]):
+        raise KeyError
+    assert (os.sched_getaffinity(pid), os.sched_getscheduler(pid)) == before
+
+
+def test_a_process_that_ends_meanwhile_is_no_error() -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child, on_last_core([child.pid]):
+        child.kill()
+        child.wait()
+
+
+def test_clients_keep_off_it_unless_it_is_the_only_one(pid: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = os.sched_getaffinity(pid)
+    monkeypatch.setattr("loadtest.cluster.cores.cores", lambda: [0])
+    keep_off_last_core(pid)
+    assert os.sched_getaffinity(pid) == before
+    monkeypatch.undo()
+    if len(cores()) > 1:
+        keep_off_last_core(pid)
+        assert os.sched_getaffinity(pid) == set(cores()[:-1])
+
+
+def test_without_affinity_nothing_happens(pid: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = os.sched_getaffinity(pid)
+    monkeypatch.setattr("loadtest.cluster.cores.cores", list)
+    with on_last_core([pid]):
+        assert os.sched_getaffinity(pid) == before
+    keep_off_last_core(pid)
+    assert os.sched_getaffinity(pid) == before
