@@ -10,6 +10,7 @@ import aiohttp
 
 from loadtest.bare_process import NAME, BareServer
 from loadtest.client import Client, Strategy, control_of, register, strategies_of
+from loadtest.cluster.cores import on_last_core
 from loadtest.cluster.protocol import Cluster, ClusterError, Metered
 from loadtest.experiments import cost, cost_figures
 from loadtest.experiments.compare import conditions
@@ -45,8 +46,10 @@ async def crosscheck(
         blocks = {NAME: partial(_cost, bare, wrk, bare.url + page, {})}
         blocks |= {one.name: partial(_strategy, cluster, urls[0], wrk, one, connector) for one in strategies}
         progress.start("wrk at one replica", (1 + rounds) * len(blocks))
-        await in_turns(blocks, [list(blocks)], progress.advance)  # warms up
-        measured = await in_turns(blocks, balanced_orders(list(blocks), rounds, rng), progress.advance)
+        served = {**cluster.cpu().processes, **bare.cpu().processes}
+        with on_last_core(process.pid for process in served.values() if process.tier in ("app", "redis")):
+            await in_turns(blocks, [list(blocks)], progress.advance)  # warms up
+            measured = await in_turns(blocks, balanced_orders(list(blocks), rounds, rng), progress.advance)
     context = Context(cluster, strategies, replace(plan, turn_connections=wrk.connections), progress, rng, logs)
     await cost.measure(context)
     turns = cost_figures.analyse(context.rows, conditions(cluster, strategies, plan, seed=0))

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from loadtest.cluster.cores import on_last_core
 from loadtest.generator import GeneratorError
 
 REQUESTS = re.compile(r"(\d+) requests in ")
@@ -30,17 +31,20 @@ class Wrk:
     seconds: int
 
     async def run(self, url: str, headers: Mapping[str, str]) -> int:
-        """Get *url* again and again; return how often. Raises `GeneratorError` unless every answer was good.
+        """Get *url* again and again, on our last core; return how often.
+
+        Raises `GeneratorError` unless every answer was good.
 
         The headers are on wrk's command line, which other users of this machine can read: only throw-away accounts of a
         throw-away cluster belong here.
         """
         options = [f"-H{name}: {value}" for name, value in headers.items()]
-        process = await asyncio.create_subprocess_exec(
-            *(self.program, "-t1", f"-c{self.connections}", f"-d{self.seconds}s", *options, url),
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-        )
+        with on_last_core([os.getpid()]):  # wrk inherits it
+            process = await asyncio.create_subprocess_exec(
+                *(self.program, "-t1", f"-c{self.connections}", f"-d{self.seconds}s", *options, url),
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.STDOUT,
+            )
         try:
             output, _ = await process.communicate()
         finally:

@@ -31,12 +31,6 @@ def on_last_core(pids: Iterable[int]) -> Iterator[None]:
                 continue  # it has ended
 
 
-def keep_off_last_core(pid: int) -> None:
-    """Leave our last core to others, unless it is the only one."""
-    if len(cores()) > 1:
-        os.sched_setaffinity(pid, set(cores()[:-1]))
-
-
 def _put(pid: int, on: set[int], policy: int) -> None:
     os.sched_setaffinity(pid, on)
     os.sched_setscheduler(pid, policy, os.sched_param(0))

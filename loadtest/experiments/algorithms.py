@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 
+from loadtest.cluster.cores import on_last_core
 from loadtest.experiments.contestants import Contestant, Place, open_accounts
 from loadtest.experiments.cost_figures import DIRECT, costs, idle_cores
 from loadtest.experiments.experiment import Context, figure, whole_rounds
@@ -35,7 +36,9 @@ async def measure(context: Context) -> None:
             cluster = stack.enter_context(context.spare_cluster({"AUTH_ALGORITHM": algorithm}))
             client = await stack.enter_async_context(Turns(algorithm, context.logs / f"turns-{algorithm}.log"))
             one = Contestant(algorithm, client, cluster, strategy)
-            turns[algorithm] = partial(one.turn, await _ready(context, one), requests)
+            place = await _ready(context, one)
+            stack.enter_context(on_last_core({*one.pids(place)}))
+            turns[algorithm] = partial(one.turn, place, requests)
             context.progress.advance()
         context.progress.start("pages behind each algorithm", (1 + rounds) * len(turns))
         await in_turns(turns, [ALGORITHMS], context.progress.advance)

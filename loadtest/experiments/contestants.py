@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -51,6 +51,13 @@ class Contestant:
     def process(self, place: Place) -> str:
         """Return the name of the process of the app tier that answers."""
         return NAME if self.bare else place.replica
+
+    def pids(self, place: Place) -> Iterator[int]:
+        """Yield every process that has a part in a turn: client, nginx, Redis, and whoever answers."""
+        yield self.turns.pid
+        for name, process in self.served_by.cpu().processes.items():
+            if process.tier in ("loadbalancer", "redis") or name == self.process(place):
+                yield process.pid
 
     async def connect(self, place: Place, accounts: Sequence[Account], connections: int) -> Sequence[Page]:
         """Open new connections to *place*, for new logins of *accounts*, and return what is sent over them.

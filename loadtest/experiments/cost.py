@@ -2,10 +2,14 @@
 
 In a turn, everybody asks the same fixed number of requests, past nginx or through it. A sitting is a number of rounds
 at one replica in one of the two ways; for each, everybody logs in anew and opens new connections.
+
+All that has a part in it shares one core. On cores of their own, the faster ones (nginx, clients) fall asleep between
+any two answers of a slow replica, and waking up is paid for at both ends: up to twice the CPU for the same work of
+nginx. On one core that is never idle, whoever runs finds all that was left for it meanwhile, whoever was slow.
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AbstractContextManager, AsyncExitStack, nullcontext
 from functools import partial
 from itertools import count
 
@@ -34,7 +38,8 @@ async def measure(context: Context) -> None:
                 context.cluster.restart(place.replica)
             with _way(context, place):
                 contestants = [one for one in everybody if place.path == DIRECT or not one.bare]
-                await _sitting(context, place, contestants, numbers[place.path])
+                with on_last_core({pid for one in contestants for pid in one.pids(place)}):
+                    await _sitting(context, place, contestants, numbers[place.path])
 
 
 def _places(context: Context) -> Iterator[Place]:
@@ -56,24 +61,12 @@ def _steps(context: Context, place: Place) -> int:
     return (1 + _rounds(context, place)) * (len(context.strategies) + (1 + direct if context.control() else 0))
 
 
-@contextmanager
-def _way(context: Context, place: Place) -> Iterator[None]:
-    """Let nginx ask the replica of *place* only, if the way leads through it, and let both share one core with Redis.
+def _way(context: Context, place: Place) -> AbstractContextManager[None]:
+    """Let nginx ask the replica of *place* only, if the way leads through it.
 
-    A load balancer that waits for a slow replica on a core of its own falls asleep between any two answers and pays for
-    each waking up: up to twice as much CPU per request for the very same work. On one core that is never idle, it finds
-    several answers whenever its turn comes, whoever gave them: the more connections, the more answers. It has one
-    worker: between several, connections are spread by chance, and unevenly spread ones cost another number of wakings.
+    It has one worker: several share the connections by chance, and unevenly shared ones cost another number of wakings.
     """
-    if place.path == DIRECT:
-        yield
-        return
-    with context.cluster.balance_over([place.replica], workers=1):
-        processes = context.cluster.cpu().processes
-        tiers = ("loadbalancer", "redis")
-        pids = [one.pid for name, one in processes.items() if one.tier in tiers or name == place.replica]
-        with on_last_core(pids):
-            yield
+    return context.cluster.balance_over([place.replica], workers=1) if place.path == NGINX else nullcontext()
 
 
 async def _bare_server(context: Context, stack: AsyncExitStack) -> BareServer | None:
@@ -89,9 +82,8 @@ async def _sitting(context: Context, place: Place, contestants: Sequence[Contest
     """Take the turns at *place*; the first round warms up, and is not recorded."""
     plan = context.plan
     accounts = await open_accounts(context.cluster, context.strategies[0], plan.turn_logins)
-    connections = plan.turn_connections if place.path == DIRECT else plan.turn_connections_nginx
     for one in contestants:
-        await one.connect(place, accounts, connections)
+        await one.connect(place, accounts, plan.turn_connections)
     where = {"path": place.path, "replica": place.replica}
     turns = {one.name: partial(one.turn, place, plan.turn_requests) for one in contestants}
     orders = balanced_orders(list(turns), _rounds(context, place), context.rng)

@@ -66,8 +66,7 @@ class Plan:
     traffic_high: float = 0.5
     idle_seconds: float = 2.0
     turn_requests: int = 200
-    turn_connections: int = 16
-    turn_connections_nginx: int = 64
+    turn_connections: int = 64
     turn_logins: int = 4
     cost_cycles: int = 2
     cost_rounds_direct: int = 16

@@ -9,7 +9,6 @@ from typing import Any, Self
 from yarl import URL
 
 from loadtest.children import Child
-from loadtest.cluster.cores import keep_off_last_core
 
 READY_SECONDS = 30.0
 TURN_SECONDS = 30.0  # above the child's own patience: it knows better what is missing
@@ -32,11 +31,15 @@ class Turns:
 
     async def __aenter__(self) -> Self:
         await self._child.start()
-        keep_off_last_core(self._child.pid)
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self._child.close()
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._child.pid
 
     async def connect(self, url: str, logins: Sequence[Page], connections: int) -> None:
         """Open *connections* to *url*, spread over *logins*; those of before are closed. Raises `GeneratorError`."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from loadtest.cluster.cores import cores, keep_off_last_core, on_last_core
+from loadtest.cluster.cores import cores, on_last_core
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="there is no CPU affinity elsewhere")
 
@@ -36,21 +36,8 @@ def test_a_process_that_ends_meanwhile_is_no_error() -> None:
         child.wait()
 
 
-def test_clients_keep_off_it_unless_it_is_the_only_one(pid: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = os.sched_getaffinity(pid)
-    monkeypatch.setattr("loadtest.cluster.cores.cores", lambda: [0])
-    keep_off_last_core(pid)
-    assert os.sched_getaffinity(pid) == before
-    monkeypatch.undo()
-    if len(cores()) > 1:
-        keep_off_last_core(pid)
-        assert os.sched_getaffinity(pid) == set(cores()[:-1])
-
-
 def test_without_affinity_nothing_happens(pid: int, monkeypatch: pytest.MonkeyPatch) -> None:
     before = os.sched_getaffinity(pid)
     monkeypatch.setattr("loadtest.cluster.cores.cores", list)
     with on_last_core([pid]):
         assert os.sched_getaffinity(pid) == before
-    keep_off_last_core(pid)
-    assert os.sched_getaffinity(pid) == before
