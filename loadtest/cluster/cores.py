@@ -15,7 +15,7 @@ def cores() -> list[int]:
 def on_last_core(pids: Iterable[int]) -> Iterator[None]:
     """Let processes share our last core for the block, each running until it has nothing left to do.
 
-    `SCHED_BATCH` keeps a process that was woken from interrupting the one that woke it. A process that has ended, or that
+    `SCHED_BATCH` keeps a process that was woken from interrupting the one that woke it. One that has ended, or that
     the system does not let us move, stays where it is.
     """
     moved = []
