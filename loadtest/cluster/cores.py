@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 
 def cores() -> list[int]:
@@ -15,20 +15,20 @@ def cores() -> list[int]:
 def on_last_core(pids: Iterable[int]) -> Iterator[None]:
     """Let processes share our last core for the block, each running until it has nothing left to do.
 
-    `SCHED_BATCH` keeps a process that was woken from interrupting the one that woke it.
+    `SCHED_BATCH` keeps a process that was woken from interrupting the one that woke it. One that has ended, or that
+    the system does not let us move, stays where it is.
     """
     moved = []
     try:
         for pid in pids if cores() else ():
-            moved.append((pid, os.sched_getaffinity(pid), os.sched_getscheduler(pid)))
-            _put(pid, {cores()[-1]}, os.SCHED_BATCH)
+            with suppress(OSError):
+                moved.append((pid, os.sched_getaffinity(pid), os.sched_getscheduler(pid)))
+                _put(pid, {cores()[-1]}, os.SCHED_BATCH)
         yield
     finally:
         for pid, own, policy in moved:
-            try:
+            with suppress(OSError):
                 _put(pid, own, policy)
-            except ProcessLookupError:
-                continue  # it has ended
 
 
 def _put(pid: int, on: set[int], policy: int) -> None:

@@ -18,7 +18,7 @@ import psutil
 import tenacity
 
 from deploy.make_secrets import make_secrets
-from loadtest.cluster import processes
+from loadtest.cluster import nginx, processes
 from loadtest.cluster.binaries import find_binaries, versions
 from loadtest.cluster.clocks import Meter, Processes
 from loadtest.cluster.protocol import ClusterError, CpuReading
@@ -185,7 +185,7 @@ class LocalCluster:
 
     def _reload(self, ports: Collection[int], workers: int | None = None) -> None:
         """Give nginx a list of replicas, and return when new workers serve and the old ones are gone."""
-        self._write_balance(ports, workers)
+        nginx.write_balance(self.directory / "nginx", ports, workers)
         try:
             old = psutil.Process(self._process("loadbalancer")["pid"]).children()
             self.signal("loadbalancer", "HUP")
@@ -195,11 +195,6 @@ class LocalCluster:
             raise ClusterError(f"nginx did not reload within {RELOAD_SECONDS} s\n{self.last_lines('loadbalancer')}")
         self._wait_for(self.topology.lb_port, "loadbalancer", monotonic() + RELOAD_SECONDS)
         self._meter.forget()
-
-    def _write_balance(self, ports: Collection[int], workers: int | None = None) -> None:
-        cluster = self.directory / "nginx/cluster"
-        (cluster / "app.servers").write_text(_servers(ports))
-        (cluster / "workers").write_text(f"worker_processes {workers or 'auto'};\n")
 
     def cpu(self) -> CpuReading:
         """Read the CPU clocks of every process. A restarted one begins anew: read between faults only."""
@@ -294,7 +289,7 @@ class LocalCluster:
         for name in ("logs", "redis", "nginx/cluster"):
             (self.directory / name).mkdir(parents=True, exist_ok=True)
         make_secrets(self.secrets)
-        self._write_server_lists()
+        nginx.write_configuration(self.directory / "nginx", self.topology)
         with (self.directory / "logs" / "supervisord.out").open("wb") as output:
             self._launched = subprocess.Popen(  # noqa: S603  # our own arguments
                 [sys.executable, "-m", "supervisor.supervisord", "-c", REPOSITORY / "deploy/local/supervisord.conf"],
@@ -324,18 +319,6 @@ class LocalCluster:
             }
         )
 
-    def _write_server_lists(self) -> None:
-        """Write what loadbalancer/nginx.conf includes: who listens where."""
-        nginx = self.directory / "nginx"
-        for name in ("nginx.conf", "routes.conf"):
-            (nginx / name).unlink(missing_ok=True)
-            (nginx / name).symlink_to(REPOSITORY / "loadbalancer" / name)
-        topology = self.topology
-        (nginx / "cluster/listen").write_text(f"listen 127.0.0.1:{topology.lb_port};\n")
-        (nginx / "cluster/listen_no_affinity").write_text(f"listen 127.0.0.1:{topology.lb_port_no_affinity};\n")
-        self._write_balance(topology.app_ports())
-        (nginx / "cluster/auth.servers").write_text(_servers(topology.auth_ports()))
-
     @contextmanager
     def _lock(self) -> Iterator[None]:
         """Let one process at a time start this cluster."""
@@ -345,12 +328,6 @@ class LocalCluster:
             except BlockingIOError:
                 raise ClusterError(f"somebody else is starting the cluster in {self.directory} right now") from None
             yield
-
-
-def _servers(ports: Collection[int]) -> str:
-    """Return nginx `server` lines: left out for two seconds after a failure, but still asked when all have failed."""
-    options = ("max_fails=1 fail_timeout=2s", "max_fails=0 backup")
-    return "".join(f"server 127.0.0.1:{port} {option};\n" for option in options for port in ports)
 
 
 def _not_ready(port: int) -> str | None:

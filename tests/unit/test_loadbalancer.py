@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 
 from loadtest.cluster.binaries import find_binaries
-from loadtest.cluster.local import LocalCluster
+from loadtest.cluster.nginx import write_configuration
 from loadtest.cluster.topology import REPOSITORY, Topology
 
 
 def local(prefix: Path) -> None:
     """What the local cluster writes."""
     (prefix / "nginx/cluster").mkdir(parents=True)
-    LocalCluster(Topology.from_environment().on_free_ports(), prefix)._write_server_lists()
+    write_configuration(prefix / "nginx", Topology.from_environment().on_free_ports())
 
 
 def compose(prefix: Path) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from loadtest.cluster.binaries import find_binaries
-from loadtest.cluster.local import LocalCluster
+from loadtest.cluster.nginx import write_configuration
 from loadtest.cluster.topology import REPOSITORY, Topology, is_free
 
 ZONE, BURST = "zone=logins:8m rate=200r/s", "zone=logins burst=1000 nodelay"
@@ -27,7 +27,7 @@ def base(tmp_path: Path) -> Iterator[str]:
     topology = Topology.from_environment().on_free_ports()
     prefix = tmp_path / "nginx"
     (prefix / "cluster").mkdir(parents=True)
-    LocalCluster(topology, tmp_path)._write_server_lists()
+    write_configuration(prefix, topology)
     for name in ("nginx.conf", "routes.conf"):
         text = (REPOSITORY / "loadbalancer" / name).read_text()
         (prefix / name).unlink(missing_ok=True)  # a link to the repository's

@@ -36,6 +36,13 @@ def test_a_process_that_ends_meanwhile_is_no_error() -> None:
         child.wait()
 
 
+def test_a_process_that_has_ended_before_is_no_error() -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as child:
+        child.wait()
+    with on_last_core([child.pid]):
+        pass
+
+
 def test_without_affinity_nothing_happens(pid: int, monkeypatch: pytest.MonkeyPatch) -> None:
     before = os.sched_getaffinity(pid)
     monkeypatch.setattr("loadtest.cluster.cores.cores", list)

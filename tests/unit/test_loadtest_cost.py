@@ -1,13 +1,15 @@
 """Known turns have known figures; and the experiment in small, against a server in this process."""
 
+import itertools
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from loadtest.children import GeneratorError
-from loadtest.cluster.protocol import ClusterError, CpuReading, CpuUse, ProcessCpu
+from loadtest.cluster.protocol import ClusterError, CpuReading, CpuUse
 from loadtest.experiments import cost
 from loadtest.experiments.contestants import cpu_columns
 from loadtest.experiments.cost_figures import analyse
@@ -16,6 +18,7 @@ from tests.loadtest_fakes import FakeApp, config, context, serve
 
 CONFIG = config(anonymous="control", redis="session", jwt="token", jwt_cached="token")
 REQUESTS = 100
+NOBODY = 2**31 - 1  # above all process ids
 
 
 def turn(path: str, number: int, strategy: str, app: float, **more: float) -> dict[str, Any]:
@@ -173,10 +176,10 @@ async def test_a_wrong_answer_ends_it(tmp_path: Path) -> None:
 async def test_a_cluster_that_dies_during_the_run_ends_it(tmp_path: Path) -> None:
     async with serve(FakeApp()) as cluster:
         ours = await context(cluster, tmp_path)
-        reads = iter(range(10**6))
+        reads, one = itertools.count(), cluster.cpu().processes["app-1"]
 
-        def cpu() -> CpuReading:
-            return CpuReading({"app-1": ProcessCpu("app", max(20, next(reads)), 0.0, 0.0)})
+        def cpu() -> CpuReading:  # after a while every reading is of another process
+            return CpuReading({"app-1": replace(one, pid=one.pid if next(reads) < 20 else NOBODY - next(reads))})
 
         cluster.cpu = cpu  # type: ignore[method-assign]
         with pytest.raises(ClusterError, match="ended or were restarted while their CPU time was measured: app-1"):
