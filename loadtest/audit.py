@@ -7,7 +7,7 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 
-from scipy import stats
+import scipy  # it loads what is used when it is used: `up` and `status` need not wait for a second
 
 from loadtest.numbers import listed, number
 from loadtest.results import Figure, Results, Row
@@ -72,7 +72,7 @@ def _family(figure: Figure, comparisons: int) -> tuple[float, float] | None:
         return None
     confidence = family_confidence(comparisons, 1 - FALSE_ALARMS)
     freedom = max(1, figure.n - 2 * int(TRIMMED * figure.n) - 1)
-    wider = stats.t.ppf((1 + confidence) / 2, freedom) / stats.t.ppf(0.975, freedom)
+    wider = scipy.stats.t.ppf((1 + confidence) / 2, freedom) / scipy.stats.t.ppf(0.975, freedom)
     half = float(wider) * math.log(figure.ci_high / figure.ci_low) / 2
     return figure.value * math.exp(-half), figure.value * math.exp(half)
 

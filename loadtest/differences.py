@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from scipy import stats
+import scipy  # it loads what is used when it is used: `up` and `status` need not wait for a second
 
 from loadtest.results import Figure, Results
 from loadtest.statistics.estimates import TRIMMED
@@ -176,7 +176,7 @@ def _change(kind: Kind, one: Figure, other: Figure, confidence: float) -> Change
     freedom = float(_freedom(one))
     if both > 0:
         freedom = both**4 / (error**4 / _freedom(one) + their_error**4 / _freedom(other))
-    half = both * float(stats.t.ppf((1 + confidence) / 2, freedom))
+    half = both * float(scipy.stats.t.ppf((1 + confidence) / 2, freedom))
     middle, margin = theirs - ours, math.log1p(kind.margin) if kind.relative else kind.margin
     word: Word = "same"
     if middle - half > margin or middle + half < -margin:
@@ -190,7 +190,7 @@ def _estimate(kind: Kind, figure: Figure) -> tuple[float, float]:
     """Return the figure's value and standard error, of the logarithm if it is compared by a ratio."""
     scale = math.log if kind.relative else float
     low, value, high = (scale(end) for end in (figure.ci_low or 0.0, figure.value, figure.ci_high or 0.0))
-    return value, (high - low) / 2 / float(stats.t.ppf(0.975, _freedom(figure)))
+    return value, (high - low) / 2 / float(scipy.stats.t.ppf(0.975, _freedom(figure)))
 
 
 def _freedom(figure: Figure) -> int:

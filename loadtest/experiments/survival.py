@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import aiohttp
-from scipy import stats
+import scipy  # it loads what is used when it is used: `up` and `status` need not wait for a second
 
 from loadtest.client import Account, Client, Strategy, register
 from loadtest.cluster.protocol import ClusterError
@@ -111,14 +111,14 @@ def mean_of_kills(percents: Sequence[float]) -> Interval:
     if found.low is None or found.high is None:
         return found
     if found.low == found.high:
-        alike = float(stats.binomtest(found.n, found.n).proportion_ci(method="exact").low)
+        alike = float(scipy.stats.binomtest(found.n, found.n).proportion_ci(method="exact").low)
         return replace(found, low=alike * found.value, high=alike * found.value + 100 * (1 - alike))
     return replace(found, low=max(0.0, found.low), high=min(100.0, found.high))
 
 
 def exact_percent(part: int, whole: int) -> Interval:
     """Return *part* of *whole* in percent, with the exact interval (Clopper and Pearson)."""
-    found = stats.binomtest(part, whole).proportion_ci(method="exact")
+    found = scipy.stats.binomtest(part, whole).proportion_ci(method="exact")
     return Interval(100 * part / whole, 100 * float(found.low), 100 * float(found.high), whole)
 
 

@@ -1,5 +1,10 @@
 """The report: reads `results.json` and nothing else, writes `report.html`, `report.md` and `summary.png` beside it."""
 
-from loadtest.report.render import write_report
+from pathlib import Path
 
-__all__ = ["write_report"]
+
+def write_report(directory: Path) -> Path:
+    """Write the report on `results.json` in *directory*: see `loadtest.report.render.write_report`."""
+    from loadtest.report import render  # matplotlib takes a second to load: `up` and `status` need not wait for it
+
+    return render.write_report(directory)

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import scipy  # it loads what is used when it is used: `up` and `status` need not wait for a second
 from hdrh.histogram import HdrHistogram
 from numpy.typing import NDArray
-from scipy import special, stats
 
 Rng = np.random.Generator
 TRIMMED = 0.2
@@ -105,13 +105,13 @@ def _trimmed_mean(samples: list[float], share: float, confidence: float) -> Inte
     about = math.fsum(winsorized) / n
     squares = math.fsum((deviation - about) ** 2 for deviation in winsorized)
     error = math.sqrt(squares / (len(kept) * (len(kept) - 1)))
-    half = error * float(special.stdtrit(len(kept) - 1, (1 + confidence) / 2))
+    half = error * float(scipy.special.stdtrit(len(kept) - 1, (1 + confidence) / 2))
     return Interval(value, value - half, value + half, n)
 
 
 def proportion_interval(successes: int, n: int) -> Interval:
     """Return a proportion with Wilson's score interval."""
-    ci = stats.binomtest(successes, n).proportion_ci(method="wilson")
+    ci = scipy.stats.binomtest(successes, n).proportion_ci(method="wilson")
     return Interval(successes / n, float(ci.low), float(ci.high), n)
 
 
