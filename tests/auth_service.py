@@ -11,6 +11,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 from aiohttp import web
@@ -29,6 +30,19 @@ StartAuth = Callable[..., Awaitable[Client]]
 def cheap_hasher() -> PasswordHasher:
     """Return real Argon2id at the least cost there is."""
     return PasswordHasher(memory_cost=8, time_cost=1, parallelism=1)
+
+
+class GatedHasher(PasswordHasher):
+    """Does not finish a hash before *gate* opens."""
+
+    def __init__(self) -> None:
+        super().__init__(memory_cost=8, time_cost=1, parallelism=1)
+        self.gate = Event()
+        self.gate.set()
+
+    def hash(self, password: str | bytes, *, salt: bytes | None = None) -> str:
+        assert self.gate.wait(10)
+        return super().hash(password, salt=salt)
 
 
 @dataclass

@@ -8,7 +8,7 @@ from aiohttp import ClientResponse
 from argon2 import PasswordHasher, extract_parameters
 from redis.asyncio import Redis
 
-from tests.auth_service import Client, ManualClock, StartAuth, Valkey
+from tests.auth_service import Client, GatedHasher, ManualClock, StartAuth, Valkey
 
 pytest_plugins = ("tests.auth_fixtures",)
 
@@ -281,6 +281,21 @@ async def test_t10_t13_a_limited_guess_costs_no_hash(start_auth: StartAuth) -> N
 
 
 # Redis away
+
+
+async def test_t10_whoever_takes_too_many_places_is_told_so(start_auth: StartAuth) -> None:
+    hasher = GatedHasher()
+    auth = await start_auth(hasher=hasher, PASSWORD_THREADS=1, PASSWORD_QUEUE=1)
+    hasher.gate.clear()
+    people = [{"username": f"person-{number}", "password": "a quiet afternoon"} for number in range(4)]
+    waiting = {asyncio.create_task(auth.post("/auth/users", json=person)) for person in people}
+    refused: set[asyncio.Task[ClientResponse]] = set()
+    while len(refused) < 2:  # one password is being hashed, and one may wait
+        done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        refused |= done
+    hasher.gate.set()
+    assert [(one.result().status, one.result().headers["Retry-After"]) for one in refused] == [(429, "1")] * 2
+    assert [answer.status for answer in await asyncio.gather(*waiting)] == [201, 201]
 
 
 async def test_t13_without_redis_an_account_can_be_registered(start_auth: StartAuth, frail_valkey: Valkey) -> None:

@@ -5,7 +5,6 @@ import os
 import sys
 import threading
 from collections.abc import Iterator
-from threading import Event
 from typing import Literal
 
 import pytest
@@ -15,7 +14,7 @@ from services.auth.passwords import NICENESS, Passwords, owasp_hasher
 from services.auth.precis import MAX_LENGTH
 from services.auth.turns import Asker
 from services.common.problems import TooManyRequests, Unavailable
-from tests.auth_service import cheap_hasher
+from tests.auth_service import GatedHasher, cheap_hasher
 
 ANN, BOB = Asker("203.0.113.7", "ann"), Asker("203.0.113.8", "bob")
 EVE = Asker("203.0.113.9", "eve")
@@ -26,19 +25,6 @@ def passwords() -> Iterator[Passwords]:
     passwords = Passwords(cheap_hasher(), threads=2, queue=8)
     yield passwords
     passwords.close()
-
-
-class GatedHasher(PasswordHasher):
-    """Does not finish a hash before *gate* opens."""
-
-    def __init__(self) -> None:
-        super().__init__(memory_cost=8, time_cost=1, parallelism=1)
-        self.gate = Event()
-        self.gate.set()
-
-    def hash(self, password: str | bytes, *, salt: bytes | None = None) -> str:
-        assert self.gate.wait(10)
-        return super().hash(password, salt=salt)
 
 
 def test_t10_the_parameters_are_owasps() -> None:
