@@ -12,6 +12,8 @@ from tests.contract.conftest import Client
 from tests.openapi import idle_replica
 
 INFOS = idle_replica()[CATALOGUE]
+A_BUSY_MACHINE_ADDS = 1.0
+"""Seconds that tests wait beyond a promise. `make stress` measures how long answers take, on an idle machine."""
 
 
 def each(*kinds: Kind, having: Capability | None = None, lacking: Capability | None = None) -> pytest.MarkDecorator:

@@ -21,6 +21,7 @@ from sqlalchemy import event
 from services.auth.appkeys import ACCOUNTS, ROTATION
 from services.auth.application import DATABASE
 from tests.auth_service import Client, StartAuth
+from tests.contract.calls import A_BUSY_MACHINE_ADDS
 from tests.postgres import Postgres, new_database
 
 pytest_plugins = ("tests.auth_fixtures",)
@@ -29,7 +30,6 @@ ANN = {"username": "ann", "password": "correct horse"}
 BOB = {"username": "bob", "password": "correct horse"}
 ADMIN = {"username": "admin", "password": "the administrator's password"}
 APP = {"Authorization": aiohttp.encode_basic_auth("app", "the app's own secret")}
-A_BUSY_MACHINE_ADDS = 1.0
 RECOVERY_SECONDS = 1.0 + A_BUSY_MACHINE_ADDS
 
 

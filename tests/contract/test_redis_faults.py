@@ -12,7 +12,7 @@ import redis.asyncio
 
 from services.app import redis_link, revocations
 from services.app.strategy import Capability, Info, Kind
-from tests.contract.calls import INFOS, call, each, logout, page, post_login, until, visit
+from tests.contract.calls import A_BUSY_MACHINE_ADDS, INFOS, call, each, logout, page, post_login, until, visit
 from tests.contract.conftest import REDIS_PASSWORD, USERS, Client, StartReplica, Valkey, World, cut, trackers
 from tests.cutting_proxy import cutting_proxy
 
@@ -29,7 +29,6 @@ CALLS = [
     ("POST", "admin/users/x/logout"),
     ("POST", "logout"),
 ]
-A_BUSY_MACHINE_ADDS = 1.0
 
 
 @asynccontextmanager
