@@ -14,7 +14,7 @@ compare: $(BIN)/.ready ## measure every strategy on a cluster of its own; report
 diff: $(BIN)/.ready ## what changed from one run to another beyond noise: make diff A=reports/... B=reports/latest
 	@$(TOOL) diff $(A) $(B)
 
-test: $(BIN)/.ready ## everything that must pass, on a real nginx and a real Redis
+test: $(BIN)/.ready ## everything that must pass, on a real nginx, Redis and PostgreSQL
 	@$(BIN)/pytest
 
 stress: $(BIN)/.ready ## races, floods and drills in full numbers, about half an hour; best on an idle machine

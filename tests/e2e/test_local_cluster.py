@@ -102,14 +102,14 @@ def supervisorctl(shell: Shell, *arguments: str) -> str:
     return subprocess.run([*command, *arguments], capture_output=True, text=True, check=False).stdout
 
 
-@pytest.mark.timeout(300)  # six commands, and supervisord takes 15 seconds to give up
+@pytest.mark.timeout(300)  # six commands, and supervisord takes its time to give up
 def test_up_starts_again_what_supervisord_has_given_up(shell: Shell) -> None:
     shell.succeed("up")
     secret = shell.state / "local/secrets/redis.acl"
     secret.rename(secret.with_suffix(".away"))
     supervisorctl(shell, "signal", "KILL", "redis:redis")
     while "FATAL" not in supervisorctl(shell, "status", "redis:redis"):
-        pass  # about 15 seconds: it tries five times
+        pass  # about 6 seconds: it tries three times
     code, output = shell.run("status")
     assert code == 1
     assert "redis is FATAL" in output
