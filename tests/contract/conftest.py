@@ -22,9 +22,11 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer, unused_port
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from services.app import redis_connection, redis_link, redis_sessions
 from services.app.application import create_app
 from services.app.settings import AppSettings
 from services.app.strategy import Info, Kind
+from services.common import redis_client
 from services.common.connections import MAX_HEADER_BYTES
 from services.common.jwk import thumbprint
 from services.common.revocations import STREAM
@@ -244,6 +246,17 @@ def own_valkey(tmp_path: Path) -> Iterator[Valkey]:
     valkey.start()
     yield valkey
     valkey.kill()
+
+
+@pytest.fixture(autouse=True)
+def patience(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait longer for the shared Redis, which no test breaks: a machine that stalls must not fail a test.
+
+    Tests that break a Redis have their own, and the real time limit.
+    """
+    if not {"own_valkey", "frail_valkey"} & set(request.fixturenames):
+        for module in (redis_client, redis_connection, redis_link, redis_sessions):
+            monkeypatch.setattr(module, "TIMEOUT_SECONDS", 10.0)
 
 
 @pytest.fixture
