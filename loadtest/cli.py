@@ -18,20 +18,20 @@ from loadtest.cluster.local import PATIENCE_SECONDS, STATE, LocalCluster
 from loadtest.cluster.protocol import ClusterError
 from loadtest.cluster.supervisor import ProcessInfo
 from loadtest.cluster.topology import Topology
-from loadtest.crosscheck import CROSSCHECK
-from loadtest.crosscheck import crosscheck as measure_by_wrk
-from loadtest.differences import differences
 from loadtest.experiments import EXPERIMENTS
 from loadtest.experiments.compare import analysed
+from loadtest.experiments.crosscheck import CROSSCHECK
+from loadtest.experiments.crosscheck import crosscheck as measure_by_wrk
 from loadtest.experiments.experiment import FULL, QUICK, WrongAnswer
-from loadtest.generator import GeneratorError
-from loadtest.numbers import with_interval
+from loadtest.load.generator import GeneratorError
+from loadtest.load.wrk import Wrk, find_wrk
 from loadtest.progress import Bars, left
 from loadtest.report import write_report
-from loadtest.results import Figure, Results, ResultsError
+from loadtest.report.differences import differences
+from loadtest.report.tables import difference_table
+from loadtest.results.model import Figure, Results, ResultsError
+from loadtest.results.numbers import with_interval
 from loadtest.session import OK, exit_code, measured, own_cluster, standing_cluster
-from loadtest.tables import difference_table
-from loadtest.wrk import Wrk, find_wrk
 
 ERROR, NOT_COMPARABLE, WORSE, INTERRUPTED = 1, 2, 3, 130
 CODES = (

@@ -16,7 +16,7 @@ from loadtest.experiments.compare import INTERRUPTED, compare
 from loadtest.experiments.experiment import Experiment, Plan
 from loadtest.progress import Bars
 from loadtest.report import write_report
-from loadtest.results import Results
+from loadtest.results.model import Results
 
 REPORTS = REPOSITORY / "reports"
 OK, FAILED, WITHDRAWN, CTRL_C = 0, 1, 4, 130

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 from aiohttp import encode_basic_auth, web
 
-from loadtest.client import strategies_of
 from loadtest.cluster.protocol import CpuReading, ProcessCpu
 from loadtest.experiments import EXPERIMENTS
 from loadtest.experiments.experiment import QUICK, Context, Silent
-from loadtest.results import Config, Figure, Results
+from loadtest.load.client import strategies_of
+from loadtest.results.model import Config, Figure, Results
 
 
 class FakeApp:

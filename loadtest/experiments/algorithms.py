@@ -12,7 +12,7 @@ from loadtest.experiments.contestants import Contestant, Place, open_accounts
 from loadtest.experiments.cost_figures import DIRECT, costs, idle_cores
 from loadtest.experiments.experiment import Context, figure, whole_rounds
 from loadtest.load.turns import Turns
-from loadtest.results import Config, Figure, Row
+from loadtest.results.model import Config, Figure, Row
 from loadtest.statistics.estimates import Interval, centre, difference
 from loadtest.statistics.orders import in_turns
 

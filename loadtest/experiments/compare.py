@@ -12,8 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from loadtest.audit import audit
-from loadtest.client import Strategy, strategies_of
+from loadtest.cluster.machine import git_revision, host_facts, stolen_seconds
 from loadtest.cluster.protocol import Cluster, ClusterError
 from loadtest.cluster.topology import REPOSITORY
 from loadtest.experiments import EXPERIMENTS
@@ -28,10 +27,11 @@ from loadtest.experiments.experiment import (
     SpareCluster,
     WrongAnswer,
 )
-from loadtest.generator import GeneratorError
-from loadtest.machine import git_revision, host_facts, stolen_seconds
-from loadtest.results import Config, Figure, Results
+from loadtest.load.client import Strategy, strategies_of
+from loadtest.load.generator import GeneratorError
+from loadtest.results.model import Config, Figure, Results
 from loadtest.verdicts import judge
+from loadtest.verdicts.audit import audit
 
 INTERRUPTED = "interrupted at the keyboard"
 MACHINE = "machine"

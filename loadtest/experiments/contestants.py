@@ -10,12 +10,12 @@ from typing import Any
 
 import aiohttp
 
-from loadtest.bare_process import NAME, BareServer
-from loadtest.client import Account, Client, Strategy, register
 from loadtest.cluster.protocol import Cluster, CpuReading, CpuUse, Metered
 from loadtest.experiments.correctness import is_page
 from loadtest.experiments.cost_figures import NULL
 from loadtest.experiments.experiment import Context, WrongAnswer
+from loadtest.load.bare_process import NAME, BareServer
+from loadtest.load.client import Account, Client, Strategy, register
 from loadtest.load.turns import Page, Turns
 
 AT_ONCE = 4

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import aiohttp
 
-from loadtest.client import Account, Answer, Client, Strategy, register
 from loadtest.experiments.experiment import Context, WrongAnswer
-from loadtest.results import Config, Figure, Row
+from loadtest.load.client import Account, Answer, Client, Strategy, register
+from loadtest.results.model import Config, Figure, Row
 
 EXPERIMENT = "correctness"
 

@@ -13,11 +13,11 @@ from contextlib import AbstractContextManager, AsyncExitStack, nullcontext
 from functools import partial
 from itertools import count
 
-from loadtest.bare_process import BareServer
 from loadtest.cluster.cores import on_last_core
 from loadtest.experiments.contestants import Contestant, Place, open_accounts, start
 from loadtest.experiments.cost_figures import DIRECT, NGINX
 from loadtest.experiments.experiment import Context
+from loadtest.load.bare_process import BareServer
 from loadtest.statistics.orders import balanced_orders, in_turns
 
 

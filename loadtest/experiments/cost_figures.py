@@ -4,9 +4,9 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 
-from loadtest.bare_process import NAME
 from loadtest.experiments.experiment import figure, whole_rounds
-from loadtest.results import Config, Figure, Row
+from loadtest.load.bare_process import NAME
+from loadtest.results.model import Config, Figure, Row
 from loadtest.statistics.estimates import Interval, centre, difference, ratio
 from loadtest.statistics.multiple import family_confidence
 

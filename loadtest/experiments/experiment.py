@@ -9,10 +9,10 @@ from typing import Any, Protocol
 
 import aiohttp
 
-from loadtest.client import Client, Strategy, control_of
 from loadtest.cluster.protocol import Cluster
-from loadtest.generator import Generator
-from loadtest.results import Config, Figure, Row
+from loadtest.load.client import Client, Strategy, control_of
+from loadtest.load.generator import Generator
+from loadtest.results.model import Config, Figure, Row
 from loadtest.statistics.estimates import Interval, Rng, centre
 from loadtest.statistics.orders import balanced_orders, in_turns
 

@@ -5,8 +5,8 @@ from functools import partial
 from typing import Any
 
 from loadtest.experiments.experiment import Context
-from loadtest.generator import Generator
-from loadtest.results import Figure, Row
+from loadtest.load.generator import Generator
+from loadtest.results.model import Figure, Row
 
 
 async def start(context: Context) -> dict[str, Generator]:

@@ -7,10 +7,10 @@ from functools import partial
 
 import aiohttp
 
-from loadtest.client import Account, Client, Strategy, register
 from loadtest.experiments.experiment import Context, WrongAnswer, cost_figures, figure, whole_rounds
-from loadtest.generator import cpu_between, cpu_row
-from loadtest.results import Config, Figure, Row
+from loadtest.load.client import Account, Client, Strategy, register
+from loadtest.load.generator import cpu_between, cpu_row
+from loadtest.results.model import Config, Figure, Row
 from loadtest.statistics.estimates import centre
 
 EXPERIMENT = "login"

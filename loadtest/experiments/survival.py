@@ -14,10 +14,10 @@ from typing import Any
 import aiohttp
 import scipy  # it loads what is used when it is used: `up` and `status` need not wait for a second
 
-from loadtest.client import Account, Client, Strategy, register
 from loadtest.cluster.protocol import ClusterError
 from loadtest.experiments.experiment import Context, WrongAnswer, figure
-from loadtest.results import Config, Figure, Row
+from loadtest.load.client import Account, Client, Strategy, register
+from loadtest.results.model import Config, Figure, Row
 from loadtest.statistics.estimates import Interval, mean
 
 EXPERIMENT = "survival"

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from loadtest.experiments.experiment import Context, figure, whole_rounds
 from loadtest.experiments.loads import failed, failures, generator_percent, other_percent, start
 from loadtest.experiments.loads import measure as measure_blocks
-from loadtest.results import Config, Figure, Row
+from loadtest.results.model import Config, Figure, Row
 from loadtest.statistics.estimates import centre, mean
 
 EXPERIMENT, MACHINE = "throughput", "machine"

@@ -9,11 +9,11 @@ from functools import partial
 
 import aiohttp
 
-from loadtest.client import Answer, Client, register
 from loadtest.cluster.protocol import Cluster
 from loadtest.experiments.experiment import Context, WrongAnswer, cost_figures, whole_rounds
-from loadtest.generator import cpu_between, cpu_row
-from loadtest.results import Config, Figure, Row
+from loadtest.load.client import Answer, Client, register
+from loadtest.load.generator import cpu_between, cpu_row
+from loadtest.results.model import Config, Figure, Row
 from loadtest.statistics.orders import in_turns
 
 EXPERIMENT = "tokens"

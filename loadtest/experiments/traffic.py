@@ -13,8 +13,8 @@ from hdrh.histogram import HdrHistogram
 from loadtest.experiments.experiment import Context, figure, tier_seconds, whole_rounds
 from loadtest.experiments.loads import failed, failures, generator_percent, start
 from loadtest.experiments.loads import measure as measure_blocks
-from loadtest.generator import cpu_between, cpu_row
-from loadtest.results import Config, Figure, Row
+from loadtest.load.generator import cpu_between, cpu_row
+from loadtest.results.model import Config, Figure, Row
 from loadtest.statistics.estimates import Rng, centre, percentile_intervals
 
 EXPERIMENT = "traffic"

@@ -7,11 +7,11 @@ answer, if the intervals that hold for all comparisons together show that it is.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from loadtest.numbers import amount, listed
 from loadtest.report.changes import Change, changes, cores
 from loadtest.report.need import BROWSERS, KILLED, cheapest, known_extra, measured, on_top
+from loadtest.results.numbers import amount, listed
+from loadtest.results.view import View
 from loadtest.verdicts import FORBID_COST
-from loadtest.view import View
 
 RULE = "logins survive the loss of a replica and whose logouts hold, forced ones too"
 

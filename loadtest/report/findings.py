@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from loadtest.numbers import amount, interval, listed, number, with_interval
-from loadtest.results import Figure
-from loadtest.view import View
+from loadtest.results.model import Figure
+from loadtest.results.numbers import amount, interval, listed, number, with_interval
+from loadtest.results.view import View
 
 
 def findings(view: View) -> list[str]:

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure as Canvas
 
 from loadtest.report.plots import calls, cost, users
 from loadtest.report.plots.style import INK
-from loadtest.view import View
+from loadtest.results.view import View
 
 WIDTH = 4.9
 """Inches: narrow enough that the text of a plot can still be read on a phone."""

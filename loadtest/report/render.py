@@ -6,17 +6,17 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from loadtest import numbers
 from loadtest.report.answer import answer
 from loadtest.report.findings import findings
 from loadtest.report.matrix import matrix
 from loadtest.report.overview import rows
 from loadtest.report.pictures import pictures, write_summary
 from loadtest.report.trust import trust
-from loadtest.results import Figure, Results
+from loadtest.results import numbers
+from loadtest.results.model import Figure, Results
+from loadtest.results.view import View
+from loadtest.results.whole_files import write_whole
 from loadtest.verdicts.promises import PROMISES
-from loadtest.view import View
-from loadtest.whole_files import write_whole
 
 TEXTBOOK = {promise.name: promise.textbook for promise in PROMISES}
 

@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 
-from loadtest.results import Results, Verdict
+from loadtest.results.model import Results, Verdict
+from loadtest.results.view import View
 from loadtest.verdicts.claims import claims
 from loadtest.verdicts.promises import promises
-from loadtest.view import View
 
 FORBID_COST = ("null_test", "placebo")
 """The audit rules that withdraw what rests on `cost`: its method saw a difference where there is none."""

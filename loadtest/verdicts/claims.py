@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from loadtest.numbers import listed, number, with_interval
-from loadtest.results import Figure, Verdict
+from loadtest.results.model import Figure, Verdict
+from loadtest.results.numbers import listed, number, with_interval
+from loadtest.results.view import View
 from loadtest.verdicts.ranking import JUDGED, Relation, relation
-from loadtest.view import View
 
 NOT_MEASURED = "not measured yet"
 

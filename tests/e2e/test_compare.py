@@ -12,12 +12,12 @@ import pytest
 
 from loadtest.cluster.local import LocalCluster
 from loadtest.cluster.topology import REPOSITORY, Topology
-from loadtest.crosscheck import crosscheck
 from loadtest.experiments.compare import analysed, compare
+from loadtest.experiments.crosscheck import crosscheck
 from loadtest.experiments.experiment import Plan, Silent
+from loadtest.load.wrk import Wrk, find_wrk
 from loadtest.report import write_report
-from loadtest.results import Results
-from loadtest.wrk import Wrk, find_wrk
+from loadtest.results.model import Results
 from services.app.strategy import Kind
 from tests.contract.calls import INFOS
 

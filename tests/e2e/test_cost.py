@@ -9,8 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from loadtest.children import GeneratorError
-from loadtest.client import strategies_of
 from loadtest.cluster.local import LocalCluster
 from loadtest.cluster.protocol import ClusterError
 from loadtest.experiments import algorithms
@@ -18,6 +16,8 @@ from loadtest.experiments.compare import conditions
 from loadtest.experiments.cost import measure
 from loadtest.experiments.cost_figures import analyse
 from loadtest.experiments.experiment import QUICK, Context, Silent
+from loadtest.load.children import GeneratorError
+from loadtest.load.client import strategies_of
 from loadtest.session import spare_cluster
 from services.app.strategy import Kind
 from tests.contract.calls import INFOS

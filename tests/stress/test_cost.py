@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from loadtest.client import strategies_of
 from loadtest.cluster.local import STATE, LocalCluster
 from loadtest.cluster.topology import REPOSITORY, Topology
 from loadtest.experiments.compare import conditions
 from loadtest.experiments.cost import measure
 from loadtest.experiments.cost_figures import analyse
 from loadtest.experiments.experiment import QUICK, Context, Silent
+from loadtest.load.client import strategies_of
 from tests.stress.conftest import Say
 
 pytestmark = [pytest.mark.stress, pytest.mark.timeout(300)]

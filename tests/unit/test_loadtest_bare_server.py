@@ -8,9 +8,9 @@ import aiohttp
 import psutil
 import pytest
 
-from loadtest.bare_process import BareServer
-from loadtest.children import ROOT
 from loadtest.cluster.protocol import ClusterError
+from loadtest.load.bare_process import BareServer
+from loadtest.load.children import ROOT
 from tests.loadtest_fakes import FakeApp, serve
 
 
@@ -49,7 +49,7 @@ async def test_it_ends_with_its_block_even_when_that_fails(tmp_path: Path) -> No
 def test_it_ends_when_whoever_started_it_is_killed() -> None:
     starter = (
         "import subprocess, sys, time; "
-        "child = subprocess.Popen([sys.executable, '-m', 'loadtest.bare_server', '0'], stdin=subprocess.PIPE); "
+        "child = subprocess.Popen([sys.executable, '-m', 'loadtest.load.bare_server', '0'], stdin=subprocess.PIPE); "
         "print(child.pid, flush=True); time.sleep(60)"
     )
     with subprocess.Popen([sys.executable, "-c", starter], cwd=ROOT, stdout=subprocess.PIPE, text=True) as parent:

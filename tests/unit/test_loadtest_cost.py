@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from loadtest.children import GeneratorError
 from loadtest.cluster.protocol import ClusterError, CpuReading, CpuUse
 from loadtest.experiments import cost
 from loadtest.experiments.contestants import cpu_columns
 from loadtest.experiments.cost_figures import analyse
-from loadtest.results import Figure
+from loadtest.load.children import GeneratorError
+from loadtest.results.model import Figure
 from tests.loadtest_fakes import FakeApp, config, context, serve
 
 CONFIG = config(anonymous="control", redis="session", jwt="token", jwt_cached="token")

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from loadtest.cluster.protocol import ClusterError
-from loadtest.crosscheck import crosscheck, figures
+from loadtest.experiments.crosscheck import crosscheck, figures
 from loadtest.experiments.experiment import Silent, WrongAnswer
-from loadtest.results import Figure
-from loadtest.wrk import Wrk
+from loadtest.load.wrk import Wrk
+from loadtest.results.model import Figure
 from tests.loadtest_fakes import TINY, FakeApp, FakeCluster, serve
 
 

@@ -6,10 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from loadtest.differences import Change, differences
-from loadtest.results import Figure, Results
+from loadtest.report.differences import Change, differences
+from loadtest.report.tables import difference_table
+from loadtest.results.model import Figure, Results
 from loadtest.statistics.estimates import centre, ratio
-from loadtest.tables import difference_table
 from tests.loadtest_fakes import results
 from tests.terminal import shown
 

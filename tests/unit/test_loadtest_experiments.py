@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from loadtest.client import Account, Answer, Client, strategies_of
 from loadtest.cluster.protocol import ClusterError
 from loadtest.experiments import EXPERIMENTS
 from loadtest.experiments.compare import INTERRUPTED, analysed, compare
 from loadtest.experiments.experiment import Context, Experiment, Silent, WrongAnswer, whole_rounds
-from loadtest.generator import GeneratorError
-from loadtest.results import Results, Row
+from loadtest.load.client import Account, Answer, Client, strategies_of
+from loadtest.load.generator import GeneratorError
+from loadtest.results.model import Results, Row
 from tests.loadtest_fakes import TINY, FakeApp, context, measured, serve
 
 FAST = [experiment for experiment in EXPERIMENTS if experiment.name in ("correctness", "login", "survival")]

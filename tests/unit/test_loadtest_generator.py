@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from loadtest.cluster.protocol import CpuReading
-from loadtest.generator import Generator, GeneratorError, user_class
+from loadtest.load.generator import Generator, GeneratorError, user_class
 from tests.loadtest_fakes import FakeApp, serve
 
 

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from loadtest.numbers import amount, duration, number
 from loadtest.report import write_report
 from loadtest.report.findings import findings
 from loadtest.report.pictures import PLOTS, pictures
 from loadtest.report.render import render
-from loadtest.results import Figure, Results, ResultsError, Verdict
+from loadtest.results.model import Figure, Results, ResultsError, Verdict
+from loadtest.results.numbers import amount, duration, number
+from loadtest.results.view import View
 from loadtest.verdicts import judge
 from loadtest.verdicts.claims import NOT_MEASURED
-from loadtest.view import View
 from tests.loadtest_results import HOW, empty, full_run, reconfigured
 
 HOSTILE = "<script>alert(1)</script>|$x_1$ & `rm`\n| new row |"

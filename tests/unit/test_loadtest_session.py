@@ -12,7 +12,7 @@ from rich.console import Console
 from loadtest import session
 from loadtest.experiments.experiment import QUICK
 from loadtest.progress import Bars
-from loadtest.results import Results
+from loadtest.results.model import Results
 from tests.loadtest_fakes import FakeCluster, results
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from loadtest.experiments import survival
-from loadtest.results import Figure, Row
+from loadtest.results.model import Figure, Row
 from tests.loadtest_fakes import FakeApp, config, context, measured, serve
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from loadtest.results import Figure, Verdict
+from loadtest.results.model import Figure, Verdict
 from loadtest.verdicts import judge
 from loadtest.verdicts.claims import NOT_MEASURED
 from loadtest.verdicts.promises import kept

@@ -5,10 +5,10 @@ from functools import partial
 
 from matplotlib.axes import Axes
 
-from loadtest.numbers import amount
 from loadtest.report.plots.style import BLUE, GREEN, TIERS, dots, errors, highest, legend, panels, rows, values_beside
-from loadtest.results import Figure
-from loadtest.view import View
+from loadtest.results.model import Figure
+from loadtest.results.numbers import amount
+from loadtest.results.view import View
 
 SMALLEST_SHOWN = 0.002
 

@@ -7,7 +7,6 @@ from typing import NamedTuple
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from loadtest.numbers import amount, number
 from loadtest.report.need import FORCED_LOGOUT, KILLED, extra, lifetime, missing
 from loadtest.report.plots.style import (
     INK,
@@ -23,8 +22,9 @@ from loadtest.report.plots.style import (
     rows,
     values_beside,
 )
+from loadtest.results.numbers import amount, number
+from loadtest.results.view import View
 from loadtest.verdicts.ranking import JUDGED, TOGETHER
-from loadtest.view import View
 
 SMALLEST_SHOWN = 0.002
 MS = 1000

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 
-from loadtest.numbers import amount
-from loadtest.results import Figure
-from loadtest.view import View
+from loadtest.results.model import Figure
+from loadtest.results.numbers import amount
+from loadtest.results.view import View
 
 INK = "#010203"
 """Stands for the reader's text colour in SVG."""

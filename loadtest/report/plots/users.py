@@ -3,7 +3,6 @@
 from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, NullLocator
 
-from loadtest.numbers import number
 from loadtest.report.need import KILLED
 from loadtest.report.plots.style import (
     BLUE,
@@ -18,8 +17,9 @@ from loadtest.report.plots.style import (
     panels,
     rows,
 )
-from loadtest.results import Figure
-from loadtest.view import View
+from loadtest.results.model import Figure
+from loadtest.results.numbers import number
+from loadtest.results.view import View
 
 SERIES = {
     "killed, with affinity": (KILLED, BLUE, -0.17),

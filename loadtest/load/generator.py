@@ -1,4 +1,4 @@
-"""The parent's side of `measure.py`: one Locust process per strategy waits, logged in, to be asked for a block."""
+"""The parent's side of `gate.py`: one Locust process per strategy waits, logged in, to be asked for a block."""
 
 import asyncio
 import json
@@ -14,12 +14,12 @@ from typing import Any, Self
 
 from hdrh.histogram import HdrHistogram
 
-from loadtest.children import GeneratorError as GeneratorError
-from loadtest.children import end, pipes
+from loadtest.cluster.machine import busy_seconds
 from loadtest.cluster.protocol import CpuReading, Metered
-from loadtest.machine import busy_seconds
+from loadtest.load.children import GeneratorError as GeneratorError
+from loadtest.load.children import end, pipes
 
-PLUGINS = "loadtest/locustfile.py,loadtest/measure.py"
+PLUGINS = "loadtest/locustfile.py,loadtest/load/gate.py"
 READY_SECONDS = 90.0
 MARGIN_SECONDS = 40.0
 LONGEST_LINE = 1 << 22

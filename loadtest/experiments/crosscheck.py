@@ -8,19 +8,19 @@ from pathlib import Path
 
 import aiohttp
 
-from loadtest.bare_process import NAME, BareServer
-from loadtest.client import Client, Strategy, control_of, register, strategies_of
 from loadtest.cluster.cores import on_last_core
 from loadtest.cluster.protocol import Cluster, ClusterError, Metered
 from loadtest.experiments import cost, cost_figures
 from loadtest.experiments.compare import conditions
 from loadtest.experiments.correctness import is_page
 from loadtest.experiments.experiment import QUICK, Context, Plan, Progress, WrongAnswer, figure
-from loadtest.generator import cpu_between
-from loadtest.results import Figure
+from loadtest.load.bare_process import NAME, BareServer
+from loadtest.load.client import Client, Strategy, control_of, register, strategies_of
+from loadtest.load.generator import cpu_between
+from loadtest.load.wrk import Wrk
+from loadtest.results.model import Figure
 from loadtest.statistics.estimates import Rng, centre, ratio
 from loadtest.statistics.orders import balanced_orders, in_turns
-from loadtest.wrk import Wrk
 
 CROSSCHECK = "crosscheck"
 TURNS = replace(QUICK, cost_cycles=3, cost_rounds_nginx=0)

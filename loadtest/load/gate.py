@@ -1,6 +1,6 @@
 """Locust plug-in: users log in once and then wait for their turn; a parent process opens blocks and gets the counts.
 
-    locust -f loadtest/locustfile.py,loadtest/measure.py --headless --host URL -u 16 -r 16 RedisUser
+    locust -f loadtest/locustfile.py,loadtest/load/gate.py --headless --host URL -u 16 -r 16 RedisUser
 
 JSON lines, one object each. The parent is told `{"event": "ready", "users"}` when every user has read one good page, or
 `{"event": "error", "text"}`; it asks `{"run": {"warmup", "seconds", "rate"}}` (seconds; rate null: closed loop) and is
@@ -25,7 +25,7 @@ from locust import User, events
 from locust.env import Environment
 from locust.event import EventHook
 
-from loadtest.schedule import OpenSchedule
+from loadtest.load.schedule import OpenSchedule
 
 # Only the protocol may reach the real stdout; whatever else is printed goes to stderr.
 _protocol = os.fdopen(os.dup(1), "w", buffering=1)

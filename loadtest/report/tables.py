@@ -8,8 +8,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from loadtest.differences import Change, Difference
-from loadtest.numbers import amount
+from loadtest.report.differences import Change, Difference
+from loadtest.results.numbers import amount
 
 HEADLINE = {"path": "nginx", "tier": "total"}
 WORDS = {

@@ -1,6 +1,6 @@
 """The least that aiohttp can do for a page: no application, no router, no middleware, one answer made in advance.
 
-    python -m loadtest.bare_server PORT [ANSWER]
+    python -m loadtest.load.bare_server PORT [ANSWER]
 
 ANSWER is JSON, `{"headers": {...}, "body": "..."}`; by default it is the page of a control on a replica. Port 0 is a
 free one. The address is the first line on stdout. The end of stdin ends the server: it does not outlive its parent.

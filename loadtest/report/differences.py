@@ -11,11 +11,11 @@ from typing import Literal
 
 import scipy  # it loads what is used when it is used: `up` and `status` need not wait for a second
 
-from loadtest.results import Figure, Results
+from loadtest.results.model import Figure, Results
+from loadtest.results.view import View
 from loadtest.statistics.estimates import TRIMMED
 from loadtest.statistics.multiple import family_confidence
 from loadtest.verdicts import FORBID_COST
-from loadtest.view import View
 
 Word = Literal["same", "better", "worse"]
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 PATIENCE_SECONDS = 5.0
 LONGEST_LINE = 1 << 22
 LAST_LINES = 12

@@ -9,9 +9,9 @@ from typing import Self
 
 import aiohttp
 
-from loadtest.children import end, pipes
 from loadtest.cluster.clocks import Meter
 from loadtest.cluster.protocol import ClusterError, CpuReading
+from loadtest.load.children import end, pipes
 
 NAME = "bare server"  # in figures
 START_SECONDS = 15.0
@@ -43,7 +43,7 @@ class BareServer:
         self._log.parent.mkdir(parents=True, exist_ok=True)
         with self._log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "loadtest.bare_server", "0", self._answer), **pipes(), stderr=log
+                *(sys.executable, "-m", "loadtest.load.bare_server", "0", self._answer), **pipes(), stderr=log
             )
         try:
             self.url = await self._address(self._process)
