@@ -23,7 +23,7 @@ from loadtest.experiments.compare import analysed
 from loadtest.experiments.crosscheck import CROSSCHECK
 from loadtest.experiments.crosscheck import crosscheck as measure_by_wrk
 from loadtest.experiments.experiment import FULL, QUICK, WrongAnswer
-from loadtest.load.generator import GeneratorError
+from loadtest.load.children import GeneratorError
 from loadtest.load.wrk import Wrk, find_wrk
 from loadtest.progress import Bars, left
 from loadtest.report import write_report

@@ -27,8 +27,8 @@ from loadtest.experiments.experiment import (
     SpareCluster,
     WrongAnswer,
 )
+from loadtest.load.children import GeneratorError
 from loadtest.load.client import Strategy, strategies_of
-from loadtest.load.generator import GeneratorError
 from loadtest.results.model import Config, Figure, Results
 from loadtest.verdicts import judge
 from loadtest.verdicts.audit import audit

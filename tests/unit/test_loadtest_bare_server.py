@@ -10,7 +10,7 @@ import pytest
 
 from loadtest.cluster.protocol import ClusterError
 from loadtest.load.bare_process import BareServer
-from loadtest.load.children import ROOT
+from loadtest.load.children import ROOT, GeneratorError
 from tests.loadtest_fakes import FakeApp, serve
 
 
@@ -55,7 +55,7 @@ def test_it_ends_when_whoever_started_it_is_killed() -> None:
     with subprocess.Popen([sys.executable, "-c", starter], cwd=ROOT, stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout
         child = psutil.Process(int(parent.stdout.readline()))
-        assert parent.stdout.readline().startswith("http://127.0.0.1:")
+        assert "http://127.0.0.1:" in parent.stdout.readline()
         parent.kill()
         _gone, alive = psutil.wait_procs([child], timeout=10)
         for process in alive:
@@ -71,6 +71,6 @@ async def test_a_page_that_is_not_served_is_a_clear_error(tmp_path: Path) -> Non
 
 async def test_one_that_does_not_start_shows_its_log(tmp_path: Path) -> None:
     broken = BareServer({}, "a page", tmp_path / "log")
-    broken._answer = "no JSON"
-    with pytest.raises(ClusterError, match="JSONDecodeError"):
+    broken._child._command = [*broken._child._command[:-1], "no JSON"]
+    with pytest.raises(GeneratorError, match="JSONDecodeError"):
         await broken.__aenter__()

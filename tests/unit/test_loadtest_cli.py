@@ -21,7 +21,7 @@ from loadtest.cluster.protocol import ClusterError
 from loadtest.cluster.topology import REPOSITORY
 from loadtest.experiments import EXPERIMENTS
 from loadtest.experiments.compare import INTERRUPTED
-from loadtest.load.generator import GeneratorError
+from loadtest.load.children import GeneratorError
 from loadtest.progress import left
 from loadtest.results.model import Figure, Results, ResultsError, Verdict
 from tests.loadtest_fakes import results

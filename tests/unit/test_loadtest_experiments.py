@@ -12,8 +12,8 @@ from loadtest.cluster.protocol import ClusterError
 from loadtest.experiments import EXPERIMENTS
 from loadtest.experiments.compare import INTERRUPTED, analysed, compare
 from loadtest.experiments.experiment import Context, Experiment, Silent, WrongAnswer, whole_rounds
+from loadtest.load.children import GeneratorError
 from loadtest.load.client import Account, Answer, Client, strategies_of
-from loadtest.load.generator import GeneratorError
 from loadtest.results.model import Results, Row
 from tests.loadtest_fakes import TINY, FakeApp, context, measured, serve
 

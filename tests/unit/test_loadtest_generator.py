@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from loadtest.cluster.protocol import CpuReading
-from loadtest.load.generator import Generator, GeneratorError, user_class
+from loadtest.load.children import GeneratorError
+from loadtest.load.generator import Generator, user_class
 from tests.loadtest_fakes import FakeApp, serve
 
 
@@ -118,7 +119,7 @@ async def test_a_strategy_without_a_locust_user_is_an_error_that_names_the_class
 
 async def test_closing_stdin_ends_the_process(tmp_path: Path) -> None:
     async with serve(FakeApp()) as cluster, Generator("anonymous", cluster.url, 1, tmp_path / "log") as generator:
-        process = generator._process
+        process = generator._child._process
         assert process is not None
         assert process.stdin is not None
         process.stdin.close()
@@ -129,10 +130,10 @@ async def test_a_parent_that_is_gone_in_the_middle_of_a_block_ends_the_process(t
     """As after its `kill -9`: both pipes are closed, and nobody asks the users to stop."""
     fake = FakeApp()
     async with serve(fake) as cluster, Generator("anonymous", cluster.url, 1, tmp_path / "log") as generator:
-        process = generator._process
+        process = generator._child._process
         assert process is not None
-        generator._ask(run={"warmup": 0.0, "seconds": 0.3, "rate": None})
-        await generator._expect("window", 20)
+        generator._child.ask(run={"warmup": 0.0, "seconds": 0.3, "rate": None})
+        await generator._child.expect("window", 20)
         for pipe in (0, 1):
             transport = process._transport.get_pipe_transport(pipe)  # type: ignore[attr-defined]
             transport.close()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from loadtest.load.generator import GeneratorError
+from loadtest.load.children import GeneratorError
 from loadtest.load.wrk import Wrk, find_wrk
 
 GOOD = """Running 2s test @ http://127.0.0.1:8101/anonymous/mypage
