@@ -92,7 +92,7 @@ class Generator:
         command = [
             *(sys.executable, "-m", "locust", "-f", PLUGINS, "--headless", "--only-summary", "--host", url),
             *("--users", str(users), "--spawn-rate", str(users), "--logfile", str(log)),
-            user_class(strategy),
+            *("--strategy", strategy),
         ]
         self._child = Child(f"the load generator for {strategy}", command, log, _environment())
 
@@ -141,11 +141,6 @@ class Generator:
             generator_cpu=done["cpu_seconds"],
             machine_busy=used.machine,
         )
-
-
-def user_class(strategy: str) -> str:
-    """Return the name of the class in `locustfile.py` whose users speak *strategy*."""
-    return "".join(word.title() for word in strategy.replace("-", "_").split("_")) + "User"
 
 
 def cpu_between(before: CpuReading, after: CpuReading) -> dict[str, float]:

@@ -7,7 +7,7 @@ import pytest
 
 from loadtest.cluster.protocol import CpuReading
 from loadtest.load.children import GeneratorError
-from loadtest.load.generator import Generator, user_class
+from loadtest.load.generator import Generator
 from tests.loadtest_fakes import FakeApp, serve
 
 
@@ -80,7 +80,7 @@ async def test_a_token_client_refreshes_when_it_is_refused_and_tries_once_more(t
 async def test_a_browser_sends_back_the_cookie_that_it_was_given_last(tmp_path: Path) -> None:
     fake = FakeApp()
     fake.renew_cookies = True  # with each page, and the one before is dead
-    async with serve(fake) as cluster, Generator("cookie", cluster.url, 2, tmp_path / "log") as generator:
+    async with serve(fake) as cluster, Generator("memory", cluster.url, 2, tmp_path / "log") as generator:
         block = await generator.run_block(cluster, 0.1, 0.3)
     assert block.requests > 4
     assert block.failed == 0
@@ -111,9 +111,16 @@ async def test_no_login_is_an_error_that_says_why_and_no_secret(tmp_path: Path) 
     assert not any(password in str(error.value) for password in fake.accounts.told)
 
 
-async def test_a_strategy_without_a_locust_user_is_an_error_that_names_the_class(tmp_path: Path) -> None:
-    with pytest.raises(GeneratorError, match="NoSuchUser"):
-        async with Generator("no_such", "http://127.0.0.1:9", 1, tmp_path / "log"):
+async def test_a_strategy_that_is_not_served_is_an_error_that_names_those_that_are(tmp_path: Path) -> None:
+    async with serve(FakeApp()) as cluster:
+        with pytest.raises(GeneratorError, match="there is no strategy no-such; there are: anonymous, memory, jwt"):
+            async with Generator("no-such", cluster.url, 1, tmp_path / "log"):
+                pass
+
+
+async def test_a_host_that_does_not_answer_is_an_error_that_names_it(tmp_path: Path) -> None:
+    with pytest.raises(GeneratorError, match=r"GET http://127\.0\.0\.1:9/strategies: .*refused"):
+        async with Generator("memory", "http://127.0.0.1:9", 1, tmp_path / "log"):
             pass
 
 
@@ -138,10 +145,6 @@ async def test_a_parent_that_is_gone_in_the_middle_of_a_block_ends_the_process(t
             transport = process._transport.get_pipe_transport(pipe)  # type: ignore[attr-defined]
             transport.close()
         assert await asyncio.wait_for(process.wait(), 20) == 1
-
-
-def test_names_of_strategies_become_names_of_classes() -> None:
-    assert [user_class(name) for name in ("jwt", "redis-cached", "a_b")] == ["JwtUser", "RedisCachedUser", "ABUser"]
 
 
 class Forgetful(dict[str, str]):
