@@ -1,17 +1,10 @@
 """Experiments: each puts one question to a cluster. A new one is a file, and a line in this table."""
 
-from loadtest.experiments import (
-    algorithms,
-    correctness,
-    cost,
-    cost_figures,
-    login,
-    survival,
-    throughput,
-    tokens,
-    traffic,
-)
+from loadtest.experiments import algorithms, correctness, login, throughput, tokens, traffic
+from loadtest.experiments.cost import figures as cost_figures
+from loadtest.experiments.cost import turns as cost
 from loadtest.experiments.experiment import Experiment
+from loadtest.experiments.survival import kills as survival
 
 EXPERIMENTS = (
     Experiment(

@@ -8,8 +8,8 @@ from contextlib import AsyncExitStack
 from functools import partial
 
 from loadtest.cluster.cores import on_last_core
-from loadtest.experiments.contestants import Contestant, Place, open_accounts
-from loadtest.experiments.cost_figures import DIRECT, costs, idle_cores
+from loadtest.experiments.cost.contestants import Contestant, Place, open_accounts
+from loadtest.experiments.cost.figures import DIRECT, costs, idle_cores
 from loadtest.experiments.experiment import Context, figure, whole_rounds
 from loadtest.load.turns import Turns
 from loadtest.results.model import Config, Figure, Row

@@ -10,9 +10,10 @@ import aiohttp
 
 from loadtest.cluster.cores import on_last_core
 from loadtest.cluster.protocol import Cluster, ClusterError, Metered
-from loadtest.experiments import cost, cost_figures
 from loadtest.experiments.compare import conditions
 from loadtest.experiments.correctness import is_page
+from loadtest.experiments.cost import figures as cost_figures
+from loadtest.experiments.cost import turns as cost
 from loadtest.experiments.experiment import QUICK, Context, Plan, Progress, WrongAnswer, figure
 from loadtest.load.bare_process import NAME, BareServer
 from loadtest.load.client import Client, Strategy, control_of, register, strategies_of

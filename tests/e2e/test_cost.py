@@ -13,8 +13,8 @@ from loadtest.cluster.local import LocalCluster
 from loadtest.cluster.protocol import ClusterError
 from loadtest.experiments import algorithms
 from loadtest.experiments.compare import conditions
-from loadtest.experiments.cost import measure
-from loadtest.experiments.cost_figures import analyse
+from loadtest.experiments.cost.figures import analyse
+from loadtest.experiments.cost.turns import measure
 from loadtest.experiments.experiment import QUICK, Context, Silent
 from loadtest.load.children import GeneratorError
 from loadtest.load.client import strategies_of

@@ -9,8 +9,8 @@ import pytest
 from loadtest.cluster.local import STATE, LocalCluster
 from loadtest.cluster.topology import REPOSITORY, Topology
 from loadtest.experiments.compare import conditions
-from loadtest.experiments.cost import measure
-from loadtest.experiments.cost_figures import analyse
+from loadtest.experiments.cost.figures import analyse
+from loadtest.experiments.cost.turns import measure
 from loadtest.experiments.experiment import QUICK, Context, Silent
 from loadtest.load.client import strategies_of
 from tests.stress.conftest import Say

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from loadtest.cluster.protocol import ClusterError, CpuReading, CpuUse
-from loadtest.experiments import cost
-from loadtest.experiments.contestants import cpu_columns
-from loadtest.experiments.cost_figures import analyse
+from loadtest.experiments.cost import turns as cost
+from loadtest.experiments.cost.contestants import cpu_columns
+from loadtest.experiments.cost.figures import analyse
 from loadtest.load.children import GeneratorError
 from loadtest.results.model import Figure
 from tests.loadtest_fakes import FakeApp, config, context, serve

@@ -14,8 +14,8 @@ from functools import partial
 from itertools import count
 
 from loadtest.cluster.cores import on_last_core
-from loadtest.experiments.contestants import Contestant, Place, open_accounts, start
-from loadtest.experiments.cost_figures import DIRECT, NGINX
+from loadtest.experiments.cost.contestants import Contestant, Place, open_accounts, start
+from loadtest.experiments.cost.figures import DIRECT, NGINX
 from loadtest.experiments.experiment import Context
 from loadtest.load.bare_process import BareServer
 from loadtest.statistics.orders import balanced_orders, in_turns

@@ -12,7 +12,7 @@ import aiohttp
 
 from loadtest.cluster.protocol import Cluster, CpuReading, CpuUse, Metered
 from loadtest.experiments.correctness import is_page
-from loadtest.experiments.cost_figures import NULL
+from loadtest.experiments.cost.figures import NULL
 from loadtest.experiments.experiment import Context, WrongAnswer
 from loadtest.load.bare_process import NAME, BareServer
 from loadtest.load.client import Account, Client, Strategy, register

@@ -1,0 +1,1 @@
+"""Who is logged out when a replica dies?"""
