@@ -16,7 +16,7 @@ from loadtest.experiments.cost_figures import analyse
 from loadtest.results import Figure
 from tests.loadtest_fakes import FakeApp, config, context, serve
 
-CONFIG = config(anonymous="control", redis="session", jwt="token", jwt_cached="token")
+CONFIG = config(anonymous="control", redis="session", jwt="token", jwt_cached="token", jwt_denylist="token")
 REQUESTS = 100
 NOBODY = 2**31 - 1  # above all process ids
 
@@ -25,7 +25,7 @@ def turn(path: str, number: int, strategy: str, app: float, **more: float) -> di
     """A turn in which a request cost *app* microseconds of the app tier, and *more* of the others, on top of what an
     idle replica uses meanwhile: 0.1 % of a core, which are 100 us in the turn's 0.1 s."""
     replica = "bare server" if strategy == "bare server" else f"app-{1 + number % 3}"
-    long = {"jwt": 900, "jwt-cached": 903, "redis": 300}.get(strategy, 100)
+    long = {"jwt": 900, "jwt-cached": 903, "jwt-denylist": 905, "redis": 300}.get(strategy, 100)
     tiers = {"app": app, "loadbalancer": 0.0, "redis": 0.0} | more
     idle = {"app": 0.0 if strategy == "bare server" else 1e-4}
     row = {f"cpu_{tier}": cost * REQUESTS / 1e6 + idle.get(tier, 0.0) for tier, cost in tiers.items()}
@@ -51,10 +51,12 @@ def recorded(rounds: int = 12) -> Iterator[dict[str, Any]]:
         yield turn("direct", number, "redis", 70 * slow, redis=5)
         yield turn("direct", number, "jwt", 200 * slow)
         yield turn("direct", number, "jwt-cached", 60 * slow)
+        yield turn("direct", number, "jwt-denylist", 205 * slow)
         yield turn("direct", number, "bare server", 40 * slow)
         for name, app, redis in (("anonymous", 60, 0), ("null", 60, 0), ("redis", 80, 5), ("jwt", 210, 0)):
             yield turn("nginx", number, name, app * slow, redis=redis, loadbalancer=30)
         yield turn("nginx", number, "jwt-cached", 70 * slow, loadbalancer=33)
+        yield turn("nginx", number, "jwt-denylist", 215 * slow, loadbalancer=29.7)
 
 
 def found(metric: str, **labels: str) -> dict[str, Figure]:
@@ -103,15 +105,23 @@ def test_simultaneous_intervals_are_wider() -> None:
         assert figure.ci_low < (narrow[pair].ci_low or 0)
 
 
-def test_null_drift_and_placebo() -> None:
+def test_null_and_drift() -> None:
     for path, tier in (("direct", "app"), ("nginx", "total")):
         assert found("null_ratio", path=path, tier=tier)["anonymous"].value == pytest.approx(1)
         assert found("null_difference", path=path, tier=tier)["anonymous"].value == pytest.approx(0)
         assert found("drift", path=path)["anonymous"].value == pytest.approx(1)
+
+
+def test_a_placebo_has_the_same_bytes_and_the_same_pace() -> None:
     placebo = found("placebo_ratio", tier="loadbalancer")
-    assert placebo.keys() == {"jwt-cached"}  # nobody else sends as many bytes as another
-    assert placebo["jwt-cached"].value == pytest.approx(1.1)
-    assert placebo["jwt-cached"].labels["over"] == "jwt"
+    assert {name: (f.labels["over"], f.value) for name, f in placebo.items()} == {
+        "anonymous": ("anonymous", pytest.approx(1)),
+        "jwt-denylist": ("jwt", pytest.approx(0.99)),
+    }
+    displaced = found("displacement_ratio", tier="loadbalancer")  # nobody else sends as many bytes as another
+    assert {name: (f.labels["over"], f.value) for name, f in displaced.items()} == {
+        "jwt-cached": ("jwt", pytest.approx(1.1))
+    }
 
 
 def test_drift_is_seen() -> None:
