@@ -177,9 +177,8 @@ def _same_bytes(one: Row, other: Row) -> bool:
 
 
 def _same_work(metric: str, rounds: Sequence[Round], pair: tuple[str, str], strategy: str) -> Figure:
-    name, over = pair
     same = ratio(*(_of(rounds, one, "loadbalancer") for one in pair))
-    return figure(EXPERIMENT, strategy, metric, "ratio", same, tier="loadbalancer", over=over)
+    return figure(EXPERIMENT, strategy, metric, "ratio", same, tier="loadbalancer", over=pair[1])
 
 
 def _drift(path: str, turns: Sequence[Mapping[str, Row]], rounds: Sequence[Round], control: str) -> list[Figure]:
