@@ -18,7 +18,7 @@ from loadtest.statistics.orders import balanced_orders, in_turns
 
 
 class WrongAnswer(Exception):  # noqa: N818 - the name is what happened
-    """The cluster answered wrongly: it is not measured (DESIGN §6.1)."""
+    """The cluster gave a wrong answer, so it is not measured."""
 
 
 class Progress(Protocol):
