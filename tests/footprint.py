@@ -21,11 +21,11 @@ from aiohttp.test_utils import unused_port
 
 from loadtest.cluster.binaries import find_binaries
 from loadtest.cluster.topology import REPOSITORY
-from services.app.device_names import short
-from services.app.redis_link import RedisLink
-from services.app.redis_sessions import RedisSessions
-from services.app.session_state import Key, Lifetimes, encode, key_of, new_cookie
-from services.app.session_storage import Store
+from services.app.redis_link.link import RedisLink
+from services.app.sessions.device_names import short
+from services.app.sessions.redis_store import RedisSessions
+from services.app.sessions.state import Key, Lifetimes, encode, key_of, new_cookie
+from services.app.sessions.storage import Store
 from services.app.strategies.memory import MemorySessions
 from services.app.strategy import User
 from services.common.devices import Device, Limit
@@ -39,7 +39,7 @@ AT_ONCE = 24
 
 
 class Begun(NamedTuple):
-    """A new session, as `services.app.session_storage` hands it to its store."""
+    """A new session, as `services.app.sessions.storage` hands it to its store."""
 
     key: Key
     raw: bytes

@@ -8,7 +8,7 @@ import jsonschema_rs
 from aiohttp import hdrs, web
 
 from services.app.application import create_app
-from services.app.openapi import VARIABLE, describe
+from services.app.http.openapi import VARIABLE, describe
 from services.app.settings import AppSettings
 
 Answer = tuple[str, str, str]

@@ -18,7 +18,7 @@ import aiohttp
 import redis.asyncio
 
 from loadtest.cluster.local import LocalCluster
-from services.app.session_state import owner_of
+from services.app.sessions.state import owner_of
 from services.app.strategy import Capability, Info, Kind
 from tests.clients import TOLD_WITHIN, Account, Login, Site, administrator, http_session, make_site, site_of
 from tests.history import Act, Operation, Terms, faults

@@ -7,23 +7,23 @@ from functools import partial
 from aiohttp import web
 from redis.asyncio import Redis
 
-from services.app.auth_client import AuthClient
-from services.app.auth_servers import AuthServers
-from services.app.handlers import CATALOGUE, Pages, catalogue
-from services.app.jwks import SigningKeys
-from services.app.openapi import description
+from services.app.auth_client.client import AuthClient
+from services.app.auth_client.servers import AuthServers
+from services.app.http.openapi import description
+from services.app.http.pages import CATALOGUE, Pages, catalogue
+from services.app.http.same_origin import same_origin
 from services.app.parts import Parts
-from services.app.redis_link import RedisLink
-from services.app.removed_keys import RemovedKeys
-from services.app.revocations import Revocations
-from services.app.same_origin import same_origin
+from services.app.redis_link.link import RedisLink
+from services.app.revocations.follower import Revocations
 from services.app.settings import AppSettings
-from services.app.shared_key import SharedKey
 from services.app.strategies import STRATEGIES
 from services.app.strategy import Strategy
-from services.common.access_tokens import FindKey
+from services.app.tokens.removed_keys import RemovedKeys
+from services.app.tokens.shared_key import SharedKey
+from services.app.tokens.verification_keys import SigningKeys
+from services.common.http.service import LIFECYCLE, add_routes, create_service
 from services.common.redis_client import close, connect
-from services.common.service import LIFECYCLE, add_routes, create_service
+from services.common.tokens.verifier import FindKey
 
 KEYS: web.AppKey[SigningKeys] = web.AppKey("keys", SigningKeys)
 JWKS_SECONDS = 2.0

@@ -9,9 +9,14 @@ from aiohttp import web
 from argon2 import PasswordHasher
 from redis.asyncio import Redis
 
-from services.auth.access_tokens import AccessTokens
-from services.auth.accounts import Accounts
-from services.auth.appkeys import (
+from services.auth.accounts.authentication import Authentication
+from services.auth.accounts.guess_limits import GuessLimits
+from services.auth.accounts.passwords import Passwords, owasp_hasher
+from services.auth.accounts.store import Accounts
+from services.auth.clock import Clock
+from services.auth.database.database import Database, open_database
+from services.auth.http import accounts, devices, discovery, keys, oauth
+from services.auth.http.appkeys import (
     ACCOUNTS,
     AUTHENTICATION,
     CLOCK,
@@ -22,26 +27,21 @@ from services.auth.appkeys import (
     SETTINGS,
     VERIFIER,
 )
-from services.auth.authentication import Authentication
-from services.auth.clock import Clock
-from services.auth.database import Database, open_database
-from services.auth.derived_keys import DerivedKeys
-from services.auth.family_store import FamilyStore
-from services.auth.guess_limits import GuessLimits
-from services.auth.handlers import accounts, devices, discovery, keys, oauth
-from services.auth.introspection import Introspection
-from services.auth.key_rotation import KeyRotation
-from services.auth.key_store import KeyStore, WrongEncryptionSecretError
-from services.auth.logins import Logins
-from services.auth.passwords import Passwords, owasp_hasher
-from services.auth.refresh_rotation import Lifetimes
-from services.auth.refresh_tokens import RefreshTokens
-from services.auth.removed_keys import RemovedKeys
+from services.auth.keys.derived_keys import DerivedKeys
+from services.auth.keys.key import SharedKey, SharedKeyRing, UnfitKeyError
+from services.auth.keys.removed_keys import RemovedKeys
+from services.auth.keys.rotation import KeyRotation
+from services.auth.keys.store import KeyStore, WrongEncryptionSecretError
+from services.auth.logins.family_store import FamilyStore
+from services.auth.logins.introspection import Introspection
+from services.auth.logins.logins import Logins
+from services.auth.logins.minting import AccessTokens
+from services.auth.logins.refresh_rotation import Lifetimes
+from services.auth.logins.refresh_tokens import RefreshTokens
 from services.auth.settings import AuthSettings
-from services.auth.signing_keys import SharedKey, SharedKeyRing, UnfitKeyError
-from services.common.access_tokens import LEEWAY_SECONDS, AccessTokenVerifier
+from services.common.http.service import add_routes, create_service
 from services.common.redis_client import open_redis
-from services.common.service import add_routes, create_service
+from services.common.tokens.verifier import LEEWAY_SECONDS, AccessTokenVerifier
 
 DATABASE: web.AppKey[Database] = web.AppKey("database", Database)
 REDIS: web.AppKey[Redis] = web.AppKey("redis", Redis)

@@ -7,9 +7,9 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-from services.auth.guess_limits import Limits
-from services.auth.key_life import Policy
-from services.auth.precis import new_password
+from services.auth.accounts.guess_limits import Limits
+from services.auth.accounts.precis import new_password
+from services.auth.keys.life import Policy
 from services.common.settings import CommonSettings
 
 DAY = 24 * 60 * 60

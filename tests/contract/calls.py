@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from services.app.handlers import CATALOGUE
+from services.app.http.pages import CATALOGUE
 from services.app.strategy import Capability, Info, Kind
 from tests.contract.conftest import Client
 from tests.openapi import idle_replica

@@ -22,14 +22,16 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer, unused_port
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from services.app import redis_connection, redis_link, redis_sessions
 from services.app.application import create_app
+from services.app.redis_link import connection as redis_connection
+from services.app.redis_link import link as redis_link
+from services.app.sessions import redis_store
 from services.app.settings import AppSettings
 from services.app.strategy import Info, Kind
 from services.common import redis_client
-from services.common.connections import MAX_HEADER_BYTES
-from services.common.jwk import thumbprint
+from services.common.http.connections import MAX_HEADER_BYTES
 from services.common.revocations import STREAM
+from services.common.tokens.jwk import thumbprint
 from tests.openapi import Recorder
 
 ISSUER, AUDIENCE, REDIS_PASSWORD, CLIENT_SECRET = "http://localhost:8080/auth", "authscale", "redis-pass", "app-pass"
@@ -255,7 +257,7 @@ def patience(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
     Tests that break a Redis have their own, and the real time limit.
     """
     if not {"own_valkey", "frail_valkey"} & set(request.fixturenames):
-        for module in (redis_client, redis_connection, redis_link, redis_sessions):
+        for module in (redis_client, redis_connection, redis_link, redis_store):
             monkeypatch.setattr(module, "TIMEOUT_SECONDS", 10.0)
 
 

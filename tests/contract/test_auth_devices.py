@@ -10,11 +10,11 @@ import pytest
 from aiohttp import ClientResponse
 from redis.asyncio import Redis
 
-from services.auth.accounts import Accounts
-from services.auth.appkeys import ACCOUNTS
+from services.auth.accounts.authentication import Authentication
+from services.auth.accounts.store import Accounts
 from services.auth.application import REDIS
-from services.auth.authentication import Authentication
-from services.auth.revocations import STREAM
+from services.auth.http.appkeys import ACCOUNTS
+from services.auth.logins.revocations import STREAM
 from services.common.devices import MAX_USER_AGENT
 from tests.auth_service import Client, ManualClock, StartAuth, Valkey
 

@@ -6,7 +6,7 @@ import jwt
 import pytest
 from aiohttp import ClientResponse, encode_basic_auth
 
-from services.auth.appkeys import ACCOUNTS, LOGINS
+from services.auth.http.appkeys import ACCOUNTS, LOGINS
 from tests.auth_service import ISSUER, Client, ManualClock, StartAuth, Valkey
 from tests.contract.test_auth_service import (
     ANN,

@@ -15,8 +15,8 @@ from argon2 import PasswordHasher
 from redis.asyncio import Redis
 
 from services.auth.application import create_app
-from services.auth.refresh_tokens import digest
-from services.common.jwk import thumbprint
+from services.auth.logins.refresh_tokens import digest
+from services.common.tokens.jwk import thumbprint
 from tests.auth_service import ISSUER, Client, ManualClock, StartAuth, Valkey, auth_settings, cheap_hasher
 from tests.cutting_proxy import cutting_proxy
 

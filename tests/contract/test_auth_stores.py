@@ -8,11 +8,11 @@ import pytest
 from cryptography.fernet import Fernet
 from sqlalchemy import URL, make_url
 
-from services.auth.accounts import Account, Accounts
-from services.auth.database import Database, open_database
-from services.auth.key_store import KeyStore
-from services.auth.signing_keys import SigningKey
-from services.common.problems import Conflict
+from services.auth.accounts.store import Account, Accounts
+from services.auth.database.database import Database, open_database
+from services.auth.keys.key import SigningKey
+from services.auth.keys.store import KeyStore
+from services.common.http.problems import Conflict
 from tests.postgres import Postgres, new_database
 
 pytest_plugins = ("tests.auth_fixtures",)

@@ -18,8 +18,8 @@ import pytest
 from argon2 import PasswordHasher
 from sqlalchemy import event
 
-from services.auth.appkeys import ACCOUNTS, ROTATION
 from services.auth.application import DATABASE
+from services.auth.http.appkeys import ACCOUNTS, ROTATION
 from tests.auth_service import Client, StartAuth
 from tests.contract.calls import A_BUSY_MACHINE_ADDS
 from tests.postgres import Postgres, new_database

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from services.app.openapi import VARIABLE
+from services.app.http.openapi import VARIABLE
 from services.auth.application import create_app as create_auth
 from tests.auth_service import Client as AuthClient
 from tests.auth_service import StartAuth, Valkey, auth_settings

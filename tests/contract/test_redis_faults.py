@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import redis.asyncio
 
-from services.app import redis_link, revocations
+from services.app.redis_link import link as redis_link
+from services.app.revocations import follower
 from services.app.strategy import Capability, Info, Kind
 from tests.contract.calls import A_BUSY_MACHINE_ADDS, INFOS, call, each, logout, page, post_login, until, visit
 from tests.contract.conftest import REDIS_PASSWORD, USERS, Client, StartReplica, Valkey, World, cut, trackers
@@ -187,7 +188,7 @@ async def test_connections_that_are_all_cut_are_nobodys_affair(
     start: StartReplica, world: World, own_valkey: Valkey, info: Info, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """None of them was being used, so that nothing fails, not even a write, in the first attempt to connect again."""
-    for module in (redis_link, revocations):
+    for module in (redis_link, follower):
         monkeypatch.setattr(module, "RETRY_SECONDS", 3600)
     client = await start("a", redis_url=own_valkey.url)
     login = await world.login(client, info)

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from services.app import revocations
+from services.app.revocations import follower
 from services.app.strategy import Capability, Info, Kind
-from services.common.problems import Unavailable
+from services.common.http.problems import Unavailable
 from services.common.revocations import STREAM
 from tests.contract.calls import call, each, logout, page, until, visit
 from tests.contract.conftest import REDIS_PASSWORD, Client, FakeAuth, StartReplica, Valkey, World
@@ -25,9 +25,9 @@ def bearer(world: World, **claims: Any) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def follower(world: World, *listeners: revocations.Listener) -> AsyncIterator[revocations.Revocations]:
+async def follow(world: World, *listeners: follower.Listener) -> AsyncIterator[follower.Revocations]:
     """Yield what follows the stream, without a replica around it."""
-    following = revocations.Revocations(world.valkey.url, REDIS_PASSWORD, longest=3600, clock=world.clock)
+    following = follower.Revocations(world.valkey.url, REDIS_PASSWORD, longest=3600, clock=world.clock)
     for listener in listeners:
         following.tell(listener)
     life = following.followed(web.Application())
@@ -42,15 +42,15 @@ async def follower(world: World, *listeners: revocations.Listener) -> AsyncItera
 async def test_a_follower_whose_connection_is_cut_reads_on_at_once(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(revocations, "RETRY_SECONDS", 3600)
-    async with follower(world) as following, world.redis() as redis:
+    monkeypatch.setattr(follower, "RETRY_SECONDS", 3600)
+    async with follow(world) as following, world.redis() as redis:
         for number in range(3):
             await redis.client_kill_filter(_type="normal")
             await world.revoke("family", f"login {number}")
             await until(number + 1, known_to, following)
 
 
-async def known_to(following: revocations.Revocations) -> int:
+async def known_to(following: follower.Revocations) -> int:
     """Return how many endings are known."""
     return len(following.denylist)
 
@@ -148,7 +148,7 @@ async def test_what_was_revoked_while_the_connection_was_lost_is_read_before_any
 ) -> None:
     """The replica is away for longer than it may go on without news; Redis and the auth service are not."""
     world.valkey = own_valkey
-    monkeypatch.setattr(revocations, "RETRY_SECONDS", 0.02)
+    monkeypatch.setattr(follower, "RETRY_SECONDS", 0.02)
     client = await start("a", redis_url=own_valkey.url, denylist_max_stale_seconds=1.01)
     token, other = bearer(world, sid="the login"), bearer(world)
     assert [await page(client, info, one) for one in (token, other)] == [200, 200]
@@ -184,7 +184,7 @@ async def test_an_emptied_redis_denies_earlier_tokens_rather_than_believe_them(
     start: StartReplica, world: World, own_valkey: Valkey, info: Info, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What was revoked just before the loss may never have been read. Clients refresh; the auth service knows."""
-    monkeypatch.setattr(revocations, "RETRY_SECONDS", 0.02)
+    monkeypatch.setattr(follower, "RETRY_SECONDS", 0.02)
     world.valkey = own_valkey
     client = await start("a", redis_url=own_valkey.url)
     await world.revoke("family", "anything")
@@ -201,7 +201,7 @@ async def test_an_emptied_redis_denies_earlier_tokens_rather_than_believe_them(
 async def test_a_stream_without_entries_yet_or_after_its_end_is_no_loss(
     start: StartReplica, world: World, own_valkey: Valkey, info: Info, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(revocations, "RETRY_SECONDS", 0.02)
+    monkeypatch.setattr(follower, "RETRY_SECONDS", 0.02)
     world.valkey = own_valkey
     client = await start("a", redis_url=own_valkey.url)
     token = bearer(world)
@@ -215,7 +215,7 @@ async def test_a_stream_without_entries_yet_or_after_its_end_is_no_loss(
 async def test_dropped_entries_are_a_loss(
     start: StartReplica, world: World, own_valkey: Valkey, info: Info, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(revocations, "MAX_ENTRIES", 1)
+    monkeypatch.setattr(follower, "MAX_ENTRIES", 1)
     world.valkey = own_valkey
     old = bearer(world)
     await world.revoke("family", "one")
@@ -308,7 +308,7 @@ async def test_s11_a_family_that_ends_ends_no_session(replica: Client, world: Wo
 async def test_s11_an_ending_that_could_not_be_carried_out_is_tried_again(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(revocations, "RETRY_SECONDS", 0.02)
+    monkeypatch.setattr(follower, "RETRY_SECONDS", 0.02)
     asked: list[str] = []
     done = asyncio.Event()
 
@@ -319,7 +319,7 @@ async def test_s11_an_ending_that_could_not_be_carried_out_is_tried_again(
             raise Unavailable("The store does not answer.")
         done.set()
 
-    async with follower(world, end):
+    async with follow(world, end):
         await world.revoke("user", "id-of-alice")
         async with asyncio.timeout(5):
             await done.wait()
@@ -327,7 +327,7 @@ async def test_s11_an_ending_that_could_not_be_carried_out_is_tried_again(
 
 
 async def test_the_denylist_is_bounded_by_what_can_still_be_valid(world: World) -> None:
-    async with follower(world) as following, asyncio.timeout(5):
+    async with follow(world) as following, asyncio.timeout(5):
         await world.revoke("family", "old")
         await world.revoke("user", "old")
         while len(following.denylist) < 2:  # noqa: ASYNC110  # it tells nobody

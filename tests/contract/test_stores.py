@@ -7,10 +7,10 @@ from contextlib import asynccontextmanager
 import pytest
 from aiohttp import web
 
-from services.app.redis_link import RedisLink
-from services.app.redis_sessions import RedisSessions
-from services.app.session_state import Key, Lifetimes, encode
-from services.app.session_storage import Store
+from services.app.redis_link.link import RedisLink
+from services.app.sessions.redis_store import RedisSessions
+from services.app.sessions.state import Key, Lifetimes, encode
+from services.app.sessions.storage import Store
 from services.app.strategies.memory import MemorySessions
 from services.app.strategies.redis_cached import TRUST_SECONDS, CachedSessions, NearCache
 from services.app.strategy import User

@@ -6,7 +6,7 @@ import jwt
 import pytest
 
 from services.app.strategy import Info
-from services.common.access_tokens import AccessTokenVerifier, InvalidTokenError
+from services.common.tokens.verifier import AccessTokenVerifier, InvalidTokenError
 from tests.contract.calls import INFOS, page
 from tests.contract.conftest import AUDIENCE, ISSUER, Client, Clock, FakeAuth, StartReplica, World
 from tests.mutants import mutants

@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer, unused_port
 
-from services.app.auth_servers import LEFT_OUT_SECONDS, AuthServers
+from services.app.auth_client.servers import LEFT_OUT_SECONDS, AuthServers
 from services.common.settings import CommonSettings
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

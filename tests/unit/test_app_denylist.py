@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from services.app.denylist import Denylist, Ending, read_ending
-from services.common.access_tokens import AccessTokenClaims
+from services.app.revocations.denylist import Denylist, Ending, read_ending
+from services.common.tokens.verifier import AccessTokenClaims
 
 NOW = 1_000_000.5
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.app.device_names import LENGTH, short
+from services.app.sessions.device_names import LENGTH, short
 from services.common.devices import Device
 
 WEBKIT = "AppleWebKit/537.36 (KHTML, like Gecko)"

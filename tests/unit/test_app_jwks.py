@@ -12,9 +12,9 @@ from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from services.app.jwks import COOLDOWN_SECONDS, SigningKeys, load_keys
-from services.common.jwk import thumbprint
-from services.common.problems import Unavailable
+from services.app.tokens.verification_keys import COOLDOWN_SECONDS, SigningKeys, load_keys
+from services.common.http.problems import Unavailable
+from services.common.tokens.jwk import thumbprint
 
 
 def jwk(name: str = "one", **changes: Any) -> dict[str, Any]:

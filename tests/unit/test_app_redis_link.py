@@ -12,9 +12,10 @@ import pytest
 from aiohttp import web
 from redis.exceptions import ResponseError
 
-from services.app import redis_connection, redis_link
-from services.app.redis_link import RedisLink
-from services.common.problems import Unavailable
+from services.app.redis_link import connection as redis_connection
+from services.app.redis_link import link as redis_link
+from services.app.redis_link.link import RedisLink
+from services.common.http.problems import Unavailable
 from services.common.redis_client import TIMEOUT_SECONDS
 
 OK, PONG = b"+OK\r\n", b"+PONG\r\n"

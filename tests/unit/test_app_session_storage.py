@@ -9,13 +9,13 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
-from services.app.session_cookie import SessionCookie
-from services.app.session_state import Key, Lifetimes, State, key_of
-from services.app.session_storage import SessionStorage
+from services.app.sessions.cookie import SessionCookie
+from services.app.sessions.state import Key, Lifetimes, State, key_of
+from services.app.sessions.storage import SessionStorage
 from services.app.strategies.memory import MemorySessions
 from services.app.strategy import User
 from services.common.devices import Device, Limit
-from services.common.problems import Unavailable
+from services.common.http.problems import Unavailable
 
 ALICE = User("1", "alice", ("user",))
 COOKIE = SessionCookie("s", "[A-Za-z0-9_-]{65}", secure=True)

@@ -6,7 +6,7 @@ from unittest.mock import Mock
 import asyncpg
 import pytest
 
-from services.auth.engines import Connector
+from services.auth.database.engines import Connector
 
 
 class Server:

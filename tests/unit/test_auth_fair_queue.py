@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.auth.fair_queue import FairQueue, Holder, Refused
+from services.auth.accounts.fair_queue import FairQueue, Holder, Refused
 
 FLOOD = Holder("198.51.100.1", "mallory")
 

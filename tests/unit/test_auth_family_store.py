@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 from redis.asyncio import Redis
 
-from services.auth.family_store import FamilyStore
-from services.auth.refresh_rotation import Family, Issued, Terms
+from services.auth.logins.family_store import FamilyStore
+from services.auth.logins.refresh_rotation import Family, Issued, Terms
 from services.common.devices import Limit
 from services.common.redis_client import open_redis
 from tests.auth_service import Valkey

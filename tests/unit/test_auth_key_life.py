@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from services.auth.key_life import (
+from services.auth.keys.life import (
     PUBLISHED,
     Create,
     KeyLife,

@@ -10,10 +10,10 @@ from typing import Literal
 import pytest
 from argon2 import PasswordHasher, Type, extract_parameters
 
-from services.auth.passwords import NICENESS, Passwords, owasp_hasher
-from services.auth.precis import MAX_LENGTH
-from services.auth.turns import Asker
-from services.common.problems import TooManyRequests, Unavailable
+from services.auth.accounts.passwords import NICENESS, Passwords, owasp_hasher
+from services.auth.accounts.precis import MAX_LENGTH
+from services.auth.accounts.turns import Asker
+from services.common.http.problems import TooManyRequests, Unavailable
 from tests.auth_service import GatedHasher, cheap_hasher
 
 ANN, BOB = Asker("203.0.113.7", "ann"), Asker("203.0.113.8", "bob")

@@ -5,7 +5,7 @@ import unicodedata
 import pytest
 from pydantic_core import PydanticCustomError
 
-from services.auth.precis import MAX_LENGTH, MAX_NAME_LENGTH, comparable_name, new_password, typed_password
+from services.auth.accounts.precis import MAX_LENGTH, MAX_NAME_LENGTH, comparable_name, new_password, typed_password
 
 
 @pytest.mark.parametrize(
@@ -78,5 +78,5 @@ def test_t11_lengths_as_compared_are_limited(text: str) -> None:
 
 
 def test_t10_what_is_too_long_for_any_password_costs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("services.auth.precis._passwords", None)
+    monkeypatch.setattr("services.auth.accounts.precis._passwords", None)
     assert typed_password("x" * 16_000) == ""

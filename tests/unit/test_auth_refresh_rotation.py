@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.auth.refresh_rotation import (
+from services.auth.logins.refresh_rotation import (
     MAX_TOKENS,
     Decision,
     Family,

@@ -5,8 +5,8 @@ from typing import Any
 import jwt
 import pytest
 
-from services.auth.refresh_rotation import Terms
-from services.auth.refresh_tokens import InvalidRefreshTokenError, Presented, RefreshTokens, digest
+from services.auth.logins.refresh_rotation import Terms
+from services.auth.logins.refresh_tokens import InvalidRefreshTokenError, Presented, RefreshTokens, digest
 
 KEY = b"k" * 32
 TOKENS = RefreshTokens("https://issuer/auth", KEY)

@@ -13,21 +13,21 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from redis.asyncio import Redis
 from sqlalchemy import URL, make_url
 
-from services.auth.database import Database, open_database
-from services.auth.derived_keys import DerivedKeys
-from services.auth.key_life import Policy
-from services.auth.key_rotation import KeyRotation
-from services.auth.key_store import KeyStore, WrongEncryptionSecretError
-from services.auth.removed_keys import RemovedKeys
-from services.auth.signing_keys import (
+from services.auth.database.database import Database, open_database
+from services.auth.keys.derived_keys import DerivedKeys
+from services.auth.keys.key import (
     SharedKey,
     SharedKeyRing,
     SigningKey,
     StoredKeyRing,
     UnfitKeyError,
 )
-from services.common.jwk import thumbprint
+from services.auth.keys.life import Policy
+from services.auth.keys.removed_keys import RemovedKeys
+from services.auth.keys.rotation import KeyRotation
+from services.auth.keys.store import KeyStore, WrongEncryptionSecretError
 from services.common.settings import Algorithm
+from services.common.tokens.jwk import thumbprint
 
 
 @pytest.fixture

@@ -5,9 +5,9 @@ from collections.abc import Callable
 
 import pytest
 
-from services.auth import turns as turns_module
-from services.auth.turns import Asker, Turns
-from services.common.problems import TooManyRequests, Unavailable
+from services.auth.accounts import turns as turns_module
+from services.auth.accounts.turns import Asker, Turns
+from services.common.http.problems import TooManyRequests, Unavailable
 
 FLOOD, ANN, BOB = Asker("198.51.100.1", "mallory"), Asker("203.0.113.7", "ann"), Asker("203.0.113.8", "bob")
 NEW = Asker("198.51.100.1", "new", registering=True)

@@ -8,11 +8,11 @@ from aiohttp_session import Session
 from aiohttp_session.cookie_storage import EncryptedCookieStorage
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
-from services.app.device_names import short
 from services.app.parts import Parts
-from services.app.session_cookie import SessionCookie
-from services.app.session_state import Lifetimes, State, decode, encode
-from services.app.sessions import count_visit, not_logged_in
+from services.app.sessions.cookie import SessionCookie
+from services.app.sessions.device_names import short
+from services.app.sessions.state import Lifetimes, State, decode, encode
+from services.app.sessions.strategy import count_visit, not_logged_in
 from services.app.strategy import Authenticated, Capability, Info, Kind, User
 from services.common.devices import device_of
 

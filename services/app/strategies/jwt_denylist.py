@@ -2,14 +2,14 @@
 
 from aiohttp import web
 
-from services.app.auth_client import AuthClient
-from services.app.denylist import Ending
+from services.app.auth_client.client import AuthClient
 from services.app.parts import Parts
-from services.app.revocations import Revocations
+from services.app.revocations.denylist import Ending
+from services.app.revocations.follower import Revocations
 from services.app.strategy import Capability, Info, Kind
-from services.app.tokens import TokenStrategy, bearer, invalid_token
-from services.common.access_tokens import LEEWAY_SECONDS, AccessTokenClaims, AccessTokenVerifier
-from services.common.problems import Unauthenticated, Unavailable
+from services.app.tokens.strategy import TokenStrategy, bearer, invalid_token
+from services.common.http.problems import Unauthenticated, Unavailable
+from services.common.tokens.verifier import LEEWAY_SECONDS, AccessTokenClaims, AccessTokenVerifier
 
 
 class JwtDenylist(TokenStrategy):

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from aiohttp import web
 
 from services.app.parts import Parts
-from services.app.session_state import Key, decode, owner_of
-from services.app.sessions import SERVER_SIDE, SessionStrategy, session_strategy
+from services.app.sessions.state import Key, decode, owner_of
+from services.app.sessions.strategy import SERVER_SIDE, SessionStrategy, session_strategy
 from services.app.strategy import Info, Kind, Reach
 from services.common.devices import Limit
 

@@ -3,8 +3,8 @@
 from aiohttp import web
 
 from services.app.parts import Parts
-from services.app.redis_sessions import RedisSessions
-from services.app.sessions import SERVER_SIDE, SessionStrategy, session_strategy
+from services.app.sessions.redis_store import RedisSessions
+from services.app.sessions.strategy import SERVER_SIDE, SessionStrategy, session_strategy
 from services.app.strategy import Capability, Info, Kind, Reach
 
 

@@ -7,10 +7,10 @@ from typing import Any
 from aiohttp import web
 
 from services.app.parts import Parts
-from services.app.redis_link import RedisLink
-from services.app.redis_sessions import RedisSessions
-from services.app.session_state import Key
-from services.app.sessions import SERVER_SIDE, SessionStrategy, session_strategy
+from services.app.redis_link.link import RedisLink
+from services.app.sessions.redis_store import RedisSessions
+from services.app.sessions.state import Key
+from services.app.sessions.strategy import SERVER_SIDE, SessionStrategy, session_strategy
 from services.app.strategy import Capability, Info, Kind, Reach
 from services.common.devices import Limit
 
