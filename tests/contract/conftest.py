@@ -32,7 +32,7 @@ from services.common import redis_client
 from services.common.http.connections import MAX_HEADER_BYTES
 from services.common.revocations import STREAM
 from services.common.tokens.jwk import thumbprint
-from tests.openapi import Recorder
+from tests.support.openapi import Recorder
 
 ISSUER, AUDIENCE, REDIS_PASSWORD, CLIENT_SECRET = "http://localhost:8080/auth", "authscale", "redis-pass", "app-pass"
 PRIVATE_KEY = Ed25519PrivateKey.from_private_bytes(bytes(32))

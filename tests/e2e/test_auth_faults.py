@@ -11,9 +11,9 @@ import pytest
 
 from loadtest.cluster.local import LocalCluster
 from services.app.strategy import Kind
-from tests.contract.calls import INFOS
+from tests.contract.app.calls import INFOS
+from tests.drills.races import auth_kills, auth_of, refresh_races, revoke_races
 from tests.e2e.conftest import Browser, Browsers
-from tests.races import auth_kills, auth_of, refresh_races, revoke_races
 
 pytestmark = pytest.mark.e2e
 SAMPLE = 20

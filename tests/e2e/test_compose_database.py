@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import pytest
 
 from loadtest.cluster.topology import REPOSITORY
-from tests.contract.calls import A_BUSY_MACHINE_ADDS
+from tests.contract.app.calls import A_BUSY_MACHINE_ADDS
 from tests.e2e.conftest import Browsers
 
 pytestmark = pytest.mark.e2e

@@ -9,7 +9,7 @@ import pytest
 
 from loadtest.cluster.local import LocalCluster
 from services.app.strategy import Capability, Info, Kind
-from tests.contract.calls import INFOS, each
+from tests.contract.app.calls import INFOS, each
 from tests.e2e.conftest import Browser, Browsers
 
 pytestmark = pytest.mark.e2e

@@ -1,6 +1,7 @@
 """What breaks when a replica or Redis goes: killed without warning, stopped with grace, or hung.
 
-The drills are in tests/session_faults.py: everybody's every answer is kept, and judged afterwards (tests/history.py).
+The drills are in tests/drills/session_faults.py: everybody's every answer is kept, and judged
+afterwards (tests/support/history.py).
 """
 
 import asyncio
@@ -11,10 +12,10 @@ import aiohttp
 import pytest
 
 from loadtest.cluster.local import LocalCluster
-from tests.clients import http_session
-from tests.contract.calls import INFOS
-from tests.redis_cuts import CUTS, cut_connections
-from tests.session_faults import Crowd, kill_redis, kill_replica, restart_replicas, stop_redis
+from tests.contract.app.calls import INFOS
+from tests.drills.redis_cuts import CUTS, cut_connections
+from tests.drills.session_faults import Crowd, kill_redis, kill_replica, restart_replicas, stop_redis
+from tests.support.clients import http_session
 
 pytestmark = pytest.mark.e2e
 PEOPLE = 6  # of each strategy

@@ -4,9 +4,9 @@ import pytest
 
 from loadtest.cluster.local import LocalCluster
 from services.app.strategy import Capability, Info, Kind
-from tests.clients import site_of
-from tests.contract.calls import each
-from tests.mutated_cookies import mutated_cookies, other_spellings
+from tests.contract.app.calls import each
+from tests.drills.mutated_cookies import mutated_cookies, other_spellings
+from tests.support.clients import site_of
 
 pytestmark = pytest.mark.e2e
 SAMPLE = 2_000

@@ -1,4 +1,4 @@
-"""Sessions under races over all replicas: samples of what `make stress` does in full (tests/session_races.py)."""
+"""Sessions under races over all replicas: samples of what `make stress` does in full (drills/session_races.py)."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -9,8 +9,8 @@ import pytest
 from loadtest.cluster.local import LocalCluster
 from loadtest.cluster.topology import Topology
 from services.app.strategy import Capability, Info, Kind
-from tests.contract.calls import INFOS, each
-from tests.session_races import (
+from tests.contract.app.calls import INFOS, each
+from tests.drills.session_races import (
     disabling_races,
     forced_logout_races,
     limit_races,

@@ -9,7 +9,7 @@ import pytest
 
 from loadtest.cluster.local import LocalCluster
 from tests.e2e.conftest import Browsers
-from tests.mutants import mutants
+from tests.support.mutants import mutants
 
 pytestmark = pytest.mark.stress
 

@@ -1,4 +1,4 @@
-"""What people who are logged in see of faults, in full numbers (`make stress`). Drills: tests/session_faults.py."""
+"""What people who are logged in see of faults, in full numbers (`make stress`). Drills: drills/session_faults.py."""
 
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -8,10 +8,10 @@ import pytest
 
 from loadtest.cluster.local import LocalCluster
 from services.app.strategy import Capability
-from tests.clients import http_session
-from tests.contract.calls import INFOS
-from tests.session_faults import Crowd, kill_redis, kill_replica, refusal_times, restart_replicas, stop_redis
+from tests.contract.app.calls import INFOS
+from tests.drills.session_faults import Crowd, kill_redis, kill_replica, refusal_times, restart_replicas, stop_redis
 from tests.stress.conftest import Progress, Say
+from tests.support.clients import http_session
 
 pytestmark = [pytest.mark.stress, pytest.mark.timeout(1200)]
 

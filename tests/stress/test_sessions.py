@@ -1,4 +1,4 @@
-"""Sessions under races, in full numbers (`make stress`). Drills: tests/session_races.py; samples: tests/e2e."""
+"""Sessions under races, in full numbers (`make stress`). Drills: tests/drills/session_races.py; samples: tests/e2e."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -8,8 +8,8 @@ import pytest
 from loadtest.cluster.local import STATE, LocalCluster
 from loadtest.cluster.topology import Topology
 from services.app.strategy import Capability, Info, Kind
-from tests.contract.calls import INFOS, each
-from tests.session_races import (
+from tests.contract.app.calls import INFOS, each
+from tests.drills.session_races import (
     disabling_races,
     forced_logout_races,
     limit_races,
