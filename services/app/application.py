@@ -21,7 +21,8 @@ from services.app.strategy import Strategy
 from services.app.tokens.removed_keys import RemovedKeys
 from services.app.tokens.shared_key import SharedKey
 from services.app.tokens.verification_keys import SigningKeys
-from services.common.http.service import LIFECYCLE, add_routes, create_service
+from services.common.http.lifecycle import LIFECYCLE
+from services.common.http.service import add_routes, create_service
 from services.common.redis_client import close, connect
 from services.common.tokens.verifier import FindKey
 

@@ -4,13 +4,8 @@ from aiohttp import hdrs, web
 
 from services.app.strategy import Info, User
 from services.common.http.problems import Unauthenticated
-from services.common.tokens.verifier import (
-    INVALID_TOKEN,
-    REALM,
-    AccessTokenClaims,
-    AccessTokenVerifier,
-    InvalidTokenError,
-)
+from services.common.tokens.jws import InvalidTokenError
+from services.common.tokens.verifier import INVALID_TOKEN, REALM, AccessTokenClaims, AccessTokenVerifier
 
 
 class TokenStrategy:

@@ -8,7 +8,8 @@ from services.auth.accounts.authentication import ADMIN_ROLE
 from services.auth.accounts.store import Account
 from services.auth.http.appkeys import ACCOUNTS, LOGINS, VERIFIER
 from services.common.http.problems import Forbidden, Unauthenticated
-from services.common.tokens.verifier import INVALID_TOKEN, REALM, InvalidTokenError
+from services.common.tokens.jws import InvalidTokenError
+from services.common.tokens.verifier import INVALID_TOKEN, REALM
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,8 @@ from services.auth.clock import Clock
 from services.auth.logins.family_store import FamilyStore
 from services.auth.logins.refresh_rotation import Family, Outcome, decide
 from services.auth.logins.refresh_tokens import InvalidRefreshTokenError, Presented, RefreshTokens
-from services.common.tokens.verifier import AccessTokenClaims, AccessTokenVerifier, InvalidTokenError
+from services.common.tokens.jws import InvalidTokenError
+from services.common.tokens.verifier import AccessTokenClaims, AccessTokenVerifier
 
 INACTIVE: dict[str, Any] = {"active": False}
 TOLD = ("iss", "sub", "aud", "exp", "iat", "jti", "client_id", "sid", "roles")

@@ -3,14 +3,13 @@
 The replicas and the auth service share it, so that no token is good to one and bad to the other.
 """
 
-import base64
 import functools
-import json
-import re
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
 import jwt
+
+from services.common.tokens.jws import InvalidTokenError, read_header, read_payload
 
 REALM = 'Bearer realm="authscale"'  # the challenge (RFC 6750 §3) when no token came
 INVALID_TOKEN = f'{REALM}, error="invalid_token"'  # ... and when one came that is not good
@@ -18,14 +17,8 @@ INVALID_TOKEN = f'{REALM}, error="invalid_token"'  # ... and when one came that 
 LEEWAY_SECONDS = 10
 MAX_LENGTH = 4096
 TYPES = ("at+jwt", "application/at+jwt")
-COMPACT = re.compile(r"([\w-]+)\.([\w-]+)\.([\w-]+)", re.ASCII)  # RFC 7515 §7.1: no padding, a token has one text
 REQUIRED = frozenset({"iss", "sub", "aud", "exp", "iat", "jti", "client_id"})  # RFC 9068 §2.2
 END_OF_TIME = 2.0**53  # NumericDate (RFC 7519 §2) may have any size; a float knows each second until then
-HEADERS = 64  # different ones remembered: all tokens of a key have the same
-
-
-class InvalidTokenError(Exception):
-    """The token is not one of ours, or not for us, or not valid now. The text is for our log only."""
 
 
 FindKey = Callable[[str], Awaitable[jwt.PyJWK | None]]
@@ -69,9 +62,11 @@ class AccessTokenVerifier:
 
     async def verify(self, token: str) -> AccessTokenClaims:
         """Return what the token says. Raises `InvalidTokenError`, and what *find_key* raises."""
-        header = _read_header(token.partition(".")[0]) if len(token) <= MAX_LENGTH else None
-        if header is None:
+        if len(token) > MAX_LENGTH:
             raise InvalidTokenError("too long")
+        header = read_header(token)
+        if header.type not in TYPES:
+            raise InvalidTokenError("not an access token")
         key = await self._find_key(header.kid)
         if key is None:
             raise InvalidTokenError("no key of that id")
@@ -86,67 +81,13 @@ class AccessTokenVerifier:
         return claims
 
     def _read_signed(self, token: str, key: jwt.PyJWK) -> AccessTokenClaims:
-        """Return the claims if *key* signed them for us, whatever the time (RFC 7515 §5.2, RFC 9068 §4)."""
-        parts = COMPACT.fullmatch(token)
-        if parts is None:
-            raise InvalidTokenError("not a token's text")
-        signing_input, signature = token[: parts.end(2)].encode(), _decode(parts[3])
-        if not key.Algorithm.verify(signing_input, key.key, signature):
-            raise InvalidTokenError("not signed by that key")
-        raw = _read_object(_decode(parts[2]))
+        """Return the claims if *key* signed them for us, whatever the time (RFC 9068 §4)."""
+        raw = read_payload(token, key)
         if not raw.keys() >= REQUIRED:
             raise InvalidTokenError("a claim is missing")
         if (raw["iss"], raw["aud"]) != (self._issuer, self._audience):
             raise InvalidTokenError("of another issuer, or for another audience")
         return _read_claims(raw)
-
-
-class _Header(NamedTuple):
-    kid: str
-    alg: str
-
-
-@functools.lru_cache(HEADERS)
-def _read_header(segment: str) -> _Header:
-    """Read a token's header if its type is right. Keys in it (`jwk`, `jku`, `x5u`, `x5c`) are never looked at."""
-    header = _read_object(_decode(segment))
-    kid, alg = header.get("kid"), header.get("alg")
-    if not isinstance(kid, str) or not isinstance(alg, str):
-        raise InvalidTokenError("no key id, or no algorithm")
-    if str(header.get("typ")).lower() not in TYPES:
-        raise InvalidTokenError("not an access token")
-    if "crit" in header or header.get("b64", True) is not True:
-        raise InvalidTokenError("a critical extension: we know none")
-    return _Header(kid, alg)
-
-
-def _decode(segment: str) -> bytes:
-    """Decode base64url (RFC 7515 §2). Only the canonical text of the bytes is taken (RFC 4648 §3.5)."""
-    try:
-        decoded = base64.urlsafe_b64decode(segment + "=" * (-len(segment) % 4))
-    except ValueError as error:
-        raise InvalidTokenError("not base64url") from error
-    if base64.urlsafe_b64encode(decoded).rstrip(b"=").decode() != segment:
-        raise InvalidTokenError("not the canonical base64url")
-    return decoded
-
-
-def _read_object(text: bytes) -> dict[str, Any]:
-    """Read a JSON object that names nothing twice: readers differ in which one they take."""
-    try:
-        members = json.loads(text, object_pairs_hook=_unique)
-    except (ValueError, RecursionError) as error:
-        raise InvalidTokenError("not JSON, or a member is given twice") from error
-    if not isinstance(members, dict):
-        raise InvalidTokenError("not a JSON object")
-    return members
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise ValueError("a member is given twice")
-    return members
 
 
 def _time(claim: Any) -> float:

@@ -6,7 +6,8 @@ import jwt
 import pytest
 
 from services.app.strategy import Info
-from services.common.tokens.verifier import AccessTokenVerifier, InvalidTokenError
+from services.common.tokens.jws import InvalidTokenError
+from services.common.tokens.verifier import AccessTokenVerifier
 from tests.contract.app.calls import INFOS, page
 from tests.contract.conftest import AUDIENCE, ISSUER, Client, Clock, FakeAuth, StartReplica, World
 from tests.support.mutants import mutants
