@@ -28,8 +28,9 @@ from services.auth.http.appkeys import (
     VERIFIER,
 )
 from services.auth.keys.derived_keys import DerivedKeys
-from services.auth.keys.key import SharedKey, SharedKeyRing, UnfitKeyError
+from services.auth.keys.key import SharedKey, UnfitKeyError
 from services.auth.keys.removed_keys import RemovedKeys
+from services.auth.keys.ring import SharedKeyRing
 from services.auth.keys.rotation import KeyRotation
 from services.auth.keys.store import KeyStore, WrongEncryptionSecretError
 from services.auth.logins.family_store import FamilyStore

@@ -24,10 +24,10 @@ from loadtest.cluster.binaries import find_binaries
 from loadtest.cluster.topology import REPOSITORY
 from services.app.redis_link.link import RedisLink
 from services.app.sessions.device_names import short
+from services.app.sessions.memory_store import MemorySessions
 from services.app.sessions.redis_store import RedisSessions
 from services.app.sessions.state import Key, Lifetimes, encode, key_of, new_cookie
-from services.app.sessions.storage import Store
-from services.app.strategies.memory import MemorySessions
+from services.app.sessions.store import Store
 from services.app.strategy import User
 from services.common.devices import Device, Limit
 from services.common.redis_client import open_redis

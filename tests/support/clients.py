@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 
 from loadtest.cluster.local import LocalCluster
-from services.app.strategies.redis_cached import TRUST_SECONDS
+from services.app.sessions.near_cache import TRUST_SECONDS
 from services.app.strategy import Capability, Info, Kind
 from tests.drills.races import TIMEOUT, auth_bases
 from tests.support.history import NO_ANSWER, UNKNOWN, Act, Operation, Terms

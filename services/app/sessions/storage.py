@@ -7,8 +7,8 @@ nothing, idle and absolute timeouts hold.
 
 import copy
 import logging
-from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Any
 
 import msgspec
 from aiohttp import web
@@ -16,6 +16,7 @@ from aiohttp_session import AbstractStorage, Session
 
 from services.app.sessions.cookie import SessionCookie
 from services.app.sessions.state import Key, Lifetimes, State, decode, encode, key_of, new_cookie, owner_of
+from services.app.sessions.store import Store
 from services.common.devices import Limit
 from services.common.http.problems import Unavailable
 
@@ -23,34 +24,6 @@ log = logging.getLogger(__name__)
 
 ATTEMPTS = 200  # each failed one is another request's success
 RESERVED = frozenset({"user", "device", "created"})  # what a session says beside its own values
-
-
-class Store(Protocol):
-    """Where encoded states are kept. Every call raises `Unavailable` if the store cannot answer. *ttl* in seconds."""
-
-    async def create(self, key: Key, raw: bytes, ttl: float, limit: Limit, replaced: bytes = b"") -> bool:
-        """Keep a new session in the place of the owner's session *replaced*, in one step.
-
-        It is within *limit* also when there are several at once. False, and nothing is done, if it was denied.
-        """
-
-    async def read(self, key: Key) -> bytes | None:
-        """Return the session, or None if there is none (any more)."""
-
-    async def replace(self, key: Key, old: bytes, new: bytes, ttl: float) -> bool:
-        """Write *new* in one step if *old* is still what is stored; else do nothing and return False."""
-
-    async def delete(self, key: Key) -> bool:
-        """Forget the session. False if there was none."""
-
-    async def all_of(self, owner: str) -> Mapping[bytes, bytes]:
-        """Return the owner's sessions by id; some may have expired."""
-
-    async def end_all(self, owner: str, *, keep: bytes = b"", until: float | None = None) -> int:
-        """Forget the owner's sessions but *keep*; with *until*, only those created at that time or before.
-
-        Returns how many there were, without those that had expired already.
-        """
 
 
 class Found(msgspec.Struct, frozen=True):

@@ -13,7 +13,8 @@ from services.app.revocations.denylist import Denylist
 from services.app.sessions.cookie import SessionCookie
 from services.app.sessions.device_names import short
 from services.app.sessions.state import OWNER, SECRET, Key, Lifetimes, State
-from services.app.sessions.storage import Found, SessionStorage, Store
+from services.app.sessions.storage import Found, SessionStorage
+from services.app.sessions.store import Store
 from services.app.strategy import COOKIE_CHALLENGE, Authenticated, Capability, Info, ListedDevice, Reach, User
 from services.common.devices import device_of
 from services.common.http.problems import Problem, Unauthenticated

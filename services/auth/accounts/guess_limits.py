@@ -22,7 +22,7 @@ from redis.asyncio import Redis
 
 from services.auth.accounts.precis import comparable_name
 from services.auth.clock import Clock
-from services.auth.logins.family_store import told_when_away
+from services.auth.redis_faults import told_when_away
 from services.common.http.addresses import site_of
 from services.common.http.problems import TooManyRequests
 

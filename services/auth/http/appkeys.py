@@ -5,7 +5,7 @@ from aiohttp import web
 from services.auth.accounts.authentication import Authentication
 from services.auth.accounts.store import Accounts
 from services.auth.clock import Clock
-from services.auth.keys.key import KeyRing
+from services.auth.keys.ring import KeyRing
 from services.auth.keys.rotation import KeyRotation
 from services.auth.logins.introspection import Introspection
 from services.auth.logins.logins import Logins

@@ -6,9 +6,10 @@ import logging
 from collections.abc import AsyncIterator, Sequence
 
 from services.auth.clock import Clock
-from services.auth.keys.key import SigningKey, StoredKey, StoredKeyRing, UnfitKeyError
+from services.auth.keys.key import SigningKey, UnfitKeyError
 from services.auth.keys.life import Create, KeyLife, Policy, Promote, State, rotation, states, succession
 from services.auth.keys.removed_keys import RemovedKeys
+from services.auth.keys.ring import StoredKey, StoredKeyRing
 from services.auth.keys.store import KeyStore, WrongEncryptionSecretError
 from services.common.http.problems import Problem, Unavailable
 from services.common.settings import Algorithm

@@ -8,8 +8,9 @@ from sqlalchemy.exc import IntegrityError
 
 from services.auth.database.database import Database
 from services.auth.database.schema import signing_keys
-from services.auth.keys.key import SigningKey, StoredKey, UnfitKeyError
+from services.auth.keys.key import SigningKey, UnfitKeyError
 from services.auth.keys.life import KeyLife
+from services.auth.keys.ring import StoredKey
 
 ERASED = b""
 

@@ -1,24 +1,17 @@
 """Refresh token families in Redis, shared by all auth processes. They expire there by themselves."""
 
 import json
-import logging
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from services.auth.logins import revocations
 from services.auth.logins.refresh_rotation import Family, Issued, Terms
+from services.auth.redis_faults import told_when_away
 from services.common.devices import Limit
-from services.common.http.problems import Unavailable
 from services.common.redis_client import repeated
-
-log = logging.getLogger(__name__)
-
 
 EPOCH_SECONDS = 3600  # far longer than any login takes
 
@@ -184,16 +177,6 @@ class FamilyStore:
             nonce = secrets.token_urlsafe(9)
             args = (user_id, keep, now, *self._lives, _key(""), nonce, EPOCH_SECONDS)
             return int(await self._end_all(keys=keys, args=args))
-
-
-@contextmanager
-def told_when_away() -> Iterator[None]:
-    """Raise `Unavailable` when Redis does not answer what is asked inside."""
-    try:
-        yield
-    except (RedisError, OSError) as error:
-        log.warning("Redis does not answer: %s", error)
-        raise Unavailable("The store of logins does not answer.") from error
 
 
 def _key(family_id: str) -> str:

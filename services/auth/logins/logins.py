@@ -7,7 +7,7 @@ from typing import Any
 
 from services.auth.accounts.store import Account, Accounts
 from services.auth.clock import Clock
-from services.auth.keys.key import KeyRing
+from services.auth.keys.ring import KeyRing
 from services.auth.logins.family_store import FamilyStore, Stored
 from services.auth.logins.minting import AccessTokens
 from services.auth.logins.refresh_rotation import (

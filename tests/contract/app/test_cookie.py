@@ -7,7 +7,7 @@ import secrets
 import pytest
 from cryptography.fernet import Fernet
 
-from services.app.strategies.cookie import MAX_BYTES
+from services.app.sessions.encrypted_cookie import MAX_BYTES
 from services.app.strategy import Capability, Info, Kind
 from tests.contract.app.calls import call, each, logout, page, visit
 from tests.contract.conftest import COOKIE_KEY, Client, StartReplica, World

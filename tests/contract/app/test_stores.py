@@ -8,11 +8,11 @@ import pytest
 from aiohttp import web
 
 from services.app.redis_link.link import RedisLink
+from services.app.sessions.memory_store import MemorySessions
+from services.app.sessions.near_cache import TRUST_SECONDS, CachedSessions, NearCache
 from services.app.sessions.redis_store import RedisSessions
 from services.app.sessions.state import Key, Lifetimes, encode
-from services.app.sessions.storage import Store
-from services.app.strategies.memory import MemorySessions
-from services.app.strategies.redis_cached import TRUST_SECONDS, CachedSessions, NearCache
+from services.app.sessions.store import Store
 from services.app.strategy import User
 from services.common.devices import Device, Limit
 from services.common.redis_client import open_redis

@@ -10,9 +10,9 @@ from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
 from services.app.sessions.cookie import SessionCookie
+from services.app.sessions.memory_store import MemorySessions
 from services.app.sessions.state import Key, Lifetimes, State, key_of
 from services.app.sessions.storage import SessionStorage
-from services.app.strategies.memory import MemorySessions
 from services.app.strategy import User
 from services.common.devices import Device, Limit
 from services.common.http.problems import Unavailable
