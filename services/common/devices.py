@@ -18,7 +18,7 @@ class Device(NamedTuple):
     user_agent: str = ""
 
 
-class Limit(NamedTuple):
+class LoginLimit(NamedTuple):
     """How many logins a user may have (in one store), and what becomes of one more: it, or the longest unused."""
 
     most: int

@@ -28,7 +28,7 @@ from services.auth.application import create_app as create_auth
 from services.auth.http.appkeys import ACCOUNTS, KEYS, ROTATION
 from services.auth.keys.derived_keys import DerivedKeys
 from services.auth.keys.key import SharedKey, SigningKey
-from services.auth.logins.minting import AccessTokens
+from services.auth.logins.access_tokens import AccessTokens
 from services.auth.settings import AuthSettings
 from services.common.http.problems import Unavailable
 from services.common.removed_keys import REMOVED_KEYS

@@ -24,17 +24,18 @@ from loadtest.cluster.binaries import find_binaries
 from loadtest.cluster.topology import REPOSITORY
 from services.app.redis_link.link import RedisLink
 from services.app.sessions.device_names import short
-from services.app.sessions.memory_store import MemorySessions
-from services.app.sessions.redis_store import RedisSessions
-from services.app.sessions.state import Key, Lifetimes, encode, key_of, new_cookie
-from services.app.sessions.store import Store
+from services.app.sessions.key import SessionKey, key_of, new_cookie
+from services.app.sessions.memory_store import MemorySessionStore
+from services.app.sessions.redis_store import RedisSessionStore
+from services.app.sessions.state import SessionLifetimes, encode
+from services.app.sessions.store import SessionStore
 from services.app.strategy import User
-from services.common.devices import Device, Limit
+from services.common.devices import Device, LoginLimit
 from services.common.redis_client import open_redis
 
 CHROME = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36"
 DEVICE = short(Device("203.0.113.77", CHROME))
-LIFETIMES, LIMIT = Lifetimes(1800, 43200), Limit(50, "end-oldest")
+LIFETIMES, LIMIT = SessionLifetimes(1800, 43200), LoginLimit(50, "end-oldest")
 FIRST, MORE = 1_000, 100_000
 AT_ONCE = 24
 
@@ -42,7 +43,7 @@ AT_ONCE = 24
 class Begun(NamedTuple):
     """A new session, as `services.app.sessions.storage` hands it to its store."""
 
-    key: Key
+    key: SessionKey
     raw: bytes
 
 
@@ -52,7 +53,7 @@ def begin() -> Begun:
     return Begun(key_of(new_cookie(user.id)), encode(LIFETIMES.begun(user, DEVICE, now, now, {})))
 
 
-async def fill(store: Store, count: int) -> None:
+async def fill(store: SessionStore, count: int) -> None:
     """Keep *count* sessions more, some at once."""
 
     async def some(number: int) -> None:
@@ -65,7 +66,7 @@ async def fill(store: Store, count: int) -> None:
 
 async def memory_bytes() -> float:
     """Return the bytes of this process alone (USS) for each of `MORE` sessions beyond the first ones."""
-    store, process = MemorySessions(FIRST + MORE, time.time), psutil.Process()
+    store, process = MemorySessionStore(FIRST + MORE, time.time), psutil.Process()
     await fill(store, FIRST)
     gc.collect()
     before = process.memory_full_info().uss
@@ -90,7 +91,7 @@ async def redis_bytes() -> RedisFigures:
             link = RedisLink(url, "")
             life = link.kept(web.Application())
             await anext(life)
-            store = RedisSessions(client, link, "redis:", time.time)
+            store = RedisSessionStore(client, link, "redis:", time.time)
             await fill(store, FIRST)
             before = await client.info("memory")
             await fill(store, MORE)

@@ -18,7 +18,7 @@ import aiohttp
 import redis.asyncio
 
 from loadtest.cluster.local import LocalCluster
-from services.app.sessions.state import owner_of
+from services.app.sessions.key import owner_of
 from services.app.strategy import Capability, Info, Kind
 from tests.drills.races import Auth, Told, auth_bases, nobody
 from tests.support.clients import TOLD_WITHIN, Account, Login, Site, administrator, http_session, make_site, site_of

@@ -17,7 +17,7 @@ from tests.drills.races import TIMEOUT, auth_bases
 from tests.support.history import NO_ANSWER, UNKNOWN, Act, Operation, Terms
 
 PATIENCE = 20  # attempts
-TOLD_WITHIN = 1.0  # seconds until every replica knows what the auth service has taken back
+TOLD_WITHIN = 1.0  # seconds until every replica knows of a revocation
 BOUNDS = {"redis-cached": TRUST_SECONDS}
 """How long after an acknowledged logout a strategy may still accept the login somewhere, in seconds; others may not."""
 

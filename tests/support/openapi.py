@@ -11,7 +11,7 @@ from services.app.application import create_app
 from services.app.http.openapi import VARIABLE, describe
 from services.app.settings import AppSettings
 
-Answer = tuple[str, str, str]
+Seen = tuple[str, str, str]
 """Path as described, method, status."""
 
 
@@ -114,7 +114,7 @@ class Recorder:
 
     def __init__(self) -> None:
         self.description = Description()
-        self.seen: set[Answer] = set()
+        self.seen: set[Seen] = set()
         self.faults: list[str] = []
 
     def watch(self, app: web.Application) -> None:

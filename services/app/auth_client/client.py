@@ -6,7 +6,7 @@ import logging
 import aiohttp
 from pydantic import BaseModel, ValidationError
 
-from services.app.auth_client.servers import Answer, AuthServers
+from services.app.auth_client.servers import AuthAnswer, AuthServers
 from services.app.strategy import Authenticated, User
 from services.common.http.addresses import FORWARDED_FOR
 from services.common.http.problems import BadRequest, Problem, TooManyRequests, Unavailable
@@ -81,7 +81,7 @@ def _problem_type(body: bytes) -> object:
     return problem.get("type") if isinstance(problem, dict) else None
 
 
-def _refusal(answer: Answer) -> Problem:
+def _refusal(answer: AuthAnswer) -> Problem:
     """Return what to tell the client when the auth service gave neither a yes nor a no."""
     seconds = answer.headers.get("Retry-After", "")
     retry_after = int(seconds) if seconds.isascii() and seconds.isdigit() else 1

@@ -18,7 +18,7 @@ KEEPALIVE_SECONDS = 5.0  # as in the load balancer's; below DRAIN_SECONDS, when 
 
 
 @dataclass(frozen=True)
-class Answer:
+class AuthAnswer:
     """What one of them said."""
 
     status: int
@@ -52,7 +52,7 @@ class AuthServers:
         since = self._clock() - LEFT_OUT_SECONDS
         return sorted(rotated, key=lambda base: self._failed_at.get(base, float("-inf")) > since)
 
-    async def ask(self, method: str, path: str, *, seconds: float, **what: Any) -> Answer:
+    async def ask(self, method: str, path: str, *, seconds: float, **what: Any) -> AuthAnswer:
         """Return the first answer, whatever its status. Ask only what may be asked twice.
 
         A connection that breaks before the answer moves the question on; an answer that takes longer than *seconds*
@@ -80,12 +80,12 @@ class AuthServers:
             raise aiohttp.ClientPayloadError(f"status {answer.status}")
         return answer.body
 
-    async def _ask_one(self, base: str, method: str, path: str, seconds: float, what: dict[str, Any]) -> Answer:
+    async def _ask_one(self, base: str, method: str, path: str, seconds: float, what: dict[str, Any]) -> AuthAnswer:
         assert self._http is not None, "used before start-up"  # noqa: S101  # a mistake of ours, never a request's
         timeout = aiohttp.ClientTimeout(total=seconds, sock_connect=min(seconds, CONNECT_SECONDS))
         try:
             async with self._http.request(method, base + path, timeout=timeout, **what) as response:
-                return Answer(response.status, response.headers, await response.read())
+                return AuthAnswer(response.status, response.headers, await response.read())
         except (aiohttp.ClientError, TimeoutError):
             self._failed_at[base] = self._clock()
             raise

@@ -32,7 +32,7 @@ NO_STORE = {"Cache-Control": "no-store"}
 JSON = NO_STORE | {"Content-Type": "application/json"}
 
 
-class Credentials(Body):
+class LoginBody(Body):
     """Body of `POST login`."""
 
     username: str = Field(min_length=1)
@@ -100,7 +100,7 @@ class Pages:
 
     def _login(self, strategy: LogsIn) -> Handler:
         async def login(request: web.Request) -> web.Response:
-            credentials = await read_json(request, Credentials)
+            credentials = await read_json(request, LoginBody)
             login = await self._auth.check_password(
                 credentials.username, credentials.password.get_secret_value(), client_address(request)
             )

@@ -1,4 +1,4 @@
-"""Follows what the auth service takes back (`services.common.revocations`), on a connection to Redis of its own."""
+"""Follows the stream of `services.common.revocations`, on a connection to Redis of its own."""
 
 import asyncio
 import contextlib
@@ -10,10 +10,10 @@ from aiohttp import web
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from services.app.revocations.denylist import Denylist, Ending, read_ending
+from services.app.revocations.denylist import Denylist
 from services.common.http.problems import Unavailable
 from services.common.redis_client import SOON_SECONDS, open_redis
-from services.common.revocations import MAX_ENTRIES, STREAM
+from services.common.revocations import MAX_ENTRIES, STREAM, Revocation, read_revocation
 
 log = logging.getLogger(__name__)
 
@@ -28,12 +28,12 @@ Listener = Callable[[str, float], Awaitable[Any]]
 """Ends a user's sessions that were created until a Unix time. May raise `Unavailable`; it will be called again."""
 
 
-class Revocations:
-    """All that was taken back, as known here a moment after it happened. *clock* returns Unix time.
+class RevocationFollower:
+    """All revocations, as known here a moment after they happened. *clock* returns Unix time.
 
     What was written while this replica was away is read before anything new is; where that is not possible any more
     (Redis has dropped or lost entries), all earlier access tokens are denied: their clients refresh, and the auth
-    service knows. *longest* is the longest life of what is taken back, in seconds.
+    service knows. *longest* is the longest life of what can be revoked, in seconds.
     """
 
     def __init__(self, url: str, password: str, *, longest: float, clock: Callable[[], float]) -> None:
@@ -52,11 +52,11 @@ class Revocations:
         self._listeners.append(listener)
 
     def age(self) -> float:
-        """Return how many seconds ago, at most, everything that had been taken back was known here."""
+        """Return how many seconds ago, at most, all revocations were known here."""
         return asyncio.get_running_loop().time() - self._known_at
 
     async def missing(self) -> str | None:
-        """Return what is missing (a `ReadyCheck`): after the start, all endings must have been read once."""
+        """Return what is missing (a `ReadyCheck`): after the start, all revocations must have been read once."""
         return None if self._caught_up.is_set() else "what has been revoked is not known yet"
 
     async def followed(self, _: web.Application) -> AsyncIterator[None]:
@@ -98,19 +98,19 @@ class Revocations:
 
     async def _take(self, fields: dict[bytes, bytes]) -> None:
         try:
-            ending = read_ending(fields)
+            revocation = read_revocation(fields)
         except ValueError as error:
-            log.error("revocations: an entry that is none: %s", error)  # noqa: TRY400  # the reason is all there is
+            log.error("revocations: ignoring a malformed entry: %s", error)  # noqa: TRY400  # the reason is all there is
             return
-        if ending.expires < self._clock():
+        if revocation.expires < self._clock():
             return
-        self.denylist.add(ending)
-        if ending.kind in ("user", "sessions"):
-            await self._end_sessions(ending)
+        self.denylist.add(revocation)
+        if revocation.kind in ("user", "sessions"):
+            await self._end_sessions(revocation)
 
-    async def _end_sessions(self, ending: Ending) -> None:
+    async def _end_sessions(self, revocation: Revocation) -> None:
         for listener in self._listeners:
-            await listener(ending.subject, ending.before)
+            await listener(revocation.subject, revocation.before)
 
     async def _note_a_gap(self, redis: Redis) -> None:
         """Deny what cannot be judged if entries that might still matter were dropped or lost before they were read.

@@ -10,13 +10,13 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 from services.app.sessions.cookie import SessionCookie
 from services.app.sessions.device_names import short
-from services.app.sessions.state import Lifetimes, State, decode, encode
+from services.app.sessions.state import SessionLifetimes, SessionState, decode, encode
 from services.app.sessions.strategy import count_visit, not_logged_in
 from services.app.strategy import Authenticated, Info, User
 from services.common.devices import device_of
 
 MAX_BYTES = 4096  # of a cookie's name and value: what browsers keep (draft-ietf-httpbis-rfc6265bis §5.6)
-RENEWED: web.RequestKey[State] = web.RequestKey("renewed", State)
+RENEWED: web.RequestKey[SessionState] = web.RequestKey("renewed", SessionState)
 
 
 class RotatedFernet(Fernet):
@@ -44,7 +44,7 @@ class CookieStorage(EncryptedCookieStorage):
         super().__init__(RotatedFernet(keys), cookie_name=cookie.name)
         self._cookie = cookie
 
-    def states(self, request: web.Request) -> Iterator[State]:
+    def states(self, request: web.Request) -> Iterator[SessionState]:
         """Yield the sessions in the request's cookies, in their order, also those that have expired."""
         for cookie in map(_padded, self._cookie.candidates(request)):
             if cookie is None:
@@ -77,14 +77,16 @@ def _padded(cookie: str) -> str | None:
     return padded if padded == canonical else None
 
 
-class EncryptedCookie:
+class EncryptedCookieStrategy:
     """Keeps the login in a session that the client holds. *clock* returns Unix time.
 
     What the client sends is what counts: an old cookie is as good as a new one until it expires, and of two answers at
     once that set it (two writes, a write and a renewal, a logout and a renewal) the browser keeps one.
     """
 
-    def __init__(self, info: Info, storage: CookieStorage, lifetimes: Lifetimes, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, info: Info, storage: CookieStorage, lifetimes: SessionLifetimes, clock: Callable[[], float]
+    ) -> None:
         self.info = info
         self._storage = storage
         self._lifetimes = lifetimes
@@ -119,14 +121,14 @@ class EncryptedCookie:
         if state := request.get(RENEWED):
             await self._save(request, response, state)
 
-    def _state(self, request: web.Request) -> State:
+    def _state(self, request: web.Request) -> SessionState:
         now = self._clock()
         for state in self._storage.states(request):
             if state.expires > now:
                 return state
         raise not_logged_in()
 
-    async def _save(self, request: web.Request, response: web.Response, state: State) -> None:
+    async def _save(self, request: web.Request, response: web.Response, state: SessionState) -> None:
         session = Session(None, data=None, new=True)
         session["state"] = encode(state).decode()
         await self._storage.save_session(request, response, session)

@@ -5,14 +5,15 @@ from collections.abc import AsyncIterator, Callable, Mapping
 
 from aiohttp import web
 
-from services.app.sessions.state import Key, decode, owner_of
-from services.common.devices import Limit
+from services.app.sessions.key import SessionKey, owner_of
+from services.app.sessions.state import decode
+from services.common.devices import LoginLimit
 
 SWEEP_SECONDS = 10.0
 
 
-class MemorySessions:
-    """A `Store` of at most *limit* sessions; above, the one unused for longest ends. *clock* returns Unix time.
+class MemorySessionStore:
+    """A `SessionStore` of at most *limit* sessions; above, the one unused for longest ends. *clock* returns Unix time.
 
     Sessions are kept encoded: less memory than objects, and nothing for the garbage collector to look at. Every write
     moves a session to the end, so the first ones are those unused for longest, and the first to expire (but for the
@@ -29,25 +30,25 @@ class MemorySessions:
     def __len__(self) -> int:
         return len(self._sessions)
 
-    async def create(self, key: Key, raw: bytes, ttl: float, limit: Limit, replaced: bytes = b"") -> bool:  # noqa: ARG002  # the expiry is in *raw*
+    async def create(self, key: SessionKey, raw: bytes, ttl: float, limit: LoginLimit, replaced: bytes = b"") -> bool:  # noqa: ARG002  # the expiry is in *raw*
         """Keep a new session."""
         self._sweep(key.owner)
         ids = [id_ for id_ in self._ids.get(key.owner, ()) if id_ != replaced]
         if len(ids) >= limit.most and limit.policy == "deny":
             return False
         for id_ in ids[: max(0, len(ids) + 1 - limit.most)]:
-            self._forget(Key(key.owner, id_))
-        self._forget(Key(key.owner, replaced))
+            self._forget(SessionKey(key.owner, id_))
+        self._forget(SessionKey(key.owner, replaced))
         if len(self._sessions) >= self._limit:
             self._forget_first()
         self._write(key, raw)
         return True
 
-    async def read(self, key: Key) -> bytes | None:
+    async def read(self, key: SessionKey) -> bytes | None:
         """Return the session."""
         return self._sessions.get(key.id)
 
-    async def replace(self, key: Key, old: bytes, new: bytes, ttl: float) -> bool:  # noqa: ARG002  # it is in *new*
+    async def replace(self, key: SessionKey, old: bytes, new: bytes, ttl: float) -> bool:  # noqa: ARG002  # it is in *new*
         """Write *new* if *old* is what is stored."""
         if self._sessions.get(key.id) != old:
             return False
@@ -55,7 +56,7 @@ class MemorySessions:
         self._write(key, new)
         return True
 
-    async def delete(self, key: Key) -> bool:
+    async def delete(self, key: SessionKey) -> bool:
         """Forget the session."""
         return self._forget(key)
 
@@ -68,7 +69,7 @@ class MemorySessions:
         self._sweep(owner)
         ended = [id_ for id_ in self._ids.get(owner, ()) if id_ != keep and self._began_by(id_, until)]
         for id_ in ended:
-            self._forget(Key(owner, id_))
+            self._forget(SessionKey(owner, id_))
         return len(ended)
 
     def sweep(self) -> None:
@@ -88,11 +89,11 @@ class MemorySessions:
             await asyncio.sleep(every)
             self.sweep()
 
-    def _write(self, key: Key, raw: bytes) -> None:
+    def _write(self, key: SessionKey, raw: bytes) -> None:
         self._sessions[key.id] = raw
         self._ids[key.owner] = (*self._ids.get(key.owner, ()), key.id)
 
-    def _forget(self, key: Key) -> bool:
+    def _forget(self, key: SessionKey) -> bool:
         if key.id not in self._ids.get(key.owner, ()):
             return False
         del self._sessions[key.id]
@@ -105,12 +106,12 @@ class MemorySessions:
         id_, raw = next(iter(self._sessions.items()))
         state = decode(raw)
         assert state is not None  # noqa: S101  # we encoded it
-        self._forget(Key(owner_of(state.user.id), id_))
+        self._forget(SessionKey(owner_of(state.user.id), id_))
 
     def _sweep(self, owner: str) -> None:
         for id_ in self._ids.get(owner, ()):
             if self._expired(id_):
-                self._forget(Key(owner, id_))
+                self._forget(SessionKey(owner, id_))
 
     def _expired(self, id_: bytes) -> bool:
         state = decode(self._sessions[id_])

@@ -5,9 +5,9 @@ from functools import partial
 from typing import Any
 
 from services.app.redis_link.link import RedisLink
-from services.app.sessions.redis_store import RedisSessions
-from services.app.sessions.state import Key
-from services.common.devices import Limit
+from services.app.sessions.key import SessionKey
+from services.app.sessions.redis_store import RedisSessionStore
+from services.common.devices import LoginLimit
 
 TRUST_SECONDS = 1.0  # since the last sign of life from Redis: no remembered session is older news than this
 
@@ -59,22 +59,22 @@ class NearCache:
         self._users.clear()
 
 
-class CachedSessions:
-    """A `Store`: *sessions*, and a near-cache of what is read there over *link*."""
+class CachedSessionStore:
+    """A `SessionStore`: *sessions*, and a near-cache of what is read there over *link*."""
 
-    def __init__(self, sessions: RedisSessions, link: RedisLink, cache: NearCache) -> None:
+    def __init__(self, sessions: RedisSessionStore, link: RedisLink, cache: NearCache) -> None:
         self._sessions = sessions
         self._link = link
         self._cache = cache
 
-    async def create(self, key: Key, raw: bytes, ttl: float, limit: Limit, replaced: bytes = b"") -> bool:
+    async def create(self, key: SessionKey, raw: bytes, ttl: float, limit: LoginLimit, replaced: bytes = b"") -> bool:
         """Keep a new session."""
         try:
             return await self._sessions.create(key, raw, ttl, limit, replaced)
         finally:
             self._forget(key.owner)
 
-    async def read(self, key: Key) -> bytes | None:
+    async def read(self, key: SessionKey) -> bytes | None:
         """Return the session, from here if possible."""
         user = self._sessions.key(key.owner)
         if raw := self._cache.get(user, key.id):
@@ -83,14 +83,14 @@ class CachedSessions:
             return await self._sessions.read(key)
         return await self._sessions.read(key, self._link, partial(self._cache.keep, user, key.id))
 
-    async def replace(self, key: Key, old: bytes, new: bytes, ttl: float) -> bool:
+    async def replace(self, key: SessionKey, old: bytes, new: bytes, ttl: float) -> bool:
         """Write *new* if *old* is what is stored; what is remembered may be why it is not, so it is forgotten."""
         try:
             return await self._sessions.replace(key, old, new, ttl)
         finally:
             self._forget(key.owner)
 
-    async def delete(self, key: Key) -> bool:
+    async def delete(self, key: SessionKey) -> bool:
         """Forget the session."""
         try:
             return await self._sessions.delete(key)

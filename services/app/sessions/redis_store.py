@@ -14,8 +14,8 @@ from redis.exceptions import RedisError, ResponseError
 
 from services.app.redis_link.connection import OnAnswer
 from services.app.redis_link.link import RedisLink
-from services.app.sessions.state import Key
-from services.common.devices import Limit
+from services.app.sessions.key import SessionKey
+from services.common.devices import LoginLimit
 from services.common.http.problems import Unavailable
 from services.common.redis_client import TIMEOUT_SECONDS, repeated
 
@@ -80,11 +80,11 @@ return ended
 FOREVER = 2**53
 
 
-class RedisSessions:
-    """A `Store` in the keys that begin with *prefix*. What every request asks goes over *link*, the rest over *redis*.
+class RedisSessionStore:
+    """A `SessionStore` in the Redis keys that begin with *prefix*.
 
-    While the link is down, nothing is tried: Redis does not answer. Reads are repeated if their connection is cut,
-    writes never are. *clock* returns Unix time.
+    What every request asks goes over *link*, the rest over *redis*. While the link is down, nothing is tried: Redis
+    does not answer. Reads are repeated if their connection is cut, writes never are. *clock* returns Unix time.
     """
 
     def __init__(self, redis: Redis, link: RedisLink, prefix: str, clock: Callable[[], float]) -> None:
@@ -100,13 +100,15 @@ class RedisSessions:
         """Return the Redis key of a user's sessions."""
         return self._prefix + owner
 
-    async def create(self, key: Key, raw: bytes, ttl: float, limit: Limit, replaced: bytes = b"") -> bool:
+    async def create(self, key: SessionKey, raw: bytes, ttl: float, limit: LoginLimit, replaced: bytes = b"") -> bool:
         """Keep a new session; Redis forgets the user when the last one has expired."""
         deny = int(limit.policy == "deny")
         arguments = (key.id, raw, _milliseconds(ttl), self._clock(), limit.most, deny, replaced)
         return bool(await self._run(self._create, key.owner, arguments))
 
-    async def read(self, key: Key, link: RedisLink | None = None, on_answer: OnAnswer | None = None) -> bytes | None:
+    async def read(
+        self, key: SessionKey, link: RedisLink | None = None, on_answer: OnAnswer | None = None
+    ) -> bytes | None:
         """Return the session. *link* and *on_answer* are for those who remember what they read."""
         try:
             raw = await (link or self._link).look_up("HGET", self._prefix + key.owner, key.id, on_answer=on_answer)
@@ -117,11 +119,11 @@ class RedisSessions:
             raise _unavailable(error) from error
         return raw if isinstance(raw, bytes) else None
 
-    async def replace(self, key: Key, old: bytes, new: bytes, ttl: float) -> bool:
+    async def replace(self, key: SessionKey, old: bytes, new: bytes, ttl: float) -> bool:
         """Write *new* if *old* is what is stored."""
         return bool(await self._run(self._replace, key.owner, (key.id, old, new, _milliseconds(ttl))))
 
-    async def delete(self, key: Key) -> bool:
+    async def delete(self, key: SessionKey) -> bool:
         """Forget the session."""
         return bool(await self._ask(lambda: self._redis.hdel(self._prefix + key.owner, key.id)))
 

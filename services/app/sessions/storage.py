@@ -15,9 +15,10 @@ from aiohttp import web
 from aiohttp_session import AbstractStorage, Session
 
 from services.app.sessions.cookie import SessionCookie
-from services.app.sessions.state import Key, Lifetimes, State, decode, encode, key_of, new_cookie, owner_of
-from services.app.sessions.store import Store
-from services.common.devices import Limit
+from services.app.sessions.key import SessionKey, key_of, new_cookie, owner_of
+from services.app.sessions.state import SessionLifetimes, SessionState, decode, encode
+from services.app.sessions.store import SessionStore
+from services.common.devices import LoginLimit
 from services.common.http.problems import Unavailable
 
 log = logging.getLogger(__name__)
@@ -29,16 +30,21 @@ RESERVED = frozenset({"user", "device", "created"})  # what a session says besid
 class Found(msgspec.Struct, frozen=True):
     """A session as read, and the very bytes that were read."""
 
-    key: Key
+    key: SessionKey
     raw: bytes
-    state: State
+    state: SessionState
 
 
 class SessionStorage(AbstractStorage):
     """aiohttp-session's storage over *store*. *clock* returns Unix time."""
 
     def __init__(
-        self, store: Store, lifetimes: Lifetimes, limit: Limit, cookie: SessionCookie, clock: Callable[[], float]
+        self,
+        store: SessionStore,
+        lifetimes: SessionLifetimes,
+        limit: LoginLimit,
+        cookie: SessionCookie,
+        clock: Callable[[], float],
     ) -> None:
         super().__init__(cookie_name=cookie.name)
         self._store = store
@@ -58,7 +64,9 @@ class SessionStorage(AbstractStorage):
                 return found
         return None
 
-    async def change(self, request: web.Request, make: Callable[[dict[str, Any]], dict[str, Any]]) -> State | None:
+    async def change(
+        self, request: web.Request, make: Callable[[dict[str, Any]], dict[str, Any]]
+    ) -> SessionState | None:
         """Replace the session's values by what *make* returns for them, as one step; None if there is no session.
 
         *make* is called again if another request wrote meanwhile, so that no write is lost.
@@ -68,7 +76,7 @@ class SessionStorage(AbstractStorage):
                 return state
         return None
 
-    async def _change(self, key: Key, make: Callable[[dict[str, Any]], dict[str, Any]]) -> State | None:
+    async def _change(self, key: SessionKey, make: Callable[[dict[str, Any]], dict[str, Any]]) -> SessionState | None:
         for _ in range(ATTEMPTS):
             now = self._clock()
             found = _good(key, await self._store.read(key), now)
@@ -79,14 +87,14 @@ class SessionStorage(AbstractStorage):
                 return new
         raise Unavailable("Too many requests write to this session at once.")
 
-    async def sessions_of(self, owner: str) -> dict[bytes, State]:
+    async def sessions_of(self, owner: str) -> dict[bytes, SessionState]:
         """Return the owner's good sessions by id."""
         raw = await self._store.all_of(owner)
         states = {id_: decode(text) for id_, text in raw.items()}
         now = self._clock()
         return {id_: state for id_, state in states.items() if state and state.expires > now}
 
-    async def end(self, key: Key) -> bool:
+    async def end(self, key: SessionKey) -> bool:
         """End one session; False if there is none."""
         return await self._store.delete(key)
 
@@ -122,7 +130,7 @@ class SessionStorage(AbstractStorage):
         ended = [await self._store.delete(key) for key in self._keys(request)]
         return any(ended) or not ended
 
-    def _keys(self, request: web.Request) -> list[Key]:
+    def _keys(self, request: web.Request) -> list[SessionKey]:
         return [key_of(cookie) for cookie in self._cookie.candidates(request)]
 
     async def _begin(self, request: web.Request, session: Session) -> str:
@@ -139,7 +147,7 @@ class SessionStorage(AbstractStorage):
                 await self._store.delete(one)  # somebody else's, who used this browser before
         return cookie
 
-    async def _replaced(self, owner: str, old: list[Key]) -> bytes:
+    async def _replaced(self, owner: str, old: list[SessionKey]) -> bytes:
         """Return the id of the owner's session among *old*, or `b""`. Of several, one that is there."""
         own = [key for key in old if key.owner == owner]
         for key in own[:-1]:
@@ -157,7 +165,7 @@ class SessionStorage(AbstractStorage):
             log.warning("a session's use could not be noted")
 
 
-def _good(key: Key, raw: bytes | None, now: float) -> Found | None:
+def _good(key: SessionKey, raw: bytes | None, now: float) -> Found | None:
     """Return what was read if neither timeout has passed. The store's own expiry just frees the room."""
     state = decode(raw)
     return Found(key, raw, state) if raw and state and state.expires > now else None

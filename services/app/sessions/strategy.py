@@ -12,9 +12,10 @@ from services.app.parts import Parts
 from services.app.revocations.denylist import Denylist
 from services.app.sessions.cookie import SessionCookie
 from services.app.sessions.device_names import short
-from services.app.sessions.state import OWNER, SECRET, Key, Lifetimes, State
+from services.app.sessions.key import OWNER, SECRET, SessionKey
+from services.app.sessions.state import SessionLifetimes, SessionState
 from services.app.sessions.storage import Found, SessionStorage
-from services.app.sessions.store import Store
+from services.app.sessions.store import SessionStore
 from services.app.strategy import COOKIE_CHALLENGE, Authenticated, Capability, Info, ListedDevice, Reach, User
 from services.common.devices import device_of
 from services.common.http.problems import Problem, Unauthenticated
@@ -89,7 +90,7 @@ class SessionStrategy:
         """End one of the user's sessions."""
         key = (await self._found(request)).key
         try:
-            return await self._storage.end(Key(key.owner, bytes.fromhex(device_id)))
+            return await self._storage.end(SessionKey(key.owner, bytes.fromhex(device_id)))
         except ValueError:  # not hexadecimal
             return False
 
@@ -114,12 +115,12 @@ def count_visit(values: dict[str, Any]) -> dict[str, Any]:
     return values | {"visits": values.get("visits", 0) + 1}
 
 
-def session_strategy(info: Info, store: Store, parts: Parts, reach: Reach) -> SessionStrategy:
+def session_strategy(info: Info, store: SessionStore, parts: Parts, reach: Reach) -> SessionStrategy:
     """Return the strategy *info* that keeps its sessions in *store*, which other replicas share or not (*reach*)."""
     settings = parts.settings
     storage = SessionStorage(
         store,
-        Lifetimes(settings.session_idle_seconds, settings.session_absolute_seconds),
+        SessionLifetimes(settings.session_idle_seconds, settings.session_absolute_seconds),
         settings.limit,
         SessionCookie(f"{info.name}-session", f"[A-Za-z0-9_-]{{{OWNER + SECRET}}}", secure=settings.secure_cookies),
         parts.clock,
@@ -129,7 +130,7 @@ def session_strategy(info: Info, store: Store, parts: Parts, reach: Reach) -> Se
     return strategy
 
 
-def _listed(id_: bytes, state: State, *, current: bool) -> ListedDevice:
+def _listed(id_: bytes, state: SessionState, *, current: bool) -> ListedDevice:
     return ListedDevice(id_.hex(), state.created, state.seen, state.device.address, state.device.user_agent, current)
 
 

@@ -1,4 +1,4 @@
-"""Access tokens that each replica verifies by itself: nothing is looked up, so nothing can be taken back."""
+"""Access tokens that each replica verifies by itself: nothing is looked up, so nothing can be revoked."""
 
 from aiohttp import web
 

@@ -1,4 +1,4 @@
-"""Access tokens that can be taken back: each replica has the list of those, which the auth service keeps up to date."""
+"""Access tokens that can be revoked: each replica keeps a list of revocations, which comes from the auth service."""
 
 from aiohttp import web
 

@@ -3,14 +3,14 @@
 from aiohttp import web
 
 from services.app.parts import Parts
-from services.app.sessions.memory_store import MemorySessions
+from services.app.sessions.memory_store import MemorySessionStore
 from services.app.sessions.strategy import SERVER_SIDE, SessionStrategy, session_strategy
 from services.app.strategy import Info, Kind, Reach
 
 
 def create(name: str, parts: Parts, app: web.Application) -> SessionStrategy:
     """Return the strategy, with a store of its own in this process."""
-    store = MemorySessions(parts.settings.memory_max_sessions, parts.clock)
+    store = MemorySessionStore(parts.settings.memory_max_sessions, parts.clock)
     app.cleanup_ctx.append(store.swept)
     info = Info(
         name,

@@ -4,8 +4,8 @@ from aiohttp import web
 
 from services.app.parts import Parts
 from services.app.redis_link.link import RedisLink
-from services.app.sessions.near_cache import CachedSessions, NearCache
-from services.app.sessions.redis_store import RedisSessions
+from services.app.sessions.near_cache import CachedSessionStore, NearCache
+from services.app.sessions.redis_store import RedisSessionStore
 from services.app.sessions.strategy import SERVER_SIDE, SessionStrategy, session_strategy
 from services.app.strategy import Capability, Info, Kind, Reach
 
@@ -25,5 +25,5 @@ def create(name: str, parts: Parts, app: web.Application) -> SessionStrategy:
         SERVER_SIDE | {Capability.ANY_REPLICA},
         "Choose it when redis would do but its look-ups cost too much, and a change may be noticed a second late.",
     )
-    sessions = RedisSessions(parts.redis, parts.link, f"{name}:", parts.clock)
-    return session_strategy(info, CachedSessions(sessions, link, cache), parts, Reach.CLUSTER)
+    sessions = RedisSessionStore(parts.redis, parts.link, f"{name}:", parts.clock)
+    return session_strategy(info, CachedSessionStore(sessions, link, cache), parts, Reach.CLUSTER)

@@ -3,11 +3,11 @@
 from aiohttp import web
 
 from services.app.auth_client.client import AuthClient
-from services.app.revocations.denylist import Ending
-from services.app.revocations.follower import Revocations
+from services.app.revocations.follower import RevocationFollower
 from services.app.strategy import Info
 from services.app.tokens.strategy import TokenStrategy, bearer, invalid_token
 from services.common.http.problems import Unauthenticated, Unavailable
+from services.common.revocations import Revocation
 from services.common.tokens.verifier import LEEWAY_SECONDS, AccessTokenClaims, AccessTokenVerifier
 
 
@@ -15,7 +15,12 @@ class RevocableTokenStrategy(TokenStrategy):
     """A `TokenStrategy` that refuses revoked tokens, and cannot know without news of them for *max_stale* seconds."""
 
     def __init__(
-        self, info: Info, tokens: AccessTokenVerifier, revocations: Revocations, auth: AuthClient, max_stale: float
+        self,
+        info: Info,
+        tokens: AccessTokenVerifier,
+        revocations: RevocationFollower,
+        auth: AuthClient,
+        max_stale: float,
     ) -> None:
         super().__init__(info, tokens)
         self._revocations = revocations
@@ -23,7 +28,7 @@ class RevocableTokenStrategy(TokenStrategy):
         self._max_stale = max_stale
 
     def refuse_revoked(self, claims: AccessTokenClaims) -> None:
-        """Refuse what was taken back, and everything while that is not known."""
+        """Refuse revoked tokens, and all tokens while it is not known which are."""
         if self._revocations.age() > self._max_stale:
             raise Unavailable("What has been revoked is not known right now.")
         if self._revocations.denylist.denies_token(claims):
@@ -38,4 +43,4 @@ class RevocableTokenStrategy(TokenStrategy):
             return
         await self._auth.revoke(token)
         expires = claims.expires + LEEWAY_SECONDS
-        self._revocations.denylist.add(Ending("jti", claims.raw["jti"], claims.raw["iat"], expires))
+        self._revocations.denylist.add(Revocation("jti", claims.raw["jti"], claims.raw["iat"], expires))

@@ -33,7 +33,7 @@ class TokenStrategy:
         return claims
 
     def refuse_revoked(self, claims: AccessTokenClaims) -> None:
-        """Raise if the token was taken back: for strategies that can know."""
+        """Raise if the token was revoked: for strategies that can know."""
 
 
 def bearer(request: web.Request) -> str:

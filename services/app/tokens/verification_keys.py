@@ -2,7 +2,7 @@
 
 A key is known long before its first token, because the auth service publishes it first; a key that the auth service
 removed is dead here with the next refresh. When the key set cannot be fetched, the last one stays good, but for keys
-that the second way (`removed_keys`) tells of, and for a bounded time: what we cannot ask about is not good for ever.
+that the second way (`RemovedKeys`) tells of, and for a bounded time: what we cannot ask about is not good for ever.
 """
 
 import asyncio
@@ -79,7 +79,7 @@ def _load_key(jwk: dict[str, Any]) -> tuple[str, jwt.PyJWK]:
     return kid, key
 
 
-class SigningKeys:
+class VerificationKeys:
     """The keys that tokens may be signed with. *fetch* returns the JWK Set's text, *clock* monotonic seconds."""
 
     def __init__(

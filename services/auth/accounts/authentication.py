@@ -6,7 +6,7 @@ from dataclasses import replace
 from services.auth.accounts.guess_limits import Attempt, GuessLimits
 from services.auth.accounts.passwords import Passwords
 from services.auth.accounts.precis import comparable_name
-from services.auth.accounts.store import Account, Accounts
+from services.auth.accounts.store import Account, AccountStore
 from services.auth.accounts.turns import Asker
 from services.common.http.addresses import UNKNOWN, site_of
 from services.common.http.problems import Conflict, Forbidden, Unauthenticated, Unavailable
@@ -18,7 +18,7 @@ ATTEMPTS = 3  # at a password that is being replaced
 class Authentication:
     """Registers users, checks and changes their passwords. Every call may raise `Unavailable`."""
 
-    def __init__(self, accounts: Accounts, passwords: Passwords, guesses: GuessLimits) -> None:
+    def __init__(self, accounts: AccountStore, passwords: Passwords, guesses: GuessLimits) -> None:
         self._accounts = accounts
         self._passwords = passwords
         self._guesses = guesses

@@ -78,7 +78,7 @@ class Bucket(NamedTuple):
     refill: float
 
 
-class Limits(NamedTuple):
+class GuessBuckets(NamedTuple):
     """The three buckets."""
 
     pair: Bucket = Bucket(10, 60)
@@ -102,7 +102,7 @@ class Attempt:
 class GuessLimits:
     """The counts. Every call raises `Unavailable` when Redis does not answer. *key* hides names and addresses in it."""
 
-    def __init__(self, redis: Redis, key: bytes, limits: Limits, clock: Clock) -> None:
+    def __init__(self, redis: Redis, key: bytes, limits: GuessBuckets, clock: Clock) -> None:
         self._key = key
         self._limits = limits
         self._clock = clock

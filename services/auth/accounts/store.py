@@ -26,7 +26,7 @@ class Account:
     disabled: bool = False
 
 
-class Accounts:
+class AccountStore:
     """The table of users. Every call raises `Unavailable` when the database does not answer."""
 
     def __init__(self, database: Database) -> None:

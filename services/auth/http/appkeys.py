@@ -3,7 +3,7 @@
 from aiohttp import web
 
 from services.auth.accounts.authentication import Authentication
-from services.auth.accounts.store import Accounts
+from services.auth.accounts.store import AccountStore
 from services.auth.clock import Clock
 from services.auth.keys.ring import KeyRing
 from services.auth.keys.rotation import KeyRotation
@@ -14,7 +14,7 @@ from services.common.tokens.verifier import AccessTokenVerifier
 
 SETTINGS: web.AppKey[AuthSettings] = web.AppKey("settings", AuthSettings)
 CLOCK: web.AppKey[Clock] = web.AppKey("clock")
-ACCOUNTS: web.AppKey[Accounts] = web.AppKey("accounts", Accounts)
+ACCOUNTS: web.AppKey[AccountStore] = web.AppKey("accounts", AccountStore)
 AUTHENTICATION: web.AppKey[Authentication] = web.AppKey("authentication", Authentication)
 LOGINS: web.AppKey[Logins] = web.AppKey("logins", Logins)
 KEYS: web.AppKey[KeyRing] = web.AppKey("keys")

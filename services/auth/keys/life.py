@@ -30,7 +30,7 @@ class Policy:
     retire: float
 
 
-class State(Enum):
+class KeyState(Enum):
     """What a key is good for."""
 
     PENDING = auto()
@@ -45,7 +45,7 @@ class State(Enum):
     """its tokens are not good, whenever they expire"""
 
 
-PUBLISHED = frozenset({State.PENDING, State.SIGNING, State.RETIRING})
+PUBLISHED = frozenset({KeyState.PENDING, KeyState.SIGNING, KeyState.RETIRING})
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class Create:
     active_from: float
 
 
-def states(lives: Sequence[KeyLife], now: float, policy: Policy) -> dict[str, State]:
+def states(lives: Sequence[KeyLife], now: float, policy: Policy) -> dict[str, KeyState]:
     """Return every key's state. No key signs if there is none, or if the one that did was removed: see `succession`."""
     successors = dict(pairwise(_in_order(lives)))
     return {life.kid: _state(life, successors.get(life), now, policy) for life in lives}
@@ -89,14 +89,14 @@ def succession(lives: Sequence[KeyLife], now: float) -> Promote | Create | None:
     return Promote(pending[0].kid, active_from) if pending else Create(active_from)
 
 
-def _state(life: KeyLife, successor: KeyLife | None, now: float, policy: Policy) -> State:
+def _state(life: KeyLife, successor: KeyLife | None, now: float, policy: Policy) -> KeyState:
     if life.removed_at is not None:
-        return State.REMOVED
+        return KeyState.REMOVED
     if life.active_from > now:
-        return State.PENDING
+        return KeyState.PENDING
     if successor is None or successor.active_from > now:
-        return State.SIGNING
-    return State.RETIRING if now < successor.active_from + policy.retire else State.RETIRED
+        return KeyState.SIGNING
+    return KeyState.RETIRING if now < successor.active_from + policy.retire else KeyState.RETIRED
 
 
 def _pending(lives: Sequence[KeyLife], now: float) -> list[KeyLife]:

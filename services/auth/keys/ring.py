@@ -8,7 +8,7 @@ import jwt
 
 from services.auth.clock import Clock
 from services.auth.keys.key import SharedKey, SigningKey
-from services.auth.keys.life import PUBLISHED, KeyLife, Policy, State, states
+from services.auth.keys.life import PUBLISHED, KeyLife, KeyState, Policy, states
 from services.common.http.problems import Unavailable
 
 
@@ -78,7 +78,7 @@ class StoredKeyRing:
     @property
     def signer(self) -> SigningKey:
         """The key for new tokens. `Unavailable` for the moment between its removal and its succession."""
-        for key in self._in_state(State.SIGNING):
+        for key in self._in_state(KeyState.SIGNING):
             return key
         raise Unavailable("There is no signing key right now.")
 
@@ -90,6 +90,6 @@ class StoredKeyRing:
         """Return the JWK set of the published keys."""
         return {"keys": [key.public_jwk for key in self.keys]}
 
-    def _in_state(self, *wanted: State) -> tuple[SigningKey, ...]:
+    def _in_state(self, *wanted: KeyState) -> tuple[SigningKey, ...]:
         state = states([stored.life for stored in self._stored], self._clock(), self._policy)
         return tuple(stored.key for stored in self._stored if stored.key and state[stored.life.kid] in wanted)

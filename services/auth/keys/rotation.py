@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator, Sequence
 
 from services.auth.clock import Clock
 from services.auth.keys.key import SigningKey, UnfitKeyError
-from services.auth.keys.life import Create, KeyLife, Policy, Promote, State, rotation, states, succession
-from services.auth.keys.removed_keys import RemovedKeys
+from services.auth.keys.life import Create, KeyLife, KeyState, Policy, Promote, rotation, states, succession
 from services.auth.keys.ring import StoredKey, StoredKeyRing
 from services.auth.keys.store import KeyStore, WrongEncryptionSecretError
 from services.common.http.problems import Problem, Unavailable
+from services.common.removed_keys import RemovedKeys
 from services.common.settings import Algorithm
 
 log = logging.getLogger(__name__)
@@ -111,7 +111,7 @@ class KeyRotation:
 
     async def _forget_retired(self, stored: Sequence[StoredKey]) -> None:
         state = states(_lives(stored), self._clock(), self._policy)
-        await self._store.forget([kid for kid, its in state.items() if its is State.RETIRED])
+        await self._store.forget([kid for kid, its in state.items() if its is KeyState.RETIRED])
 
 
 def _lives(stored: Sequence[StoredKey]) -> list[KeyLife]:

@@ -7,11 +7,11 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from services.auth.logins import revocations
 from services.auth.logins.refresh_rotation import Family, Issued, Terms
 from services.auth.redis_faults import told_when_away
-from services.common.devices import Limit
+from services.common.devices import LoginLimit
 from services.common.redis_client import repeated
+from services.common.revocations import PUBLISH, STREAM
 
 EPOCH_SECONDS = 3600  # far longer than any login takes
 
@@ -30,7 +30,7 @@ end
 CREATE = f"""{NOTE}
 local index, stream, now, token_life, session_life = KEYS[2], KEYS[4], ARGV[5], ARGV[7], ARGV[8]
 local most, deny, prefix = tonumber(ARGV[9]), ARGV[10], ARGV[11]
-{revocations.LUA}
+{PUBLISH}
 if (redis.call('GET', KEYS[3]) or '') ~= ARGV[6] then return 0 end
 local live = {{}}
 if redis.call('ZCOUNT', index, '(' .. now, '+inf') >= most then
@@ -66,7 +66,7 @@ return 1
 # Ends one family. Its user's index is named by the family itself.
 END = f"""
 local stream, id, now, token_life, session_life = KEYS[2], ARGV[1], ARGV[2], ARGV[3], ARGV[4]
-{revocations.LUA}
+{PUBLISH}
 local raw = redis.call('GET', KEYS[1])
 if not raw then return 0 end
 redis.call('DEL', KEYS[1])
@@ -80,7 +80,7 @@ return 1
 END_ALL = f"""
 local index, epoch, stream = KEYS[1], KEYS[2], KEYS[3]
 local user, kept, now, token_life, session_life, prefix = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
-{revocations.LUA}
+{PUBLISH}
 local ended = 0
 redis.call('DEL', epoch)
 for _, id in ipairs(redis.call('ZRANGE', index, 0, -1)) do
@@ -100,7 +100,7 @@ return ended
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class StoredFamily:
     """A family as read, and the very bytes that were read."""
 
     family: Family
@@ -112,11 +112,11 @@ class FamilyStore:
 
     Reads are repeated if their connection is cut, writes never are.
 
-    An ending is published (see `services.common.revocations`) in the same step; it is of interest for as long as an
+    A revocation is published (see `services.common.revocations`) in the same step; it is of interest for as long as an
     access token or a session could live: *token_seconds*, *session_seconds*. A user has at most *limit* families.
     """
 
-    def __init__(self, redis: Redis, token_seconds: int, session_seconds: int, limit: Limit) -> None:
+    def __init__(self, redis: Redis, token_seconds: int, session_seconds: int, limit: LoginLimit) -> None:
         self._redis = redis
         self._limit = limit
         self._lives = (token_seconds, session_seconds)
@@ -136,7 +136,7 @@ class FamilyStore:
 
         It is within the limit also when there are several at once. `Conflict` if it is denied.
         """
-        keys = [_key(family.id), _index_key(family.user_id), _epoch_key(family.user_id), revocations.STREAM]
+        keys = [_key(family.id), _index_key(family.user_id), _epoch_key(family.user_id), STREAM]
         limit = (self._limit.most, int(self._limit.policy == "deny"), _key(""))
         with told_when_away():
             done = int(await self._create(keys=keys, args=(*_written(family, now), epoch, *self._lives, *limit)))
@@ -144,11 +144,11 @@ class FamilyStore:
             raise self._limit.refusal()
         return bool(done)
 
-    async def load(self, family_id: str) -> Stored | None:
+    async def load(self, family_id: str) -> StoredFamily | None:
         """Return the family, or None if it ended, expired or never was."""
         with told_when_away():
             raw = await repeated(lambda: self._redis.get(_key(family_id)))
-        return Stored(_parse(raw), raw) if isinstance(raw, bytes) else None
+        return StoredFamily(_parse(raw), raw) if isinstance(raw, bytes) else None
 
     async def newest_of(self, user_id: str, count: int) -> list[Family]:
         """Return the user's families, at most *count*; those that expire last come first."""
@@ -158,7 +158,7 @@ class FamilyStore:
             found: Any = await repeated(lambda: self._redis.mget(keys)) if keys else []
         return [_parse(raw) for raw in found if raw]
 
-    async def replace(self, stored: Stored, family: Family, now: float) -> bool:
+    async def replace(self, stored: StoredFamily, family: Family, now: float) -> bool:
         """Put *family* in the place of *stored*, atomically. False if it is not as it was read any more."""
         with told_when_away():
             keys = [_key(family.id), _index_key(family.user_id)]
@@ -168,12 +168,12 @@ class FamilyStore:
         """Forget the family: from now on all of its tokens are unknown. False if it was not there."""
         with told_when_away():
             args = (family_id, now, *self._lives, _index_key(""))
-            return bool(await self._end(keys=[_key(family_id), revocations.STREAM], args=args))
+            return bool(await self._end(keys=[_key(family_id), STREAM], args=args))
 
     async def end_all(self, user_id: str, now: float, *, keep: str = "") -> int:
         """Forget all of the user's families but *keep*; a login on its way is not created. Returns how many ended."""
         with told_when_away():
-            keys = [_index_key(user_id), _epoch_key(user_id), revocations.STREAM]
+            keys = [_index_key(user_id), _epoch_key(user_id), STREAM]
             nonce = secrets.token_urlsafe(9)
             args = (user_id, keep, now, *self._lives, _key(""), nonce, EPOCH_SECONDS)
             return int(await self._end_all(keys=keys, args=args))

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from services.auth.accounts.store import Accounts
+from services.auth.accounts.store import AccountStore
 from services.auth.clock import Clock
 from services.auth.logins.family_store import FamilyStore
 from services.auth.logins.refresh_rotation import Family, Outcome, decide
@@ -26,7 +26,7 @@ class Login(NamedTuple):
 class Introspection:
     """Judges access and refresh tokens. Its calls change nothing; they raise `Unavailable` if they cannot know."""
 
-    accounts: Accounts
+    accounts: AccountStore
     families: FamilyStore
     verifier: AccessTokenVerifier
     refresh_tokens: RefreshTokens

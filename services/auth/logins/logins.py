@@ -5,16 +5,16 @@ import secrets
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from services.auth.accounts.store import Account, Accounts
+from services.auth.accounts.store import Account, AccountStore
 from services.auth.clock import Clock
 from services.auth.keys.ring import KeyRing
-from services.auth.logins.family_store import FamilyStore, Stored
-from services.auth.logins.minting import AccessTokens
+from services.auth.logins.access_tokens import AccessTokens
+from services.auth.logins.family_store import FamilyStore, StoredFamily
 from services.auth.logins.refresh_rotation import (
     Family,
     Issued,
-    Lifetimes,
     Outcome,
+    RefreshLifetimes,
     Terms,
     decide,
     extend,
@@ -57,12 +57,12 @@ class Logins:
     def __init__(
         self,
         *,
-        accounts: Accounts,
+        accounts: AccountStore,
         families: FamilyStore,
         keys: KeyRing,
         access_tokens: AccessTokens,
         refresh_tokens: RefreshTokens,
-        lifetimes: Lifetimes,
+        lifetimes: RefreshLifetimes,
         clock: Clock,
     ) -> None:
         self._accounts = accounts
@@ -145,9 +145,9 @@ class Logins:
             stored = await self._families.load(presented.family_id)
             decision = decide(stored.family if stored else None, presented.digest, now, self._lifetimes.grace)
             match stored, decision.outcome, decision.successor:
-                case Stored(family=family), Outcome.REPEAT, Issued(terms=terms):
+                case StoredFamily(family=family), Outcome.REPEAT, Issued(terms=terms):
                     return family, terms
-                case Stored(family=family), Outcome.ROTATE, _:
+                case StoredFamily(family=family), Outcome.ROTATE, _:
                     terms = next_terms(family, now, self._lifetimes)
                     if await self._apply(stored, terms, now, device):
                         return family, terms
@@ -159,7 +159,7 @@ class Logins:
                     raise InvalidRefreshTokenError("This refresh token has expired or was revoked.")
         raise Unavailable("Too many refreshes of this login at once.")
 
-    async def _apply(self, stored: Stored, terms: Terms, now: float, device: Device | None) -> bool:
+    async def _apply(self, stored: StoredFamily, terms: Terms, now: float, device: Device | None) -> bool:
         text = self._refresh_tokens.text_in(stored.family, terms)
         extended = extend(stored.family, Issued(terms, digest(text)), self._lifetimes.grace)
         if device is not None:

@@ -12,7 +12,7 @@ MAX_TOKENS = 16  # remembered per family: a client that refreshes faster than th
 
 
 @dataclass(frozen=True, slots=True)
-class Lifetimes:
+class RefreshLifetimes:
     """Seconds. *idle* counts from the last refresh, *absolute* from the login, *grace* from a token's replacement."""
 
     idle: float
@@ -97,12 +97,12 @@ def decide(family: Family | None, digest: str, now: float, grace: float) -> Deci
     return Decision(Outcome.EXPIRED) if now >= family.ends_at else Decision(Outcome.REPEAT, successor)
 
 
-def first_terms(now: float, lifetimes: Lifetimes) -> Terms:
+def first_terms(now: float, lifetimes: RefreshLifetimes) -> Terms:
     """Return the terms of a login's first token."""
     return Terms(1, now, int(now + min(lifetimes.idle, lifetimes.absolute)))
 
 
-def next_terms(family: Family, now: float, lifetimes: Lifetimes) -> Terms:
+def next_terms(family: Family, now: float, lifetimes: RefreshLifetimes) -> Terms:
     """Return the terms of the current token's successor."""
     return Terms(family.current.terms.generation + 1, now, min(int(now + lifetimes.idle), family.ends_at))
 

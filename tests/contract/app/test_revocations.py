@@ -1,4 +1,4 @@
-"""What the auth service takes back reaches the replicas: tokens under a denylist, and sessions of every strategy."""
+"""Revocations reach the replicas: tokens under a denylist, and sessions of every strategy."""
 
 import asyncio
 import signal
@@ -25,9 +25,9 @@ def bearer(world: World, **claims: Any) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def follow(world: World, *listeners: follower.Listener) -> AsyncIterator[follower.Revocations]:
+async def follow(world: World, *listeners: follower.Listener) -> AsyncIterator[follower.RevocationFollower]:
     """Yield what follows the stream, without a replica around it."""
-    following = follower.Revocations(world.valkey.url, REDIS_PASSWORD, longest=3600, clock=world.clock)
+    following = follower.RevocationFollower(world.valkey.url, REDIS_PASSWORD, longest=3600, clock=world.clock)
     for listener in listeners:
         following.tell(listener)
     life = following.followed(web.Application())
@@ -50,7 +50,7 @@ async def test_a_follower_whose_connection_is_cut_reads_on_at_once(
             await until(number + 1, known_to, following)
 
 
-async def known_to(following: follower.Revocations) -> int:
+async def known_to(following: follower.RevocationFollower) -> int:
     """Return how many endings are known."""
     return len(following.denylist)
 
@@ -239,7 +239,7 @@ async def test_entries_that_are_none_are_logged_and_passed_over(
     await world.revoke("a kind of the future", "the login")
     await world.revoke("family", "the login")
     await until(401, page, replica, info, token)
-    assert "an entry that is none" in caplog.text
+    assert "ignoring a malformed entry" in caplog.text
 
 
 @each(Kind.TOKEN, lacking=Capability.FORCED_LOGOUT)

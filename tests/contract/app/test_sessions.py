@@ -10,7 +10,7 @@ import pytest
 from aiohttp.test_utils import unused_port
 
 from services.app.sessions.cookie import MAX_CANDIDATES
-from services.app.sessions.state import new_cookie, owner_of
+from services.app.sessions.key import new_cookie, owner_of
 from services.app.strategy import Capability, Info, Kind
 from tests.contract.app.calls import call, each, logout, page, post_login, until, visit
 from tests.contract.conftest import USERS, Client, FakeAuth, StartReplica, World

@@ -1,4 +1,4 @@
-"""What every `Store` of sessions promises: one suite for memory, Redis, and Redis with a near-cache."""
+"""What every `SessionStore` of sessions promises: one suite for memory, Redis, and Redis with a near-cache."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -8,40 +8,43 @@ import pytest
 from aiohttp import web
 
 from services.app.redis_link.link import RedisLink
-from services.app.sessions.memory_store import MemorySessions
-from services.app.sessions.near_cache import TRUST_SECONDS, CachedSessions, NearCache
-from services.app.sessions.redis_store import RedisSessions
-from services.app.sessions.state import Key, Lifetimes, encode
-from services.app.sessions.store import Store
+from services.app.sessions.key import SessionKey
+from services.app.sessions.memory_store import MemorySessionStore
+from services.app.sessions.near_cache import TRUST_SECONDS, CachedSessionStore, NearCache
+from services.app.sessions.redis_store import RedisSessionStore
+from services.app.sessions.state import SessionLifetimes, encode
+from services.app.sessions.store import SessionStore
 from services.app.strategy import User
-from services.common.devices import Device, Limit
+from services.common.devices import Device, LoginLimit
 from services.common.redis_client import open_redis
 from tests.contract.conftest import REDIS_PASSWORD, Clock, Valkey, World, cut, trackers
 
 IDLE, ABSOLUTE = 600, 3600
 ALICE, BOB = "alice" + "A" * 17, "bob" + "B" * 19
-MANY = Limit(100, "deny")
+MANY = LoginLimit(100, "deny")
 
 
 class Bench:
     """A store, and what is needed to put sessions into it."""
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    def __init__(self, store: SessionStore, clock: Clock) -> None:
         self.store, self.clock = store, clock
         self.count = 0
 
     def raw(self, owner: str = ALICE, visits: int = 0) -> bytes:
         user, now = User(owner, "somebody"), self.clock()
-        return encode(Lifetimes(IDLE, ABSOLUTE).begun(user, Device(), now, now, {"visits": visits}))
+        return encode(SessionLifetimes(IDLE, ABSOLUTE).begun(user, Device(), now, now, {"visits": visits}))
 
-    async def begin(self, owner: str = ALICE, limit: Limit = MANY, tick: float = 1) -> tuple[Key, bytes] | None:
+    async def begin(
+        self, owner: str = ALICE, limit: LoginLimit = MANY, tick: float = 1
+    ) -> tuple[SessionKey, bytes] | None:
         """Begin a session; time goes on by *tick* seconds, so that another one is younger."""
         self.count += 1
         self.clock.now += tick
-        key, raw = Key(owner, self.count.to_bytes(16)), self.raw(owner)
+        key, raw = SessionKey(owner, self.count.to_bytes(16)), self.raw(owner)
         return (key, raw) if await self.store.create(key, raw, IDLE, limit) else None
 
-    async def must_begin(self, owner: str = ALICE, limit: Limit = MANY) -> tuple[Key, bytes]:
+    async def must_begin(self, owner: str = ALICE, limit: LoginLimit = MANY) -> tuple[SessionKey, bytes]:
         begun = await self.begin(owner, limit)
         assert begun
         return begun
@@ -61,17 +64,17 @@ async def linked(valkey: Valkey, *, tracking: bool = False) -> AsyncIterator[Red
 @pytest.fixture(params=["memory", "redis", "redis-cached"])
 async def bench(request: pytest.FixtureRequest, world: World) -> AsyncIterator[Bench]:
     if request.param == "memory":
-        yield Bench(MemorySessions(1000, world.clock), world.clock)
+        yield Bench(MemorySessionStore(1000, world.clock), world.clock)
         return
     async with (
         open_redis(world.valkey.url, REDIS_PASSWORD) as redis,
         linked(world.valkey) as link,
         linked(world.valkey, tracking=True) as tracking,
     ):
-        sessions = RedisSessions(redis, link, "test:", world.clock)
+        sessions = RedisSessionStore(redis, link, "test:", world.clock)
         cache = NearCache(tracking, 100)
         tracking.on_push, tracking.on_lost = cache.changed, cache.clear
-        cached = CachedSessions(sessions, tracking, cache)
+        cached = CachedSessionStore(sessions, tracking, cache)
         yield Bench(cached if request.param == "redis-cached" else sessions, world.clock)
 
 
@@ -79,8 +82,8 @@ async def test_what_was_created_is_read_and_what_was_not_is_none(bench: Bench) -
     key, raw = await bench.must_begin()
     for _ in range(2):
         assert await bench.store.read(key) == raw
-        assert await bench.store.read(Key(key.owner, b"x" * 16)) is None
-        assert await bench.store.read(Key("x" * 22, key.id)) in (None, raw)  # an id says whose it is
+        assert await bench.store.read(SessionKey(key.owner, b"x" * 16)) is None
+        assert await bench.store.read(SessionKey("x" * 22, key.id)) in (None, raw)  # an id says whose it is
 
 
 async def test_s4_what_was_deleted_is_gone(bench: Bench, world: World) -> None:
@@ -141,7 +144,7 @@ async def test_expired_sessions_are_not_counted_as_ended(bench: Bench) -> None:
 
 @pytest.mark.parametrize("most", [1, 3])
 async def test_a_limit_denies_one_more(bench: Bench, most: int) -> None:
-    limit = Limit(most, "deny")
+    limit = LoginLimit(most, "deny")
     begun = [await bench.must_begin(limit=limit) for _ in range(most)]
     assert await bench.begin(limit=limit) is None
     assert await bench.begin(BOB, limit)
@@ -150,7 +153,7 @@ async def test_a_limit_denies_one_more(bench: Bench, most: int) -> None:
 
 
 async def test_a_limit_does_not_count_what_has_expired(bench: Bench) -> None:
-    limit = Limit(1, "deny")
+    limit = LoginLimit(1, "deny")
     await bench.must_begin(limit=limit)
     bench.clock.now += IDLE + 1
     assert await bench.begin(limit=limit)
@@ -158,7 +161,7 @@ async def test_a_limit_does_not_count_what_has_expired(bench: Bench) -> None:
 
 
 async def test_a_limit_ends_the_one_unused_for_longest(bench: Bench) -> None:
-    limit = Limit(3, "end-oldest")
+    limit = LoginLimit(3, "end-oldest")
     (first, raw), (second, _), (third, _) = [await bench.must_begin(limit=limit) for _ in range(3)]
     bench.clock.now += 1
     assert await bench.store.replace(first, raw, bench.raw(), IDLE)  # a use
@@ -170,14 +173,14 @@ async def test_a_limit_ends_the_one_unused_for_longest(bench: Bench) -> None:
 async def test_a_limit_that_was_lowered_ends_as_many_as_it_takes(bench: Bench) -> None:
     for _ in range(5):
         await bench.must_begin()
-    last, _ = await bench.must_begin(limit=Limit(2, "end-oldest"))
+    last, _ = await bench.must_begin(limit=LoginLimit(2, "end-oldest"))
     assert len(await bench.store.all_of(ALICE)) == 2
     assert last.id in await bench.store.all_of(ALICE)
 
 
 @pytest.mark.parametrize("policy", ["deny", "end-oldest"])
 async def test_a_limit_holds_for_logins_at_once(bench: Bench, policy: str) -> None:
-    limit = Limit(4, "deny" if policy == "deny" else "end-oldest")
+    limit = LoginLimit(4, "deny" if policy == "deny" else "end-oldest")
     begun = await asyncio.gather(*(bench.begin(limit=limit, tick=0) for _ in range(12)))
     assert len(await bench.store.all_of(ALICE)) == 4
     assert len([one for one in begun if one]) == (4 if policy == "deny" else 12)
@@ -185,9 +188,9 @@ async def test_a_limit_holds_for_logins_at_once(bench: Bench, policy: str) -> No
 
 async def test_redis_forgets_a_user_when_his_last_session_expires(world: World) -> None:
     async with open_redis(world.valkey.url, REDIS_PASSWORD) as redis, linked(world.valkey) as link:
-        store = RedisSessions(redis, link, "test:", world.clock)
+        store = RedisSessionStore(redis, link, "test:", world.clock)
         bench = Bench(store, world.clock)
-        first, second = Key(ALICE, b"1" * 16), Key(ALICE, b"2" * 16)
+        first, second = SessionKey(ALICE, b"1" * 16), SessionKey(ALICE, b"2" * 16)
         await store.create(first, bench.raw(), 100, MANY)
         await store.create(second, bench.raw(), 50, MANY)
         assert 99_000 < await redis.pttl("test:" + ALICE) <= 100_000  # not as soon as the second one
@@ -195,7 +198,7 @@ async def test_redis_forgets_a_user_when_his_last_session_expires(world: World) 
         assert 199_000 < await redis.pttl("test:" + ALICE) <= 200_000
 
 
-Change = Callable[[RedisSessions, Key, bytes, bytes], object]
+Change = Callable[[RedisSessionStore, SessionKey, bytes, bytes], object]
 
 
 async def test_a_near_cache_asks_once(world: World) -> None:
@@ -234,7 +237,7 @@ async def test_a_replica_sees_its_own_writes_before_redis_tells_of_them(world: W
             "replace": lambda: store.replace(key, raw, raw + b" ", IDLE),
             "delete": lambda: store.delete(key),
             "end_all": lambda: store.end_all(key.owner),
-            "create": lambda: store.create(Key(key.owner, b"y" * 16), raw, IDLE, Limit(1, "end-oldest")),
+            "create": lambda: store.create(SessionKey(key.owner, b"y" * 16), raw, IDLE, LoginLimit(1, "end-oldest")),
         }
         await writes[name]()
         assert not cache
@@ -301,7 +304,7 @@ async def test_an_answer_that_was_overtaken_by_a_change_is_not_remembered(world:
 async def test_a_near_cache_is_bounded(world: World) -> None:
     async with cached(world, limit=3) as (store, sessions, cache, _, raw):
         for number in range(5):
-            key = Key(f"{number:022}", b"s" * 16)
+            key = SessionKey(f"{number:022}", b"s" * 16)
             await sessions.create(key, raw, IDLE, MANY)
             assert await store.read(key) == raw
             assert len(cache) <= 3
@@ -310,23 +313,23 @@ async def test_a_near_cache_is_bounded(world: World) -> None:
 @asynccontextmanager
 async def cached(
     world: World, limit: int = 100
-) -> AsyncIterator[tuple[CachedSessions, RedisSessions, NearCache, Key, bytes]]:
+) -> AsyncIterator[tuple[CachedSessionStore, RedisSessionStore, NearCache, SessionKey, bytes]]:
     """Yield a cached store, another replica's plain one of the same sessions, the cache, and a session in it."""
     async with (
         open_redis(world.valkey.url, REDIS_PASSWORD) as redis,
         linked(world.valkey) as link,
         linked(world.valkey, tracking=True) as tracking,
     ):
-        sessions = RedisSessions(redis, link, "test:", world.clock)
+        sessions = RedisSessionStore(redis, link, "test:", world.clock)
         cache = NearCache(tracking, limit)
         tracking.on_push, tracking.on_lost = cache.changed, cache.clear
         async with world.redis() as admin:
             await admin.config_resetstat()
         key, raw = await Bench(sessions, world.clock).must_begin()
-        yield CachedSessions(sessions, tracking, cache), sessions, cache, key, raw
+        yield CachedSessionStore(sessions, tracking, cache), sessions, cache, key, raw
 
 
-async def soon(store: Store, key: Key, raw: bytes | None, seconds: float = TRUST_SECONDS) -> None:
+async def soon(store: SessionStore, key: SessionKey, raw: bytes | None, seconds: float = TRUST_SECONDS) -> None:
     """Return when the session is read as *raw*: within the stated bound, and as a rule below a millisecond."""
     async with asyncio.timeout(seconds):
         while await store.read(key) != raw:  # noqa: ASYNC110  # what is waited for tells nobody

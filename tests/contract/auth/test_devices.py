@@ -11,11 +11,11 @@ from aiohttp import ClientResponse
 from redis.asyncio import Redis
 
 from services.auth.accounts.authentication import Authentication
-from services.auth.accounts.store import Accounts
+from services.auth.accounts.store import AccountStore
 from services.auth.application import REDIS
 from services.auth.http.appkeys import ACCOUNTS
-from services.auth.logins.revocations import STREAM
 from services.common.devices import MAX_USER_AGENT
+from services.common.revocations import STREAM
 from tests.support.auth_service import Client, ManualClock, StartAuth, Valkey
 
 pytest_plugins = ("tests.support.auth_fixtures",)
@@ -339,7 +339,7 @@ async def test_t5_no_refresh_outlives_a_forced_logout(auth: Client, other: Clien
 async def begun_after(auth: Client, step: str, monkeypatch: pytest.MonkeyPatch, act: Any) -> ClientResponse:
     """Begin a login, do *act* when it has come to *step*, and return how the login ended."""
     done = False
-    owner, name = {"checked": (Authentication, "authenticate"), "account read": (Accounts, "by_id")}[step]
+    owner, name = {"checked": (Authentication, "authenticate"), "account read": (AccountStore, "by_id")}[step]
     original = getattr(owner, name)
 
     async def interrupted(*args: Any, **kwargs: Any) -> Any:

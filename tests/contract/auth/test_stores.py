@@ -8,7 +8,7 @@ import pytest
 from cryptography.fernet import Fernet
 from sqlalchemy import URL, make_url
 
-from services.auth.accounts.store import Account, Accounts
+from services.auth.accounts.store import Account, AccountStore
 from services.auth.database.database import Database, open_database
 from services.auth.keys.key import SigningKey
 from services.auth.keys.store import KeyStore
@@ -34,8 +34,8 @@ async def database(url: URL) -> AsyncIterator[Database]:
 
 
 @pytest.fixture
-def accounts(database: Database) -> Accounts:
-    return Accounts(database)
+def accounts(database: Database) -> AccountStore:
+    return AccountStore(database)
 
 
 @pytest.fixture
@@ -43,27 +43,27 @@ def keys(database: Database) -> KeyStore:
     return KeyStore(database, Fernet(Fernet.generate_key()))
 
 
-async def test_an_account_is_found_by_name_and_by_id_as_it_was_added(accounts: Accounts) -> None:
+async def test_an_account_is_found_by_name_and_by_id_as_it_was_added(accounts: AccountStore) -> None:
     added = await accounts.add("ann", "a hash", ("admin", "other"))
     assert added == Account(added.id, "ann", "a hash", ("admin", "other"))
     assert await accounts.by_name("ann") == await accounts.by_name("ANN") == await accounts.by_id(added.id) == added
     assert await accounts.by_name("bob") is await accounts.by_id("nobody") is await accounts.by_name("\0") is None
 
 
-async def test_a_name_is_given_to_one_of_many_who_ask_at_once(accounts: Accounts) -> None:
+async def test_a_name_is_given_to_one_of_many_who_ask_at_once(accounts: AccountStore) -> None:
     added = await asyncio.gather(*(accounts.add("ann", "a hash") for _ in range(10)), return_exceptions=True)
     assert [type(one) for one in added if not isinstance(one, Account)] == [Conflict] * 9
     assert await accounts.by_name("ann") in added
 
 
-async def test_a_password_is_replaced_once(accounts: Accounts) -> None:
+async def test_a_password_is_replaced_once(accounts: AccountStore) -> None:
     ann = await accounts.add("ann", "old")
     assert await accounts.replace_password_hash(ann, "new")
     assert not await accounts.replace_password_hash(ann, "newer"), "it is not the one that was read any more"
     assert (await accounts.by_id(ann.id)) == Account(ann.id, "ann", "new")
 
 
-async def test_an_account_is_disabled_and_enabled(accounts: Accounts) -> None:
+async def test_an_account_is_disabled_and_enabled(accounts: AccountStore) -> None:
     ann = await accounts.add("ann", "a hash")
     for disabled in (True, False):
         assert await accounts.set_disabled(ann.id, disabled)

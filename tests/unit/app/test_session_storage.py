@@ -10,11 +10,12 @@ from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
 from services.app.sessions.cookie import SessionCookie
-from services.app.sessions.memory_store import MemorySessions
-from services.app.sessions.state import Key, Lifetimes, State, key_of
+from services.app.sessions.key import SessionKey, key_of
+from services.app.sessions.memory_store import MemorySessionStore
+from services.app.sessions.state import SessionLifetimes, SessionState
 from services.app.sessions.storage import SessionStorage
 from services.app.strategy import User
-from services.common.devices import Device, Limit
+from services.common.devices import Device, LoginLimit
 from services.common.http.problems import Unavailable
 
 ALICE = User("1", "alice", ("user",))
@@ -29,12 +30,12 @@ class Clock:
         return self.now
 
 
-class Interrupted(MemorySessions):
+class Interrupted(MemorySessionStore):
     """Lets something happen between a request's read and its write."""
 
     before_replace: Callable[[], Awaitable[Any]] | None = None
 
-    async def replace(self, key: Key, old: bytes, new: bytes, ttl: float) -> bool:
+    async def replace(self, key: SessionKey, old: bytes, new: bytes, ttl: float) -> bool:
         if self.before_replace:
             interruption, self.before_replace = self.before_replace, None
             await interruption()
@@ -45,7 +46,9 @@ class Bench:
     def __init__(self, limit: int = 10_000) -> None:
         self.clock = Clock()
         self.store = Interrupted(limit, self.clock)
-        self.storage = SessionStorage(self.store, Lifetimes(600, 3600), Limit(10_000, "deny"), COOKIE, self.clock)
+        self.storage = SessionStorage(
+            self.store, SessionLifetimes(600, 3600), LoginLimit(10_000, "deny"), COOKIE, self.clock
+        )
 
     async def login(self, user: User = ALICE) -> str:
         response = web.Response()
@@ -66,7 +69,7 @@ class Bench:
     async def values(self, cookie: str) -> dict[str, Any]:
         return dict(await self.storage.load_session(self.request(cookie)))
 
-    async def change(self, cookie: str) -> State | None:
+    async def change(self, cookie: str) -> SessionState | None:
         return await self.storage.change(self.request(cookie), plus_one)
 
     async def end(self, cookie: str) -> None:

@@ -12,7 +12,7 @@ from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from services.app.tokens.verification_keys import COOLDOWN_SECONDS, SigningKeys, load_keys
+from services.app.tokens.verification_keys import COOLDOWN_SECONDS, VerificationKeys, load_keys
 from services.common.http.problems import Unavailable
 from services.common.tokens.jwk import thumbprint
 
@@ -66,8 +66,8 @@ class Source:
     async def fetch_removed(self) -> frozenset[str]:
         return self.removed
 
-    def keys(self) -> SigningKeys:
-        return SigningKeys(self, self.fetch_removed, max_stale_seconds=900, clock=lambda: self.now)
+    def keys(self) -> VerificationKeys:
+        return VerificationKeys(self, self.fetch_removed, max_stale_seconds=900, clock=lambda: self.now)
 
 
 def test_keys_are_found_by_id_and_others_left_out() -> None:

@@ -8,7 +8,7 @@ from redis.asyncio import Redis
 
 from services.auth.logins.family_store import FamilyStore
 from services.auth.logins.refresh_rotation import Family, Issued, Terms
-from services.common.devices import Limit
+from services.common.devices import LoginLimit
 from services.common.redis_client import open_redis
 from tests.support.auth_service import Valkey
 
@@ -28,7 +28,7 @@ async def redis(auth_valkey: Valkey) -> AsyncIterator[Redis]:
 
 @pytest.fixture
 def families(redis: Redis) -> FamilyStore:
-    return FamilyStore(redis, token_seconds=310, session_seconds=3600, limit=Limit(50, "end-oldest"))
+    return FamilyStore(redis, token_seconds=310, session_seconds=3600, limit=LoginLimit(50, "end-oldest"))
 
 
 async def test_a_family_is_read_as_it_was_written(families: FamilyStore) -> None:

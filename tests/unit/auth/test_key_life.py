@@ -8,9 +8,9 @@ from services.auth.keys.life import (
     PUBLISHED,
     Create,
     KeyLife,
+    KeyState,
     Policy,
     Promote,
-    State,
     rotation,
     states,
     succession,
@@ -98,7 +98,7 @@ class Table:
         self.lives.append(KeyLife(kid, old.serial, when, removed_at or old.removed_at))
 
 
-def in_state(table: Table, now: float, *wanted: State) -> set[str]:
+def in_state(table: Table, now: float, *wanted: KeyState) -> set[str]:
     return {kid for kid, state in states(table.lives, now, POLICY).items() if state in wanted}
 
 
@@ -113,10 +113,10 @@ def test_j17_planned_rotations_never_sign_with_an_unpublished_key_nor_drop_one_w
                 case Create(active_from=active_from):
                     table.create(active_from)
         if chance.random() < 0.01:
-            for kid in in_state(table, now, State.PENDING):
+            for kid in in_state(table, now, KeyState.PENDING):
                 table.remove(kid, now)
         published = in_state(table, now, *PUBLISHED)
-        (signer,) = in_state(table, now, State.SIGNING)
+        (signer,) = in_state(table, now, KeyState.SIGNING)
         for kid in published:
             published_since.setdefault(kid, now)
         assert signer == "key-0" or now - published_since[signer] >= POLICY.publish
@@ -134,7 +134,7 @@ def test_j17_whatever_is_removed_exactly_one_key_signs_and_none_comes_back() -> 
         table.settle(now)
         if chance.random() < 0.05 and isinstance(create := rotation(table.lives, now, POLICY), Create):
             table.create(create.active_from)
-        (signer,) = in_state(table, now, State.SIGNING)
+        (signer,) = in_state(table, now, KeyState.SIGNING)
         if signer not in was_signer[-1:]:
             assert signer not in was_signer
             was_signer.append(signer)

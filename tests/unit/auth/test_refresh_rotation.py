@@ -7,8 +7,8 @@ from services.auth.logins.refresh_rotation import (
     Decision,
     Family,
     Issued,
-    Lifetimes,
     Outcome,
+    RefreshLifetimes,
     decide,
     extend,
     first_terms,
@@ -16,7 +16,7 @@ from services.auth.logins.refresh_rotation import (
 )
 
 LOGIN = 1000.0
-LIFETIMES = Lifetimes(idle=100, absolute=250, grace=10)
+LIFETIMES = RefreshLifetimes(idle=100, absolute=250, grace=10)
 
 
 def rotate(family: Family, now: float) -> Family:

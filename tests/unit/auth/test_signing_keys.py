@@ -17,10 +17,10 @@ from services.auth.database.database import Database, open_database
 from services.auth.keys.derived_keys import DerivedKeys
 from services.auth.keys.key import SharedKey, SigningKey, UnfitKeyError
 from services.auth.keys.life import Policy
-from services.auth.keys.removed_keys import RemovedKeys
 from services.auth.keys.ring import SharedKeyRing, StoredKeyRing
 from services.auth.keys.rotation import KeyRotation
 from services.auth.keys.store import KeyStore, WrongEncryptionSecretError
+from services.common.removed_keys import RemovedKeys
 from services.common.settings import Algorithm
 from services.common.tokens.jwk import thumbprint
 
