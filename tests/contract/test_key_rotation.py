@@ -33,9 +33,9 @@ from services.auth.settings import AuthSettings
 from services.common.http.problems import Unavailable
 from services.common.removed_keys import REMOVED_KEYS
 from services.common.settings import Algorithm, CommonSettings
-from tests.support.auth_service import ISSUER, Client, ManualClock, StartAuth, Valkey, auth_settings, cheap_hasher
+from tests.support.servers.auth import ISSUER, Client, ManualClock, StartAuth, Valkey, auth_settings, cheap_hasher
 
-pytest_plugins = ("tests.support.auth_fixtures",)
+pytest_plugins = ("tests.support.servers.auth_fixtures",)
 
 ADMIN = {"username": "admin", "password": "the administrator's password"}
 SECRET = "a shared secret that is long enough for HS512 too, which wants sixty-four bytes"

@@ -10,13 +10,13 @@ from aiohttp import web
 
 from services.app.http.openapi import VARIABLE
 from services.auth.application import create_app as create_auth
-from tests.contract.auth.test_service import ANN, APP
-from tests.contract.conftest import Client
-from tests.support.auth_service import Client as AuthClient
-from tests.support.auth_service import StartAuth, Valkey, auth_settings
+from tests.contract.auth.calls import ANN, APP
 from tests.support.openapi import Description, Recorder, idle_replica, routes_of
+from tests.support.servers.app import Client
+from tests.support.servers.auth import Client as AuthClient
+from tests.support.servers.auth import StartAuth, Valkey, auth_settings
 
-pytest_plugins = ("tests.support.auth_fixtures",)
+pytest_plugins = ("tests.support.servers.auth_fixtures",)
 
 DESCRIPTION = Description()
 

@@ -10,7 +10,7 @@ import pytest
 
 from loadtest.cluster.local import LocalCluster
 from tests.drills.bad_requests import APP, AUTH, CANARY, SERVICES, BadRequest, Service, request, table
-from tests.support.raw_http import RawAnswer, RawConnection
+from tests.support.clients.raw_http import RawAnswer, RawConnection
 
 pytestmark = pytest.mark.e2e
 

@@ -19,7 +19,7 @@ from loadtest.report import write_report
 from loadtest.results import Results
 from loadtest.wrk import Wrk, find_wrk
 from services.app.strategy import Kind
-from tests.contract.app.calls import INFOS
+from tests.support.strategies import INFOS
 
 pytestmark = pytest.mark.e2e
 

@@ -20,7 +20,7 @@ from loadtest.experiments.cost_figures import analyse
 from loadtest.experiments.experiment import QUICK, Context, Silent
 from loadtest.session import spare_cluster
 from services.app.strategy import Kind
-from tests.contract.app.calls import INFOS
+from tests.support.strategies import INFOS
 
 pytestmark = pytest.mark.e2e
 

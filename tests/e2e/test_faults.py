@@ -1,6 +1,6 @@
 """What breaks when a replica or Redis goes: killed without warning, stopped with grace, or hung.
 
-The drills are in tests/drills/session_faults.py: everybody's every answer is kept, and judged
+The drills are in tests/drills/sessions/faults.py: everybody's every answer is kept, and judged
 afterwards (tests/support/history.py).
 """
 
@@ -12,10 +12,11 @@ import aiohttp
 import pytest
 
 from loadtest.cluster.local import LocalCluster
-from tests.contract.app.calls import INFOS
-from tests.drills.redis_cuts import CUTS, cut_connections
-from tests.drills.session_faults import Crowd, kill_redis, kill_replica, restart_replicas, stop_redis
-from tests.support.clients import http_session
+from tests.drills.sessions.crowd import Crowd
+from tests.drills.sessions.faults import kill_redis, kill_replica, restart_replicas, stop_redis
+from tests.drills.sessions.redis_cuts import CUTS, cut_connections
+from tests.support.clients.strategy import http_session
+from tests.support.strategies import INFOS
 
 pytestmark = pytest.mark.e2e
 PEOPLE = 6  # of each strategy

@@ -9,16 +9,9 @@ import pytest
 from loadtest.cluster.local import LocalCluster
 from loadtest.cluster.topology import Topology
 from services.app.strategy import Capability, Info, Kind
-from tests.contract.app.calls import INFOS, each
-from tests.drills.session_races import (
-    disabling_races,
-    forced_logout_races,
-    limit_races,
-    logout_races,
-    password_races,
-    relogin_races,
-    visit_races,
-)
+from tests.drills.sessions.account_changes import disabling_races, password_races
+from tests.drills.sessions.races import forced_logout_races, limit_races, logout_races, relogin_races, visit_races
+from tests.support.strategies import INFOS, each
 
 pytestmark = pytest.mark.e2e
 SAMPLE, WAYS = 10, 8

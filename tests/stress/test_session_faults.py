@@ -8,10 +8,11 @@ import pytest
 
 from loadtest.cluster.local import LocalCluster
 from services.app.strategy import Capability
-from tests.contract.app.calls import INFOS
-from tests.drills.session_faults import Crowd, kill_redis, kill_replica, refusal_times, restart_replicas, stop_redis
+from tests.drills.sessions.crowd import Crowd
+from tests.drills.sessions.faults import kill_redis, kill_replica, refusal_times, restart_replicas, stop_redis
 from tests.stress.conftest import Progress, Say
-from tests.support.clients import http_session
+from tests.support.clients.strategy import http_session
+from tests.support.strategies import INFOS
 
 pytestmark = [pytest.mark.stress, pytest.mark.timeout(1200)]
 

@@ -4,28 +4,8 @@ import asyncio
 import json
 from typing import Any
 
-import pytest
-
-from services.app.http.pages import CATALOGUE
-from services.app.strategy import Capability, Info, Kind
-from tests.contract.conftest import Client
-from tests.support.openapi import idle_replica
-
-INFOS = idle_replica()[CATALOGUE]
-A_BUSY_MACHINE_ADDS = 1.0
-"""Seconds that tests wait beyond a promise. `make stress` measures how long answers take, on an idle machine."""
-
-
-def each(*kinds: Kind, having: Capability | None = None, lacking: Capability | None = None) -> pytest.MarkDecorator:
-    """Run the test for each strategy of *kinds* (all by default) that has one capability and lacks another."""
-    chosen = [
-        info
-        for info in INFOS
-        if info.kind in (kinds or Kind)
-        and having in (None, *info.capabilities)
-        and (lacking is None or lacking not in info.capabilities)
-    ]
-    return pytest.mark.parametrize("info", chosen, ids=[info.name for info in chosen])
+from services.app.strategy import Info
+from tests.support.servers.app import Client
 
 
 async def call(client: Client, method: str, path: str, headers: Any = None, **options: Any) -> tuple[int, Any, Any]:

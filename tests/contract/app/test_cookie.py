@@ -9,8 +9,9 @@ from cryptography.fernet import Fernet
 
 from services.app.sessions.encrypted_cookie import MAX_BYTES
 from services.app.strategy import Capability, Info, Kind
-from tests.contract.app.calls import call, each, logout, page, visit
-from tests.contract.conftest import COOKIE_KEY, Client, StartReplica, World
+from tests.contract.app.calls import call, logout, page, visit
+from tests.support.servers.app import COOKIE_KEY, Client, StartReplica, World
+from tests.support.strategies import each
 
 held = each(Kind.SESSION, lacking=Capability.DEVICES)
 """For each strategy whose sessions nobody but the client has."""

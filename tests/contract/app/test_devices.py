@@ -7,8 +7,9 @@ import pytest
 from aiohttp.http import SERVER_SOFTWARE
 
 from services.app.strategy import Capability, Info, Kind
-from tests.contract.app.calls import call, each, logout, page, post_login, until
-from tests.contract.conftest import USERS, Client, StartReplica, World
+from tests.contract.app.calls import call, logout, page, post_login, until
+from tests.support.servers.app import USERS, Client, StartReplica, World
+from tests.support.strategies import each
 
 devices = each(Kind.SESSION, having=Capability.DEVICES)
 forced = each(Kind.SESSION, having=Capability.FORCED_LOGOUT)

@@ -13,9 +13,11 @@ import redis.asyncio
 from services.app.redis_link import link as redis_link
 from services.app.revocations import follower
 from services.app.strategy import Capability, Info, Kind
-from tests.contract.app.calls import A_BUSY_MACHINE_ADDS, INFOS, call, each, logout, page, post_login, until, visit
-from tests.contract.conftest import REDIS_PASSWORD, USERS, Client, StartReplica, Valkey, World, cut, trackers
-from tests.support.cutting_proxy import cutting_proxy
+from tests.contract.app.calls import call, logout, page, post_login, until, visit
+from tests.support.servers.app import REDIS_PASSWORD, USERS, Client, StartReplica, Valkey, World, cut, trackers
+from tests.support.servers.cutting_proxy import cutting_proxy
+from tests.support.strategies import INFOS, each
+from tests.support.timing import A_BUSY_MACHINE_ADDS
 
 SHARED = [info for info in INFOS if {Capability.ATOMIC, Capability.ANY_REPLICA} <= info.capabilities]
 in_redis = pytest.mark.parametrize("info", SHARED, ids=[info.name for info in SHARED])

@@ -13,8 +13,9 @@ from services.app.revocations import follower
 from services.app.strategy import Capability, Info, Kind
 from services.common.http.problems import Unavailable
 from services.common.revocations import STREAM
-from tests.contract.app.calls import call, each, logout, page, until, visit
-from tests.contract.conftest import REDIS_PASSWORD, Client, FakeAuth, StartReplica, Valkey, World
+from tests.contract.app.calls import call, logout, page, until, visit
+from tests.support.servers.app import REDIS_PASSWORD, Client, FakeAuth, StartReplica, Valkey, World
+from tests.support.strategies import each
 
 denied = each(Kind.TOKEN, having=Capability.FORCED_LOGOUT)
 ended = each(Kind.SESSION, having=Capability.FORCED_LOGOUT)

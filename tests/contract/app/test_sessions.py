@@ -12,8 +12,9 @@ from aiohttp.test_utils import unused_port
 from services.app.sessions.cookie import MAX_CANDIDATES
 from services.app.sessions.key import new_cookie, owner_of
 from services.app.strategy import Capability, Info, Kind
-from tests.contract.app.calls import call, each, logout, page, post_login, until, visit
-from tests.contract.conftest import USERS, Client, FakeAuth, StartReplica, World
+from tests.contract.app.calls import call, logout, page, post_login, until, visit
+from tests.support.servers.app import USERS, Client, FakeAuth, StartReplica, World
+from tests.support.strategies import each
 
 
 @each(Kind.SESSION)

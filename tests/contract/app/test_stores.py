@@ -17,7 +17,7 @@ from services.app.sessions.store import SessionStore
 from services.app.strategy import User
 from services.common.devices import Device, LoginLimit
 from services.common.redis_client import open_redis
-from tests.contract.conftest import REDIS_PASSWORD, Clock, Valkey, World, cut, trackers
+from tests.support.servers.app import REDIS_PASSWORD, Clock, Valkey, World, cut, trackers
 
 IDLE, ABSOLUTE = 600, 3600
 ALICE, BOB = "alice" + "A" * 17, "bob" + "B" * 19

@@ -6,8 +6,9 @@ import pytest
 from aiohttp.test_utils import unused_port
 
 from services.app.strategy import Capability, Info, Kind
-from tests.contract.app.calls import INFOS, call, each, page, raw
-from tests.contract.conftest import Client, StartReplica, Valkey, World
+from tests.contract.app.calls import call, page, raw
+from tests.support.servers.app import Client, StartReplica, Valkey, World
+from tests.support.strategies import INFOS, each
 
 
 async def test_the_catalogue_tells_what_there_is(replica: Client) -> None:

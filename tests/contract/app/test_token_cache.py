@@ -8,9 +8,10 @@ import pytest
 from services.app.strategy import Info
 from services.common.tokens.jws import InvalidTokenError
 from services.common.tokens.verifier import AccessTokenVerifier
-from tests.contract.app.calls import INFOS, page
-from tests.contract.conftest import AUDIENCE, ISSUER, Client, Clock, FakeAuth, StartReplica, World
-from tests.support.mutants import mutants
+from tests.contract.app.calls import page
+from tests.support.attacks.mutants import mutants
+from tests.support.servers.app import AUDIENCE, ISSUER, Client, Clock, FakeAuth, StartReplica, World
+from tests.support.strategies import INFOS
 
 CACHED = [info for info in INFOS if info.name.endswith("-cached") and info.kind == "token"]
 cached = pytest.mark.parametrize("info", CACHED, ids=[info.name for info in CACHED])

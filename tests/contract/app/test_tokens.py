@@ -7,11 +7,12 @@ import pytest
 from aiohttp.test_utils import TestServer, unused_port
 
 from services.app.strategy import Info, Kind
-from tests.contract.app.calls import call, each, page
-from tests.contract.app.forgeries import FORGERIES, MALFORMED, Attacker
-from tests.contract.app.weak_verifier import Flaw, RefusedError, WeakVerifier
-from tests.contract.conftest import AUDIENCE, ISSUER, Client, StartReplica, World
-from tests.support.mutants import mutants
+from tests.contract.app.calls import call, page
+from tests.support.attacks.forgeries import FORGERIES, MALFORMED, Attacker
+from tests.support.attacks.mutants import mutants
+from tests.support.attacks.weak_verifier import Flaw, RefusedError, WeakVerifier
+from tests.support.servers.app import AUDIENCE, ISSUER, Client, StartReplica, World
+from tests.support.strategies import each
 
 
 async def bearer(client: Client, info: Info, token: str) -> int:

@@ -20,11 +20,11 @@ from sqlalchemy import event
 
 from services.auth.application import DATABASE
 from services.auth.http.appkeys import ACCOUNTS, ROTATION
-from tests.contract.app.calls import A_BUSY_MACHINE_ADDS
-from tests.support.auth_service import Client, StartAuth
-from tests.support.postgres import Postgres, new_database
+from tests.support.servers.auth import Client, StartAuth
+from tests.support.servers.postgres import Postgres, new_database
+from tests.support.timing import A_BUSY_MACHINE_ADDS
 
-pytest_plugins = ("tests.support.auth_fixtures",)
+pytest_plugins = ("tests.support.servers.auth_fixtures",)
 
 ANN = {"username": "ann", "password": "correct horse"}
 BOB = {"username": "bob", "password": "correct horse"}

@@ -16,9 +16,9 @@ from services.auth.application import REDIS
 from services.auth.http.appkeys import ACCOUNTS
 from services.common.devices import MAX_USER_AGENT
 from services.common.revocations import STREAM
-from tests.support.auth_service import Client, ManualClock, StartAuth, Valkey
+from tests.support.servers.auth import Client, ManualClock, StartAuth, Valkey
 
-pytest_plugins = ("tests.support.auth_fixtures",)
+pytest_plugins = ("tests.support.servers.auth_fixtures",)
 
 SESSION_SECONDS = 43_200  # the longest life of what is told of, by default
 ANN = {"username": "ann", "password": "correct horse"}

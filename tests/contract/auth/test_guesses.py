@@ -8,9 +8,9 @@ from aiohttp import ClientResponse
 from argon2 import PasswordHasher, extract_parameters
 from redis.asyncio import Redis
 
-from tests.support.auth_service import Client, GatedHasher, ManualClock, StartAuth, Valkey
+from tests.support.servers.auth import Client, GatedHasher, ManualClock, StartAuth, Valkey
 
-pytest_plugins = ("tests.support.auth_fixtures",)
+pytest_plugins = ("tests.support.servers.auth_fixtures",)
 
 ANN = {"username": "ann", "password": "correct horse"}
 WRONG = ANN | {"password": "wrong horse"}

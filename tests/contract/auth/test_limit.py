@@ -9,9 +9,9 @@ from redis.asyncio import Redis
 
 from services.auth.application import REDIS
 from services.common.revocations import STREAM
-from tests.support.auth_service import Client, ManualClock, StartAuth, Valkey
+from tests.support.servers.auth import Client, ManualClock, StartAuth, Valkey
 
-pytest_plugins = ("tests.support.auth_fixtures",)
+pytest_plugins = ("tests.support.servers.auth_fixtures",)
 
 ANN = {"username": "ann", "password": "correct horse"}
 BOB = {"username": "bob", "password": "battery staple"}

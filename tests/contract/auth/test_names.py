@@ -10,9 +10,9 @@ import pytest
 from aiohttp import ClientResponse, web
 
 from services.auth.application import create_app
-from tests.support.auth_service import Client, StartAuth, Valkey, auth_settings, cheap_hasher
+from tests.support.servers.auth import Client, StartAuth, Valkey, auth_settings, cheap_hasher
 
-pytest_plugins = ("tests.support.auth_fixtures",)
+pytest_plugins = ("tests.support.servers.auth_fixtures",)
 
 ANN = {"username": "Ann", "password": "caf\u00e9 au lait"}
 SPELLINGS = ["Ann", "ann", "ANN", "\uff21\uff4e\uff4e"]  # the last one is in full width

@@ -7,7 +7,7 @@ import pytest
 from aiohttp import ClientResponse, encode_basic_auth
 
 from services.auth.http.appkeys import ACCOUNTS, LOGINS
-from tests.contract.auth.test_service import (
+from tests.contract.auth.calls import (
     ANN,
     APP,
     GRACE,
@@ -18,9 +18,9 @@ from tests.contract.auth.test_service import (
     next_token,
     refresh,
 )
-from tests.support.auth_service import ISSUER, Client, ManualClock, StartAuth, Valkey
+from tests.support.servers.auth import ISSUER, Client, ManualClock, StartAuth, Valkey
 
-pytest_plugins = ("tests.support.auth_fixtures",)
+pytest_plugins = ("tests.support.servers.auth_fixtures",)
 
 TOKEN, REVOKE, INTROSPECT = "/auth/token", "/auth/revoke", "/auth/introspect"
 INACTIVE = {"active": False}

@@ -6,26 +6,31 @@ import sqlite3
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import jwt
 import pytest
-from aiohttp import ClientResponse, web
+from aiohttp import web
 from argon2 import PasswordHasher
 from redis.asyncio import Redis
 
 from services.auth.application import create_app
 from services.auth.logins.refresh_tokens import digest
 from services.common.tokens.jwk import thumbprint
-from tests.support.auth_service import ISSUER, Client, ManualClock, StartAuth, Valkey, auth_settings, cheap_hasher
-from tests.support.cutting_proxy import cutting_proxy
+from tests.contract.auth.calls import (
+    ANN,
+    APP,
+    GRACE,
+    METADATA,
+    assert_invalid_grant,
+    assert_problem,
+    log_in,
+    next_token,
+    refresh,
+)
+from tests.support.servers.auth import ISSUER, Client, ManualClock, StartAuth, Valkey, auth_settings, cheap_hasher
+from tests.support.servers.cutting_proxy import cutting_proxy
 
-pytest_plugins = ("tests.support.auth_fixtures",)
-
-ANN = {"username": "ann", "password": "correct horse"}
-APP = {"Authorization": "Basic YXBwOnRoZSBhcHAncyBvd24gc2VjcmV0"}
-GRACE = 10
-METADATA = "/.well-known/oauth-authorization-server"
+pytest_plugins = ("tests.support.servers.auth_fixtures",)
 
 
 @pytest.fixture
@@ -34,36 +39,6 @@ async def auth(start_auth: StartAuth) -> Client:
     client = await start_auth()
     assert (await client.post("/auth/users", json=ANN)).status == 201
     return client
-
-
-async def log_in(client: Client) -> dict[str, Any]:
-    answer = await client.post("/auth/login", json=ANN)
-    assert answer.status == 200
-    return dict(await answer.json())
-
-
-async def refresh(client: Client, token: str, **more: str) -> ClientResponse:
-    form = {"grant_type": "refresh_token", "refresh_token": token, **more}
-    return await client.post("/auth/token", data=form)
-
-
-async def next_token(client: Client, token: str) -> str:
-    answer = await refresh(client, token)
-    assert answer.status == 200, await answer.text()
-    return str((await answer.json())["refresh_token"])
-
-
-async def assert_invalid_grant(answer: ClientResponse) -> None:
-    assert answer.status == 400
-    assert (await answer.json())["error"] == "invalid_grant"
-
-
-async def assert_problem(answer: ClientResponse, status: int, kind: str | None = None) -> None:
-    assert answer.status == status, await answer.text()
-    assert answer.content_type == "application/problem+json"
-    assert answer.headers["Cache-Control"] == "no-store"
-    if kind:
-        assert (await answer.json())["type"] == f"urn:authscale:problem:{kind}"
 
 
 # Accounts and passwords

@@ -13,9 +13,9 @@ from services.auth.database.database import Database, open_database
 from services.auth.keys.key import SigningKey
 from services.auth.keys.store import KeyStore
 from services.common.http.problems import Conflict
-from tests.support.postgres import Postgres, new_database
+from tests.support.servers.postgres import Postgres, new_database
 
-pytest_plugins = ("tests.support.auth_fixtures",)
+pytest_plugins = ("tests.support.servers.auth_fixtures",)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -10,9 +10,9 @@ from services.auth.logins.family_store import FamilyStore
 from services.auth.logins.refresh_rotation import Family, Issued, Terms
 from services.common.devices import LoginLimit
 from services.common.redis_client import open_redis
-from tests.support.auth_service import Valkey
+from tests.support.servers.auth import Valkey
 
-pytest_plugins = ("tests.support.auth_fixtures",)
+pytest_plugins = ("tests.support.servers.auth_fixtures",)
 
 NOW = 1000.0
 FAMILY = Family("a family", "user", "client", 2000, (Issued(Terms(1, NOW + 0.25, 1060), "digest"),))

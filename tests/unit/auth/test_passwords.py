@@ -14,7 +14,7 @@ from services.auth.accounts.passwords import NICENESS, Passwords, owasp_hasher
 from services.auth.accounts.precis import MAX_LENGTH
 from services.auth.accounts.turns import Asker
 from services.common.http.problems import TooManyRequests, Unavailable
-from tests.support.auth_service import GatedHasher, cheap_hasher
+from tests.support.servers.auth import GatedHasher, cheap_hasher
 
 ANN, BOB = Asker("203.0.113.7", "ann"), Asker("203.0.113.8", "bob")
 EVE = Asker("203.0.113.9", "eve")

@@ -12,11 +12,11 @@ from itertools import cycle
 from typing import NamedTuple
 
 from loadtest.cluster.local import LocalCluster
-from services.app.strategy import Info
-from tests.drills.races import Told, nobody
-from tests.support.clients import site_of
-from tests.support.mutants import ALPHABET, mutants
-from tests.support.raw_http import RawConnection
+from services.app.strategy import Capability, Info
+from tests.drills.progress import Told, nobody
+from tests.support.attacks.mutants import ALPHABET, mutants
+from tests.support.clients.raw_http import RawConnection
+from tests.support.clients.strategy import site_of
 
 CALLS = [*[(b"GET", "mypage")] * 8, (b"POST", "visits"), (b"POST", "logout")]
 ANY_BYTE = bytes(byte for byte in range(256) if byte not in b"\r\n")  # those end a header: they cannot be in one
@@ -124,3 +124,22 @@ class _Sender:
                 self.seen[f"{sort}: {call} {answer.status}{' and a cookie' * given}"] += 1
                 self._done += 1
                 self._told(self._done)
+
+
+SORTS = ("mutant", "another spelling", "bytes")
+
+
+def refusals(info: Info) -> set[str]:
+    """Return all that one may see. A header with control characters is no header (RFC 9110 §5.5): that is a 400.
+
+    A logout whose session could be at another replica says so: 404.
+    """
+    logouts = {204} if Capability.ANY_REPLICA in info.capabilities else {204, 404}
+    return {
+        *(f"{sort}: {call} 401" for sort in SORTS for call in ("mypage", "visits")),
+        *(f"{sort}: logout {status}" for sort in SORTS for status in logouts),
+        *(f"no header's bytes: {call} 400" for call in ("mypage", "visits", "logout")),
+        "the good one 200",
+        "a new one",
+        "presented at a login, afterwards 401",
+    }

@@ -7,8 +7,8 @@ from itertools import cycle, islice
 
 import redis.asyncio
 
-from tests.drills.session_faults import Crowd
-from tests.drills.session_races import redis_of
+from tests.drills.sessions.crowd import Crowd
+from tests.support.cluster import redis_of
 from tests.support.history import Act, Operation, Span
 
 CUTS = 16

@@ -5,98 +5,20 @@ A test of the normal suite runs a sample of each, `make stress` the numbers that
 
 import asyncio
 import random
-import secrets
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
 
 import aiohttp
 import jwt
 
 from loadtest.cluster.local import LocalCluster
-
-Told = Callable[[int], None]
-"""Is told how many of the repetitions are done."""
-
-NO_ANSWER = 0
-TIMEOUT = aiohttp.ClientTimeout(total=20)
-
-
-def nobody(done: int) -> None:
-    """Be told, and tell nobody."""
-
-
-@dataclass(frozen=True)
-class Answer:
-    """Status (0: the connection broke), JSON body and headers of one answer."""
-
-    status: int
-    body: dict[str, Any] = field(default_factory=dict)
-    headers: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def verdict(self) -> str:
-        """What the answer says: `200`, `503`, `no answer`, or with a reason: `400 invalid_grant`."""
-        return " ".join(filter(None, [str(self.status or "no answer"), str(self.body.get("error", ""))]))
-
-
-class Auth:
-    """Speaks with the auth service: with one process after the other, or through the load balancer."""
-
-    def __init__(self, http: aiohttp.ClientSession, bases: Sequence[str]) -> None:
-        self._http = http
-        self._bases = bases
-        self._turn = 0
-        self._credentials: dict[str, str] = {}
-
-    async def post(self, path: str, base: str | None = None, **what: Any) -> Answer:
-        """POST to *base*, or to whoever's turn it is."""
-        self._turn += 1
-        return await self.send("POST", (base or self._bases[self._turn % len(self._bases)]) + path, **what)
-
-    async def send(self, method: str, url: str, **what: Any) -> Answer:
-        try:
-            async with self._http.request(method, url, **what) as response:
-                text = await response.read()
-                body = await response.json() if b"{" in text[:1] else {}
-                return Answer(response.status, body, dict(response.headers))
-        except aiohttp.ClientConnectionError:
-            return Answer(NO_ANSWER)
-
-    async def register(self) -> dict[str, str]:
-        """Open an account and return its credentials."""
-        credentials = {"username": f"race-{secrets.token_hex(6)}", "password": secrets.token_urlsafe(16)}
-        answer = await self.post("/auth/users", json=credentials)
-        assert answer.status == 201, answer
-        return credentials
-
-    async def login(self, credentials: dict[str, str]) -> dict[str, Any]:
-        """Log in and return the tokens."""
-        answer = await self.post("/auth/login", json=credentials)
-        assert answer.status == 200, answer
-        return answer.body
-
-    async def refresh(self, token: str, base: str | None = None) -> Answer:
-        return await self.post("/auth/token", base, data={"grant_type": "refresh_token", "refresh_token": token})
-
-    async def revoke(self, token: str) -> Answer:
-        return await self.post("/auth/revoke", data={"token": token})
-
-
-@asynccontextmanager
-async def auth_of(cluster: LocalCluster, *, directly: bool) -> AsyncIterator[Auth]:
-    """Yield a client of all auth processes in turn (*directly*), or of the load balancer."""
-    bases = auth_bases(cluster) if directly else [cluster.url]
-    connector, jar = aiohttp.TCPConnector(limit=0), aiohttp.DummyCookieJar()
-    async with aiohttp.ClientSession(connector=connector, cookie_jar=jar, timeout=TIMEOUT) as http:
-        yield Auth(http, bases)
-
-
-def auth_bases(cluster: LocalCluster) -> list[str]:
-    return [f"http://127.0.0.1:{port}" for port in cluster.topology.auth_ports()]
+from tests.drills.progress import Told, nobody
+from tests.support.clients.auth import Auth, Timed, auth_bases, auth_of, timed
+from tests.support.cluster import until_running
+from tests.support.history import NO_ANSWER
 
 
 async def refresh_races(cluster: LocalCluster, races: int, told: Told = nobody, *, ways: int = 20) -> Counter[str]:
@@ -183,15 +105,6 @@ async def _repeat(auth: Auth, token: str, seen: Counter[str]) -> str:
         pass
     seen[answer.verdict] += 1
     return str(answer.body.get("refresh_token", token))
-
-
-def until_running(cluster: LocalCluster, name: str) -> None:
-    """Wait until supervisord takes *name* for started: a death before that would count as a failed start."""
-    deadline = time.monotonic() + 30
-    cluster.wait_ready()
-    while next(info for info in cluster.processes() if info["name"] == name)["statename"] != "RUNNING":
-        assert time.monotonic() < deadline, f"{name} does not start"
-        time.sleep(0.05)
 
 
 async def rotations_under_load(
@@ -301,3 +214,26 @@ async def _check(auth: Auth, base: str, due: float, flood: Flood) -> None:
         answer = await auth.send("GET", f"{base}/healthz")
         assert answer.status == 200, answer
     flood.health.append(time.perf_counter() - due)
+
+
+async def answers_while_redis_hangs(cluster: LocalCluster, http: aiohttp.ClientSession) -> dict[str, Timed]:
+    """Stop Redis (SIGSTOP), ask for everything that one does with tokens, let it go on, and refresh again."""
+    async with auth_of(cluster, directly=False) as auth:
+        account = await auth.register()
+        tokens = await auth.login(account)
+    refresh = {"data": {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"]}}
+    client = {"Authorization": aiohttp.encode_basic_auth("app", cluster.secret("app-client-secret"))}
+    bearer = {"Authorization": f"Bearer {tokens['access_token']}"}
+    introspect = {"data": {"token": tokens["refresh_token"]}, "headers": client}
+    await asyncio.to_thread(cluster.signal, "redis", "STOP")
+    try:
+        answers = {
+            "refresh": await timed(http, "POST", f"{cluster.url}/auth/token", **refresh),
+            "login": await timed(http, "POST", f"{cluster.url}/auth/login", json=account),
+            "revoke": await timed(http, "POST", f"{cluster.url}/auth/revoke", data={"token": tokens["refresh_token"]}),
+            "introspect": await timed(http, "POST", f"{cluster.url}/auth/introspect", **introspect),
+            "my page": await timed(http, "GET", f"{cluster.url}/jwt/mypage", headers=bearer),
+        }
+    finally:
+        await asyncio.to_thread(cluster.signal, "redis", "CONT")
+    return answers

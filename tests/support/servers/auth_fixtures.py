@@ -10,9 +10,9 @@ from pytest_aiohttp.plugin import AiohttpClient
 from redis import Redis
 
 from services.auth.application import create_app
-from tests.support.auth_service import Client, ManualClock, StartAuth, Valkey, auth_settings, cheap_hasher, run_valkey
 from tests.support.openapi import Recorder
-from tests.support.postgres import Postgres, run_postgres
+from tests.support.servers.auth import Client, ManualClock, StartAuth, Valkey, auth_settings, cheap_hasher, run_valkey
+from tests.support.servers.postgres import Postgres, run_postgres
 
 
 @pytest.fixture(scope="session")

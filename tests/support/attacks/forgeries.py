@@ -17,8 +17,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import NameOID
 
-from tests.contract.app.weak_verifier import Flaw
-from tests.contract.conftest import AUDIENCE, ISSUER, KID, FakeAuth
+from tests.support.attacks.weak_verifier import Flaw
+from tests.support.servers.app import AUDIENCE, ISSUER, KID, FakeAuth
 
 HEADER = {"typ": "at+jwt", "kid": KID}
 SPKI = PublicFormat.SubjectPublicKeyInfo

@@ -3,7 +3,7 @@
 import itertools
 import secrets
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -13,8 +13,9 @@ import aiohttp
 from loadtest.cluster.local import LocalCluster
 from services.app.sessions.near_cache import TRUST_SECONDS
 from services.app.strategy import Capability, Info, Kind
-from tests.drills.races import TIMEOUT, auth_bases
-from tests.support.history import NO_ANSWER, UNKNOWN, Act, Operation, Terms
+from tests.support.clients.answer import Answer
+from tests.support.clients.auth import TIMEOUT, auth_bases
+from tests.support.history import UNKNOWN, Act, Operation, Terms
 
 PATIENCE = 20  # attempts
 TOLD_WITHIN = 1.0  # seconds until every replica knows of a revocation
@@ -58,16 +59,6 @@ class Login:
         cookie = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
         bearer = f"Bearer {self.access_token}" if self.access_token else ""
         return {name: value for name, value in (("Cookie", cookie), ("Authorization", bearer)) if value}
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What came back, or that nothing did."""
-
-    status: int = NO_ANSWER
-    body: dict[str, Any] = field(default_factory=dict)
-    headers: Mapping[str, str] = field(default_factory=dict)
-    cookies: dict[str, str] = field(default_factory=dict)
 
 
 class Site:
