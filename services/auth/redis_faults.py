@@ -12,7 +12,7 @@ log = logging.getLogger(__name__)
 
 
 @contextmanager
-def told_when_away() -> Iterator[None]:
+def unavailable_without_redis() -> Iterator[None]:
     """Raise `Unavailable` when Redis does not answer what is asked inside."""
     try:
         yield

@@ -1,4 +1,4 @@
-"""Sessions under races over all replicas: samples of what `make stress` does in full (drills/session_races.py)."""
+"""Sessions under races over all replicas: samples of what `make stress` does in full (drills/sessions)."""
 
 from collections.abc import Iterator
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""What people who are logged in see of faults, in full numbers (`make stress`). Drills: drills/session_faults.py."""
+"""What people who are logged in see of faults, in full numbers (`make stress`). Drills: drills/sessions/faults.py."""
 
 from collections import Counter
 from collections.abc import Awaitable, Callable

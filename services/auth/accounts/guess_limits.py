@@ -22,7 +22,7 @@ from redis.asyncio import Redis
 
 from services.auth.accounts.precis import comparable_name
 from services.auth.clock import Clock
-from services.auth.redis_faults import told_when_away
+from services.auth.redis_faults import unavailable_without_redis
 from services.common.http.addresses import site_of
 from services.common.http.problems import TooManyRequests
 
@@ -116,7 +116,7 @@ class GuessLimits:
         A name that nobody has is treated like any other.
         """
         attempt = self._first_attempt(name, address)
-        with told_when_away():
+        with unavailable_without_redis():
             wait, known, failed = await self._check(
                 keys=attempt.keys, args=(self._clock(), attempt.address, *self._limits.as_arguments())
             )
@@ -126,14 +126,14 @@ class GuessLimits:
 
     async def failed(self, attempt: Attempt) -> None:
         """Count a wrong password."""
-        with told_when_away():
+        with unavailable_without_redis():
             await self._failed(keys=attempt.keys[:3], args=(self._clock(), *self._limits.as_arguments()))
 
     async def succeeded(self, attempt: Attempt) -> None:
         """Forget the pair's failures and remember the address; the other buckets empty by themselves alone."""
         if attempt.settled:
             return
-        with told_when_away():
+        with unavailable_without_redis():
             await self._succeeded(
                 keys=(attempt.keys[0], attempt.keys[3]),
                 args=(self._clock(), attempt.address, KNOWN_ADDRESSES, KNOWN_SECONDS),

@@ -8,7 +8,7 @@ from typing import Any
 from redis.asyncio import Redis
 
 from services.auth.logins.refresh_rotation import Family, Issued, Terms
-from services.auth.redis_faults import told_when_away
+from services.auth.redis_faults import unavailable_without_redis
 from services.common.devices import LoginLimit
 from services.common.redis_client import repeated
 from services.common.revocations import PUBLISH, STREAM
@@ -127,7 +127,7 @@ class FamilyStore:
 
     async def epoch(self, user_id: str) -> bytes:
         """Return what changes whenever all logins of the user are ended. To be read before the account is."""
-        with told_when_away():
+        with unavailable_without_redis():
             epoch = await repeated(lambda: self._redis.get(_epoch_key(user_id)))
         return epoch if isinstance(epoch, bytes) else b""
 
@@ -138,7 +138,7 @@ class FamilyStore:
         """
         keys = [_key(family.id), _index_key(family.user_id), _epoch_key(family.user_id), STREAM]
         limit = (self._limit.most, int(self._limit.policy == "deny"), _key(""))
-        with told_when_away():
+        with unavailable_without_redis():
             done = int(await self._create(keys=keys, args=(*_written(family, now), epoch, *self._lives, *limit)))
         if done < 0:
             raise self._limit.refusal()
@@ -146,13 +146,13 @@ class FamilyStore:
 
     async def load(self, family_id: str) -> StoredFamily | None:
         """Return the family, or None if it ended, expired or never was."""
-        with told_when_away():
+        with unavailable_without_redis():
             raw = await repeated(lambda: self._redis.get(_key(family_id)))
         return StoredFamily(_parse(raw), raw) if isinstance(raw, bytes) else None
 
     async def newest_of(self, user_id: str, count: int) -> list[Family]:
         """Return the user's families, at most *count*; those that expire last come first."""
-        with told_when_away():
+        with unavailable_without_redis():
             ids: Any = await repeated(lambda: self._redis.zrange(_index_key(user_id), 0, count - 1, desc=True))
             keys = [_key(family_id.decode()) for family_id in ids]
             found: Any = await repeated(lambda: self._redis.mget(keys)) if keys else []
@@ -160,19 +160,19 @@ class FamilyStore:
 
     async def replace(self, stored: StoredFamily, family: Family, now: float) -> bool:
         """Put *family* in the place of *stored*, atomically. False if it is not as it was read any more."""
-        with told_when_away():
+        with unavailable_without_redis():
             keys = [_key(family.id), _index_key(family.user_id)]
             return bool(await self._replace(keys=keys, args=(*_written(family, now), stored.raw)))
 
     async def end(self, family_id: str, now: float) -> bool:
         """Forget the family: from now on all of its tokens are unknown. False if it was not there."""
-        with told_when_away():
+        with unavailable_without_redis():
             args = (family_id, now, *self._lives, _index_key(""))
             return bool(await self._end(keys=[_key(family_id), STREAM], args=args))
 
     async def end_all(self, user_id: str, now: float, *, keep: str = "") -> int:
         """Forget all of the user's families but *keep*; a login on its way is not created. Returns how many ended."""
-        with told_when_away():
+        with unavailable_without_redis():
             keys = [_index_key(user_id), _epoch_key(user_id), STREAM]
             nonce = secrets.token_urlsafe(9)
             args = (user_id, keep, now, *self._lives, _key(""), nonce, EPOCH_SECONDS)

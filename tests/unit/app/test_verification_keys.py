@@ -12,7 +12,8 @@ from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from services.app.tokens.verification_keys import COOLDOWN_SECONDS, VerificationKeys, load_keys
+from services.app.tokens.jwks import load_keys
+from services.app.tokens.verification_keys import COOLDOWN_SECONDS, VerificationKeys
 from services.common.http.problems import Unavailable
 from services.common.tokens.jwk import thumbprint
 
