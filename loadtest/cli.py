@@ -227,7 +227,7 @@ def diff(a: Path, b: Path, *, as_json: bool) -> int:
 @cli.command()
 @click.option("--rounds", default=15, show_default=True, type=click.IntRange(min=2), help="Blocks per strategy.")
 @click.option("--seconds", default=1, show_default=True, type=click.IntRange(min=1), help="Length of a block.")
-@click.option("--connections", default=64, show_default=True, type=click.IntRange(min=1), help="How many at once.")
+@click.option("--connections", default=32, show_default=True, type=click.IntRange(min=1), help="How many at once.")
 def crosscheck(*, rounds: int, seconds: int, connections: int) -> None:
     """Measure CPU per request with wrk, and then as `compare` does, at one replica: do the ratios agree?
 

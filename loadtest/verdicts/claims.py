@@ -1,4 +1,4 @@
-"""The textbook's claims (DESIGN §7): which figures speak to each, and the verdict that a rule draws from them."""
+"""The textbook claims about sessions and JWTs: the figures that speak to each, and the verdict drawn from them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
