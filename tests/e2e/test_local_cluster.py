@@ -130,8 +130,8 @@ def test_up_starts_what_was_stopped_in_the_order_of_dependence(shell: Shell) -> 
     code, output = shell.run("status")
     assert code == 1
     assert output.count("is STOPPED") == 4
-    assert "started again: redis, auth-1, app-2, loadbalancer" in shell.succeed("up")
-    assert "started again" not in shell.succeed("up")
+    assert "restarted: redis, auth-1, app-2, loadbalancer" in shell.succeed("up")
+    assert "restarted" not in shell.succeed("up")
     shell.succeed("status")
 
 

@@ -77,7 +77,7 @@ def test_list_says_how_long_each_experiment_takes() -> None:
 def test_an_unknown_experiment_is_answered_with_those_there_are() -> None:
     done = invoke("run", "nonsense")
     assert done.exit_code == 2
-    assert "There is no experiment nonsense. There are: correctness" in done.output
+    assert "There is no experiment nonsense. Choose from: correctness" in done.output
 
 
 def written(directory: Path, run: Results) -> str:
@@ -159,7 +159,7 @@ def test_a_run_exits_with_what_it_is_worth(change: Callable[[Results], Results],
         (ResultsError("cut off"), 1, "error: cut off"),
         (OSError(errno.ENOSPC, "No space left on device", "/reports/results.json"), 1,
          "error: /reports/results.json: No space left on device"),
-        (KeyboardInterrupt(), 130, "interrupted; nothing was left running"),
+        (KeyboardInterrupt(), 130, "interrupted; everything that this command started has stopped"),
     ],
     ids=lambda value: type(value).__name__,
 )  # fmt: skip

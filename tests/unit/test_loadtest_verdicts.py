@@ -102,10 +102,10 @@ def test_promises_are_judged_at_a_busy_replica() -> None:
     ]
     said = {claim: verdict.verdict for claim, verdict in judged(*figures).items() if claim.startswith("P")}
     assert said == {
-        "P1": "not decidable",
+        "P1": "undecided",
         "P2": "kept",
         "P3": NOT_MEASURED,
-        "P4": "not decidable",
+        "P4": "undecided",
         "P5": "not kept",
         "P6": NOT_MEASURED,
     }
@@ -117,10 +117,10 @@ def test_promises_are_judged_at_a_busy_replica() -> None:
     [
         (1.0, 1.2, "kept"),
         (1.3, 1.4, "not kept"),
-        (1.1, 1.3, "not decidable"),
-        (1.1, 1.25, "not decidable"),
-        (1.25, 1.3, "not decidable"),
-        (None, None, "not decidable"),
+        (1.1, 1.3, "undecided"),
+        (1.1, 1.25, "undecided"),
+        (1.25, 1.3, "undecided"),
+        (None, None, "undecided"),
     ],
 )
 def test_a_promise_is_kept_or_broken_only_by_a_whole_interval(low: float | None, high: float | None, said: str) -> None:
