@@ -230,7 +230,7 @@ def diff(a: Path, b: Path, *, as_json: bool) -> int:
 @click.option("--rounds", default=15, show_default=True, type=click.IntRange(min=2), help="Blocks per strategy.")
 @click.option("--seconds", default=1, show_default=True, type=click.IntRange(min=1), help="Length of a block.")
 @click.option(
-    "--connections", default=64, show_default=True, type=click.IntRange(min=1), help="Concurrent connections."
+    "--connections", default=32, show_default=True, type=click.IntRange(min=1), help="Concurrent connections."
 )
 def crosscheck(*, rounds: int, seconds: int, connections: int) -> None:
     """Check the ratios of CPU per request against wrk, at one replica. Takes about four minutes.

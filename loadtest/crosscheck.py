@@ -23,7 +23,7 @@ from loadtest.statistics.orders import balanced_orders, in_turns
 from loadtest.wrk import Wrk
 
 CROSSCHECK = "crosscheck"
-TURNS = replace(QUICK, cost_cycles=3, cost_rounds_nginx=0)
+TURNS = replace(QUICK, cost_cycles=6, cost_rounds_nginx=0)
 
 
 async def crosscheck(

@@ -206,7 +206,7 @@ async def serve(fake: FakeApp) -> AsyncIterator[FakeCluster]:
 TINY = replace(
     QUICK, users=2, warmup=0.05, closed_rounds=2, closed_seconds=0.2, traffic_rounds=2,
     traffic_seconds=0.2, traffic_low=0.05, traffic_high=0.2, idle_seconds=0.05,
-    turn_requests=10, turn_connections=4, turn_logins=2, cost_cycles=2,
+    turn_warm_up=4, turn_requests=10, turn_connections=4, turn_logins=2, cost_cycles=2,
     cost_rounds_direct=1, cost_rounds_nginx=1, cost_idle_seconds=0.02, algorithm_rounds=2, login_rounds=2, logins=2,
     token_rounds=2, token_logins=3, survival_users=4, after_kill_seconds=0.0,
 )  # fmt: skip

@@ -29,7 +29,7 @@ async def measure(context: Context) -> None:
     strategy = next((one for one in context.strategies if one.kind == "token"), None)
     if strategy is None or context.spare_cluster is None:
         return
-    rounds, requests, turns = context.plan.algorithm_rounds, context.plan.turn_requests, {}
+    rounds, turns = context.plan.algorithm_rounds, {}
     context.progress.start("a cluster for each algorithm", len(ALGORITHMS))
     async with AsyncExitStack() as stack:
         for algorithm in ALGORITHMS:
@@ -38,7 +38,7 @@ async def measure(context: Context) -> None:
             one = Contestant(algorithm, client, cluster, strategy)
             place = await _ready(context, one)
             stack.enter_context(on_last_core({*one.pids(place)}))
-            turns[algorithm] = partial(one.turn, place, requests)
+            turns[algorithm] = partial(one.turn, place, context.plan)
             context.progress.advance()
         context.progress.start("pages behind each algorithm", (1 + rounds) * len(turns))
         await in_turns(turns, [ALGORITHMS], context.progress.advance)

@@ -15,7 +15,7 @@ from loadtest.client import Account, Client, Strategy, register
 from loadtest.cluster.protocol import Cluster, CpuReading, CpuUse, Metered
 from loadtest.experiments.correctness import is_page
 from loadtest.experiments.cost_figures import NULL
-from loadtest.experiments.experiment import Context, WrongAnswer
+from loadtest.experiments.experiment import Context, Plan, WrongAnswer
 from loadtest.load.turns import Page, Turns
 
 AT_ONCE = 4
@@ -72,10 +72,14 @@ class Contestant:
         await self.turns.connect(url, logins, connections)
         return logins
 
-    async def turn(self, place: Place, requests: int) -> dict[str, Any]:
-        """Take one turn and return its row. Clocks are read while nothing is in flight, and when all is quiet."""
+    async def turn(self, place: Place, plan: Plan) -> dict[str, Any]:
+        """Take one turn and return its row. Clocks are read while nothing is in flight, and when all is quiet.
+
+        The first requests are not counted: whoever had the turn before has filled the core's caches.
+        """
+        await self.turns.turn(plan.turn_warm_up)
         before = self.served_by.cpu()
-        turn = await self.turns.turn(requests)
+        turn = await self.turns.turn(plan.turn_requests)
         used = (await _quiet(self.served_by)).since(before)
         return {"process": self.process(place), **turn, **cpu_columns(used, self.process(place))}
 

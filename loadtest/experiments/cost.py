@@ -85,7 +85,7 @@ async def _sitting(context: Context, place: Place, contestants: Sequence[Contest
     for one in contestants:
         await one.connect(place, accounts, plan.turn_connections)
     where = {"path": place.path, "replica": place.replica}
-    turns = {one.name: partial(one.turn, place, plan.turn_requests) for one in contestants}
+    turns = {one.name: partial(one.turn, place, plan) for one in contestants}
     orders = balanced_orders(list(turns), _rounds(context, place), context.rng)
     await in_turns(turns, [list(turns)], context.progress.advance)
     for one in (contestants[0], *(one for one in contestants if one.bare)):

@@ -16,6 +16,8 @@ JUDGED = {DIRECT: "app", NGINX: "total"}
 """Of which tier ratios are taken, by path."""
 SAME_BYTES = 16
 """Requests that differ by less are equally long: names of strategies and of users differ by as much."""
+SAME_PACE = 1.25
+"""Replicas whose CPU per request differs by less leave the load balancer alone for equally long."""
 NULL = "null"
 """The second control: its connections and client process are its own."""
 
@@ -41,7 +43,7 @@ def analyse(rows: Sequence[Row], config: Config) -> list[Figure]:
             ]
             found += _drift(path, turns, rounds, control)
         if path == NGINX:
-            found += _placebo(turns, rounds)
+            found += _placebo(turns, rounds, control)
     return found
 
 
@@ -147,25 +149,36 @@ def _null(path: str, rounds: Sequence[Round], control: str) -> list[Figure]:
     ]
 
 
-def _placebo(turns: Sequence[Mapping[str, Row]], rounds: Sequence[Round]) -> list[Figure]:
+def _placebo(turns: Sequence[Mapping[str, Row]], rounds: Sequence[Round], control: str | None) -> list[Figure]:
     """Compare the load balancer's CPU between strategies for which its work is the same, byte for byte.
 
-    Those are the ones whose requests are equally long, and whose answers are: longer ones cost it more, by design.
+    Those are the ones whose requests are equally long, and whose answers are: longer ones cost it more, by design. A
+    placebo is a pair whose replica takes equally long as well, and the control with itself. Where it takes longer, it
+    displaces more of what the load balancer had in the caches: `displacement_ratio`.
     """
-    found, models = [], list[str]()
-    for name in (name for name in _names(rounds) if "loadbalancer" in rounds[0][name]):
-        model = next((one for one in models if _same_bytes(turns[0][name], turns[0][one])), None)
-        if model is None:
-            models.append(name)
-            continue
-        same = ratio(*(_of(rounds, one, "loadbalancer") for one in (name, model)))
-        found.append(figure(EXPERIMENT, name, "placebo_ratio", "ratio", same, tier="loadbalancer", over=model))
+    found = []
+    if control and "loadbalancer" in rounds[0].get(NULL, {}):
+        found.append(_same_work("placebo_ratio", rounds, (NULL, control), control))
+    names = [name for name in _names(rounds) if "loadbalancer" in rounds[0][name]]
+    apps = {name: centre(_of(rounds, name, "app")).value for name in names}
+    for place, name in enumerate(names):
+        same = [one for one in names[:place] if _same_bytes(turns[0][name], turns[0][one])]
+        paced = [one for one in same if max(apps[name], apps[one]) <= SAME_PACE * min(apps[name], apps[one])]
+        if paced:
+            found.append(_same_work("placebo_ratio", rounds, (name, paced[0]), name))
+        elif same:
+            found.append(_same_work("displacement_ratio", rounds, (name, same[0]), name))
     return found
 
 
 def _same_bytes(one: Row, other: Row) -> bool:
     lengths = ((one[way] / one["requests"], other[way] / other["requests"]) for way in ("bytes_sent", "bytes_received"))
     return all(abs(ours - theirs) <= SAME_BYTES for ours, theirs in lengths)
+
+
+def _same_work(metric: str, rounds: Sequence[Round], pair: tuple[str, str], strategy: str) -> Figure:
+    same = ratio(*(_of(rounds, one, "loadbalancer") for one in pair))
+    return figure(EXPERIMENT, strategy, metric, "ratio", same, tier="loadbalancer", over=pair[1])
 
 
 def _drift(path: str, turns: Sequence[Mapping[str, Row]], rounds: Sequence[Round], control: str) -> list[Figure]:

@@ -65,15 +65,16 @@ class Plan:
     traffic_low: float = 0.1
     traffic_high: float = 0.5
     idle_seconds: float = 2.0
-    turn_requests: int = 200
-    turn_connections: int = 64
+    turn_warm_up: int = 128
+    turn_requests: int = 128
+    turn_connections: int = 32
     turn_logins: int = 4
     cost_cycles: int = 2
-    cost_rounds_direct: int = 16
-    cost_rounds_nginx: int = 18
+    cost_rounds_direct: int = 20
+    cost_rounds_nginx: int = 36
     cost_idle_seconds: float = 0.3
     cost_restarts: bool = False
-    algorithm_rounds: int = 15
+    algorithm_rounds: int = 40
     login_rounds: int = 6
     logins: int = 8
     token_rounds: int = 12
@@ -92,11 +93,11 @@ FULL = Plan(
     traffic_seconds=1.5,
     idle_seconds=10.0,
     cost_cycles=6,
-    cost_rounds_direct=40,
-    cost_rounds_nginx=36,
+    cost_rounds_direct=60,
+    cost_rounds_nginx=54,
     cost_idle_seconds=1.0,
     cost_restarts=True,
-    algorithm_rounds=40,
+    algorithm_rounds=120,
     login_rounds=15,
     logins=12,
     survival_passes=3,
@@ -141,8 +142,11 @@ class Context:
         return Client(self.cluster.url if affinity else self.cluster.url_no_affinity, strategy, connector)
 
     def record(self, **row: Any) -> None:
-        """Record one raw row at once, so that an interrupted run keeps it. Values are what JSON has."""
-        self.rows.append(row)
+        """Record one raw row at once, so that an interrupted run keeps it. Values are what JSON has.
+
+        Numbers are rounded to 9 places: nanoseconds, where they are seconds.
+        """
+        self.rows.append({name: round(value, 9) if isinstance(value, float) else value for name, value in row.items()})
 
     def recorded(self, turn: Callable[[], Awaitable[Row]], **labels: Any) -> Callable[[], Awaitable[None]]:
         """Return *turn* as one that records the row it gives, with *labels* and the number of its round (from 0)."""

@@ -26,8 +26,8 @@ pytestmark = pytest.mark.e2e
 TINY = Plan(
     name="tiny", users=4, warmup=0.1, closed_rounds=2, closed_seconds=0.3,
     traffic_rounds=2, traffic_seconds=0.4, traffic_low=0.1, traffic_high=0.3, idle_seconds=0.2,
-    turn_requests=20, turn_connections=4, turn_logins=2, cost_cycles=1, cost_rounds_direct=2, cost_rounds_nginx=2,
-    algorithm_rounds=2, login_rounds=2, logins=2, token_rounds=2,
+    turn_warm_up=4, turn_requests=20, turn_connections=4, turn_logins=2, cost_cycles=1,
+    cost_rounds_direct=2, cost_rounds_nginx=2, algorithm_rounds=2, login_rounds=2, logins=2, token_rounds=2,
     token_logins=8, survival_users=4, after_kill_seconds=0.5,
 )  # fmt: skip
 STRATEGIES = {info.name for info in INFOS}

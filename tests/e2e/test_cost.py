@@ -25,7 +25,7 @@ from tests.contract.calls import INFOS
 pytestmark = pytest.mark.e2e
 
 TINY = replace(
-    QUICK, turn_requests=32, turn_logins=2, cost_cycles=1, cost_rounds_direct=1, cost_rounds_nginx=1,
+    QUICK, turn_warm_up=8, turn_requests=32, turn_logins=2, cost_cycles=1, cost_rounds_direct=1, cost_rounds_nginx=1,
     cost_idle_seconds=0.1,
 )  # fmt: skip
 STRATEGIES = {info.name for info in INFOS}
