@@ -45,7 +45,7 @@ PLOTS = (
     Plot("extra", "cpu_difference", "What the login state costs per request",
          "Extra CPU per request, compared within each round with a page without login. Thick line: 95 % interval. Thin "
          "line: the interval that holds for all comparisons simultaneously. Blue: sessions; orange: tokens. A "
-         "difference within the grey band means nothing: the null test found as much between two clients of one strategy.",
+         "difference within the grey band means nothing: the null test found as much for the same code.",
          cost.draw_extra, 2.6, 0.3),
     Plot("tradeoff", "cpu_difference", "What you pay, and what you get for it",
          "Down and to the left is better. The dashed line joins the strategies that no other one beats in both. Hollow "
