@@ -9,7 +9,7 @@ from typing import Literal, Self, TypeVar
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from services.common.devices import Limit, LimitPolicy
+from services.common.devices import LimitPolicy, LoginLimit
 
 Algorithm = Literal["EdDSA", "ES256", "RS256", "HS256"]
 MIN_HMAC_BITS = 256
@@ -47,7 +47,7 @@ class CommonSettings(BaseSettings):
         43200,
         validation_alias="SESSION_ABSOLUTE_SECONDS",
         ge=1,
-        description="a session ends so long after its login; auth tells of endings for as long",
+        description="a session ends so long after its login; auth tells of revocations for as long",
     )
     session_limit: int = Field(
         50,
@@ -82,9 +82,9 @@ class CommonSettings(BaseSettings):
         return self
 
     @property
-    def limit(self) -> Limit:
+    def limit(self) -> LoginLimit:
         """How many logins a user may have."""
-        return Limit(self.session_limit, self.session_limit_policy)
+        return LoginLimit(self.session_limit, self.session_limit_policy)
 
     @property
     def port(self) -> int:
