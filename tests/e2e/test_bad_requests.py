@@ -86,7 +86,7 @@ async def faults_of_kept(connection: RawConnection) -> list[str]:
 
 
 @pytest.mark.parametrize("name", SERVICES)
-async def test_s17_a_bad_request_never_costs_somebody_else_their_answer(
+async def test_s17_a_bad_request_never_fails_somebody_elses_request(
     cluster: LocalCluster, name: str, mistakes: Counter[str]
 ) -> None:
     """The other's POSTs share nginx's connections to the service: nginx does not repeat one that was sent."""
@@ -109,7 +109,7 @@ async def test_s17_a_bad_request_never_costs_somebody_else_their_answer(
 
 
 @pytest.mark.parametrize("name", SERVICES)
-async def test_s17_a_service_that_closes_a_connection_says_so(
+async def test_s17_a_service_announces_that_it_closes_a_connection(
     cluster: LocalCluster, name: str, mistakes: Counter[str]
 ) -> None:
     """Without the load balancer, which keeps much of this away from it."""
@@ -126,7 +126,7 @@ async def test_s17_a_service_that_closes_a_connection_says_so(
     await asyncio.gather(*(send(*row) for row in TABLE.items()))
 
 
-async def test_half_a_body_is_not_waited_for_long(cluster: LocalCluster, mistakes: Counter[str]) -> None:
+async def test_an_incomplete_body_is_not_waited_for_long(cluster: LocalCluster, mistakes: Counter[str]) -> None:
     half = BadRequest((request(b"POST @reads HTTP/1.1", b"Content-Type: @type", b"Content-Length: 9") + b"{",))
     whole = half._replace(pieces=(*half.pieces, b'"a": 1}\n'))
     for service, port in ((APP, cluster.topology.app_ports()[0]), (AUTH, cluster.topology.auth_ports()[0])):

@@ -162,14 +162,14 @@ async def node(server: Server) -> AsyncIterator[NodeClient]:
     await process.wait()
 
 
-async def test_jose_verifies_access_tokens_and_nothing_else(server: Server, node: NodeClient) -> None:
+async def test_jose_verifies_only_access_tokens(server: Server, node: NodeClient) -> None:
     token = server.browser.tokens["access_token"]
     assert (await node.verify(token))["claims"]["preferred_username"] == server.browser.username
     assert "error" in await node.verify(server.browser.tokens["refresh_token"])  # J7
     assert "error" in await node.verify(token[:-8] + "AAAAAAAA")
 
 
-async def test_j17_jose_goes_on_across_a_rotation(
+async def test_j17_jose_keeps_verifying_across_a_rotation(
     cluster: LocalCluster, browsers: Browsers, server: Server, node: NodeClient
 ) -> None:
     admin = browsers.open("admin", cluster.secret("admin-password"))

@@ -26,7 +26,7 @@ IN_REDIS = [info for info in INFOS if {Capability.ATOMIC, Capability.ANY_REPLICA
 @pytest.mark.parametrize(
     "drill", [kill_replica, restart_replicas, kill_redis, stop_redis], ids=lambda one: one.__name__
 )
-async def test_s4_s16_nobody_is_told_what_is_not_true(
+async def test_s4_s16_no_answer_contradicts_the_history(
     cluster: LocalCluster, drill: Callable[[Crowd], Awaitable[Counter[str]]], progress: Progress, say: Say
 ) -> None:
     """With new people each time: no false logout, nobody comes back, no write is lost or done twice."""

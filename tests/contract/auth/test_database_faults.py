@@ -127,13 +127,13 @@ async def until_silent(auth: Client) -> None:
             assert (await auth.get("/readyz")).status == 503
 
 
-async def test_a_database_that_hangs_is_503_in_time_for_everything(world: World, postgres: Postgres) -> None:
+async def test_a_hanging_database_is_503_in_time_everywhere(world: World, postgres: Postgres) -> None:
     postgres.stop()
     await asyncio.gather(*(refused_in_time(call) for call in world.calls().values()))
     assert (await world.auth.get("/auth/jwks.json")).status == 200
 
 
-async def test_a_database_that_hangs_costs_no_time_once_that_is_known(
+async def test_a_hanging_database_costs_no_time_once_that_is_known(
     world: World, postgres: Postgres, caplog: pytest.LogCaptureFixture
 ) -> None:
     postgres.stop()
@@ -148,7 +148,7 @@ async def test_a_database_that_hangs_costs_no_time_once_that_is_known(
     await until(204, world.calls()["change of password"], RECOVERY_SECONDS)
 
 
-async def test_a_database_that_is_gone_is_503_at_once_and_recovers(
+async def test_a_stopped_database_is_503_at_once_and_recovers(
     world: World, postgres: Postgres, caplog: pytest.LogCaptureFixture
 ) -> None:
     postgres.kill()
@@ -192,7 +192,7 @@ async def test_a_database_that_goes_away_during_the_hash_is_503_in_time(
     await refused_in_time(lambda: auth.post(path, json=ADMIN if path == "/auth/login" else ANN))
 
 
-async def test_more_requests_than_connections_neither_wait_longer_nor_lose_any(
+async def test_more_requests_than_connections_neither_wait_longer_nor_leak_connections(
     world: World, postgres: Postgres, caplog: pytest.LogCaptureFixture
 ) -> None:
     postgres.stop()
@@ -207,7 +207,7 @@ async def test_more_requests_than_connections_neither_wait_longer_nor_lose_any(
     assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
-async def test_connections_that_postgresql_has_closed_fail_nobody(world: World, postgres: Postgres) -> None:
+async def test_connections_closed_by_postgresql_fail_no_request(world: World, postgres: Postgres) -> None:
     others = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname LIKE 'test%'"
     for _ in range(5):
         with patience(world.auth):
@@ -218,7 +218,7 @@ async def test_connections_that_postgresql_has_closed_fail_nobody(world: World, 
                 assert {answer.status for answer in answers} == {status}
 
 
-async def test_a_read_whose_connection_is_lost_under_way_is_repeated(world: World) -> None:
+async def test_a_read_whose_connection_is_lost_is_repeated(world: World) -> None:
     engine = world.auth.app[DATABASE]._pooled.sync_engine
     lost = []
 
@@ -243,7 +243,7 @@ async def test_a_change_after_a_restart_of_postgresql_is_made(world: World, post
             assert not await world.auth.app[ACCOUNTS].set_disabled("nobody", disabled=True)
 
 
-async def test_a_table_that_is_locked_is_503_for_its_users_only(
+async def test_a_locked_table_is_503_only_for_requests_that_need_it(
     start: StartAuth, postgres: Postgres, caplog: pytest.LogCaptureFixture
 ) -> None:
     """It is no reason to call the database dead; and PostgreSQL does not wait for the lock longer than we do."""
@@ -265,7 +265,7 @@ async def test_a_table_that_is_locked_is_503_for_its_users_only(
     await until(200, lambda: auth.post("/auth/login", json=ADMIN), RECOVERY_SECONDS)
 
 
-async def test_a_registration_whose_answer_was_lost_may_have_happened(world: World, postgres: Postgres) -> None:
+async def test_a_registration_whose_answer_is_lost_may_have_been_made(world: World, postgres: Postgres) -> None:
     engine = world.auth.app[DATABASE]._pooled.sync_engine
     register = world.calls()["registration"]
 
@@ -281,7 +281,7 @@ async def test_a_registration_whose_answer_was_lost_may_have_happened(world: Wor
     await until(200, lambda: world.auth.post("/auth/login", json=BOB), RECOVERY_SECONDS)
 
 
-async def test_keys_are_read_again_after_an_outage(
+async def test_keys_are_polled_again_after_an_outage(
     start: StartAuth, postgres: Postgres, caplog: pytest.LogCaptureFixture
 ) -> None:
     database = {"AUTH_DATABASE_URL": await new_database(postgres)}
@@ -304,7 +304,7 @@ async def tokens_when_back(auth: Client) -> dict[str, Any]:
     return await tokens_of(auth, ADMIN)
 
 
-async def test_a_service_stops_while_its_database_hangs(world: World, postgres: Postgres) -> None:
+async def test_a_service_can_stop_while_its_database_hangs(world: World, postgres: Postgres) -> None:
     postgres.stop()
     await refused_in_time(world.calls()["login"])
     async with asyncio.timeout(A_BUSY_MACHINE_ADDS):
@@ -320,9 +320,7 @@ def locked(database: Path) -> Iterator[None]:
         other.rollback()
 
 
-async def test_sqlite_that_is_locked_refuses_writers_in_time_and_no_reader(
-    start_auth: StartAuth, tmp_path: Path
-) -> None:
+async def test_a_locked_sqlite_refuses_writers_in_time_and_no_readers(start_auth: StartAuth, tmp_path: Path) -> None:
     auth = await start_auth()
     with locked(tmp_path / "auth.sqlite"):
         people = [{"username": f"user-{number}", "password": "correct horse"} for number in range(12)]

@@ -56,7 +56,7 @@ async def test_t12_common_passwords_are_refused_and_the_field_is_named(auth: Cli
 
 
 @pytest.mark.parametrize("password", ["hunter2hunter3", "12345678 ", "all lower case", "ÄÖÜ日本語🔑🔑"])
-async def test_t11_t12_there_are_no_rules_of_composition(auth: Client, password: str) -> None:
+async def test_t11_t12_there_are_no_composition_rules(auth: Client, password: str) -> None:
     assert (await auth.post("/auth/users", json={"username": "bob", "password": password})).status == 201
     assert (await log_in(auth, {"username": "bob", "password": password})).status == 200
 
@@ -65,7 +65,7 @@ async def test_t11_t12_there_are_no_rules_of_composition(auth: Client, password:
 
 
 @pytest.mark.parametrize("path", ["/auth/login", "/auth/password/check"])
-async def test_t13_guessing_one_account_is_limited_over_all_processes(
+async def test_t13_guessing_one_account_is_limited_across_all_processes(
     start_auth: StartAuth, auth: Client, clock: ManualClock, path: str
 ) -> None:
     clients = [auth, await start_auth()]
@@ -80,13 +80,13 @@ async def test_t13_guessing_one_account_is_limited_over_all_processes(
     assert (await log_in(clients[0], WRONG, GUESSER, path)).status == 429
 
 
-async def test_t13_the_account_is_open_to_others_from_anywhere_else(auth: Client) -> None:
+async def test_t13_the_account_stays_open_from_other_addresses(auth: Client) -> None:
     await statuses(auth, WRONG, GUESSER, PER_PAIR + 5)
     assert (await log_in(auth, ANN, ELSEWHERE)).status == 200
     assert (await log_in(auth, {"username": "bob", "password": "wrong horse"}, GUESSER)).status == 401
 
 
-async def test_t13_a_success_forgets_the_own_mistakes_and_nobody_elses(auth: Client) -> None:
+async def test_t13_a_success_clears_only_your_own_failures(auth: Client) -> None:
     for _ in range(3):
         assert await statuses(auth, WRONG, HOME, PER_PAIR - 1) == [401] * (PER_PAIR - 1)
         assert (await log_in(auth)).status == 200
@@ -95,7 +95,7 @@ async def test_t13_a_success_forgets_the_own_mistakes_and_nobody_elses(auth: Cli
     assert (await log_in(auth, WRONG, GUESSER)).status == 429
 
 
-async def test_t13_trying_many_accounts_is_limited_but_not_for_those_who_are_known_there(auth: Client) -> None:
+async def test_t13_trying_many_accounts_is_limited_but_not_at_familiar_addresses(auth: Client) -> None:
     assert (await log_in(auth, ANN, GUESSER)).status == 200  # ann's provider gives one address to many
     for i in range(PER_ADDRESS):
         assert (await log_in(auth, {"username": f"user-{i}", "password": "wrong horse"}, GUESSER)).status == 401
@@ -105,7 +105,7 @@ async def test_t13_trying_many_accounts_is_limited_but_not_for_those_who_are_kno
     assert (await log_in(auth, WRONG, ELSEWHERE)).status == 401
 
 
-async def test_t13_an_account_is_known_where_it_was_registered(auth: Client) -> None:
+async def test_t13_the_address_of_a_registration_is_familiar(auth: Client) -> None:
     bob = {"username": "bob", "password": "correct horse"}
     assert (await auth.post("/auth/users", json=bob, headers={"X-Forwarded-For": HOME})).status == 201
     for i in range(PER_ACCOUNT):
@@ -127,7 +127,7 @@ async def test_t13_guessing_from_everywhere_is_slowed_down_and_locks_nobody_out(
     assert (await log_in(auth, ANN, ELSEWHERE)).status == 200
 
 
-async def test_t13_a_site_with_ipv6_is_one_address(auth: Client) -> None:
+async def test_t13_an_ipv6_64_is_one_address(auth: Client) -> None:
     for i in range(PER_PAIR):
         assert (await log_in(auth, WRONG, f"2001:db8::{i:x}:1")).status == 401
     assert (await log_in(auth, WRONG, "2001:db8:0:0:ffff::1")).status == 429
@@ -199,7 +199,7 @@ async def log_in_patiently(client: Client, address: str = HOME) -> ClientRespons
     return answer
 
 
-async def test_t13_names_that_nobody_has_are_limited_alike(auth: Client) -> None:
+async def test_t13_unknown_names_are_limited_in_the_same_way(auth: Client) -> None:
     for name in ("nobody", "no\x00body", "x" * 10_000):
         body = {"username": name, "password": "wrong horse"}
         assert await statuses(auth, body, GUESSER, PER_PAIR + 1) == [401] * PER_PAIR + [429]
@@ -213,7 +213,7 @@ async def test_t13_the_old_password_cannot_be_guessed_with_a_stolen_token(auth: 
     assert [answer.status for answer in answers] == [403] * PER_PAIR + [429]
 
 
-async def test_t13_only_the_app_may_say_for_whom_it_asks(auth: Client) -> None:
+async def test_t13_only_the_app_may_name_the_clients_address(auth: Client) -> None:
     for _ in range(PER_PAIR + 1):
         headers = {"X-Forwarded-For": HOME, "Authorization": "Basic YXBwOng="}
         assert (await auth.post("/auth/password/check", json=WRONG, headers=headers)).status == 401
@@ -254,7 +254,7 @@ class Counting(PasswordHasher):
 
 
 @pytest.mark.parametrize("path", ["/auth/login", "/auth/password/check"])
-async def test_t14_whatever_is_wrong_costs_one_hash_of_the_same_parameters(start_auth: StartAuth, path: str) -> None:
+async def test_t14_every_wrong_login_costs_one_hash_with_the_same_parameters(start_auth: StartAuth, path: str) -> None:
     hasher = Counting()
     auth = await start_auth(hasher=hasher)
     await auth.post("/auth/users", json=ANN)
@@ -283,7 +283,7 @@ async def test_t10_t13_a_limited_guess_costs_no_hash(start_auth: StartAuth) -> N
 # Redis away
 
 
-async def test_t10_whoever_takes_too_many_places_is_told_so(start_auth: StartAuth) -> None:
+async def test_t10_a_client_with_too_many_places_gets_429(start_auth: StartAuth) -> None:
     hasher = GatedHasher()
     auth = await start_auth(hasher=hasher, PASSWORD_THREADS=1, PASSWORD_QUEUE=1)
     hasher.gate.clear()
@@ -304,7 +304,7 @@ async def test_t13_without_redis_an_account_can_be_registered(start_auth: StartA
     assert (await auth.post("/auth/users", json=ANN)).status == 201
 
 
-async def test_t13_without_redis_the_app_still_gets_its_answer_and_guesses_do_not(
+async def test_t13_without_redis_password_checks_work_and_token_logins_do_not(
     start_auth: StartAuth, frail_valkey: Valkey
 ) -> None:
     auth = await start_auth(frail_valkey)

@@ -41,7 +41,7 @@ def _cluster_dies(run: subprocess.Popen[str], state: Path) -> None:
     ("end", "status", "reason"),
     [(_ctrl_c, 130, "interrupted at the keyboard"), (_terminate, 130, "interrupted"), (_cluster_dies, 1, "")],
 )
-def test_a_run_that_is_ended_keeps_its_results_and_leaves_no_process(
+def test_an_interrupted_run_keeps_its_results_and_leaves_no_process(
     tmp_path: Path, end: Callable[[subprocess.Popen[str], Path], None], status: int, reason: str
 ) -> None:
     state, reports = tmp_path / "s", tmp_path / "reports"

@@ -103,7 +103,7 @@ def supervisorctl(shell: Shell, *arguments: str) -> str:
 
 
 @pytest.mark.timeout(300)  # six commands, and supervisord takes its time to give up
-def test_up_starts_again_what_supervisord_has_given_up(shell: Shell) -> None:
+def test_up_restarts_what_supervisord_has_given_up(shell: Shell) -> None:
     shell.succeed("up")
     secret = shell.state / "local/secrets/redis.acl"
     secret.rename(secret.with_suffix(".away"))
@@ -124,7 +124,7 @@ def test_up_starts_again_what_supervisord_has_given_up(shell: Shell) -> None:
     shell.succeed("status")
 
 
-def test_up_starts_what_was_stopped_in_the_order_of_dependence(shell: Shell) -> None:
+def test_up_starts_stopped_processes_in_order_of_dependency(shell: Shell) -> None:
     shell.succeed("up")
     supervisorctl(shell, "stop", "loadbalancer:loadbalancer", "app:app-2", "auth:auth-1", "redis:redis")
     code, output = shell.run("status")
@@ -146,7 +146,7 @@ def test_up_while_another_up_is_starting_says_so(shell: Shell) -> None:
     assert starting.communicate(timeout=90)[0].count("ready:") == 1
 
 
-def test_status_of_nothing_fails(shell: Shell) -> None:
+def test_status_without_a_cluster_fails(shell: Shell) -> None:
     code, output = shell.run("status")
     assert code == 1
     assert "no cluster is up" in output
@@ -177,7 +177,7 @@ def test_a_service_that_cannot_start_shows_its_last_lines(shell: Shell) -> None:
     assert shell.running() == []
 
 
-def test_ctrl_c_while_starting_leaves_nothing(shell: Shell) -> None:
+def test_ctrl_c_while_starting_leaves_nothing_running(shell: Shell) -> None:
     starting = shell.start("up")
     while not shell.running() and starting.poll() is None:
         pass  # until the first process of the cluster is there
@@ -188,7 +188,7 @@ def test_ctrl_c_while_starting_leaves_nothing(shell: Shell) -> None:
     assert shell.running() == []
 
 
-def test_ctrl_c_in_compare(shell: Shell) -> None:
+def test_ctrl_c_during_compare_leaves_nothing_running(shell: Shell) -> None:
     """The terminal sends it to everybody in the foreground: to the generators, too."""
     measuring = shell.start("compare", own_session=True)
     try:

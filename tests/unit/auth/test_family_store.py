@@ -49,7 +49,7 @@ async def test_t4_of_two_writers_that_read_the_same_one_wins(families: FamilySto
     assert now_stored.family == NEXT
 
 
-async def test_t5_a_write_in_flight_does_not_bring_an_ended_family_back(families: FamilyStore) -> None:
+async def test_t5_a_write_in_flight_does_not_revive_an_ended_family(families: FamilyStore) -> None:
     await families.create(FAMILY, b"", NOW)
     stored = await families.load(FAMILY.id)
     assert stored is not None

@@ -23,7 +23,7 @@ def without(name: str) -> str:
     return jwt.encode({k: v for k, v in CLAIMS.items() if k != name}, KEY, "HS256", headers={"typ": "rt+jwt"})
 
 
-def test_t4_the_same_terms_give_the_same_text() -> None:
+def test_t4_the_same_claims_give_the_same_token() -> None:
     assert TOKENS.text("family", "user", "client", TERMS) == TEXT
 
 
@@ -57,6 +57,6 @@ def test_the_forgery_without_a_change_is_accepted() -> None:
         pytest.param("." * 10_000, id="many dots"),
     ],
 )
-def test_anything_else_is_refused(text: str) -> None:
+def test_any_other_change_is_refused(text: str) -> None:
     with pytest.raises(InvalidRefreshTokenError):
         TOKENS.read(text)

@@ -59,7 +59,7 @@ def test_a_victim_that_does_not_die_is_an_error(
 
 
 @pytest.mark.parametrize("state", ["STARTING", "BACKOFF", "FATAL"])
-def test_what_does_not_run_cannot_be_killed(tmp_path: Path, state: str) -> None:
+def test_a_process_that_is_not_running_cannot_be_killed(tmp_path: Path, state: str) -> None:
     with pytest.raises(ClusterError, match=f"it is {state}, not RUNNING"):
         cluster(tmp_path, Supervisor(0, state)).kill("app-1")
 

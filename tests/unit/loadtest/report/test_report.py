@@ -99,7 +99,7 @@ def test_the_html_page_is_well_formed_loads_nothing_and_describes_its_pictures(p
     assert all(part in ids for value in labelled for part in value.split())
 
 
-def test_whatever_a_results_file_says_stays_text(full: Results, tmp_path: Path) -> None:
+def test_whatever_a_results_file_contains_is_shown_as_text(full: Results, tmp_path: Path) -> None:
     results = withdrawn(full, HOSTILE)
     facts = results.config["strategies"]
     settings = results.config["settings"] | {HOSTILE: HOSTILE, "AUTH_ALGORITHM": HOSTILE}
@@ -120,7 +120,7 @@ def test_whatever_a_results_file_says_stays_text(full: Results, tmp_path: Path) 
             assert bars[0] == bars[1], line
 
 
-def test_a_hostile_name_stays_text_where_it_is_the_answer(tmp_path: Path) -> None:
+def test_a_hostile_name_is_shown_as_text_even_in_the_answer(tmp_path: Path) -> None:
     results = full_run("cost")
     facts = {HOSTILE if name == "redis-cached" else name: one for name, one in results.config["strategies"].items()}
     renamed = [
@@ -132,7 +132,7 @@ def test_a_hostile_name_stays_text_where_it_is_the_answer(tmp_path: Path) -> Non
     assert "# Use &lt;script" in markdown
 
 
-def test_the_answer_stands_before_everything_else(pages: tuple[str, str]) -> None:
+def test_the_answer_comes_before_everything_else(pages: tuple[str, str]) -> None:
     for text in pages:
         places = [
             text.index(what) for what in ("Use redis-cached", "Null test", "What would change the answer", "Claims")
@@ -151,7 +151,7 @@ def test_withdrawn_verdicts_take_the_place_of_the_answer(full: Results, tmp_path
         assert not re.search(r"[>|] ?(not )?kept ?[<|]", promises)
 
 
-def test_a_run_that_ended_early_says_so_on_top(full: Results, pages: tuple[str, str], tmp_path: Path) -> None:
+def test_a_run_that_ended_early_says_so_at_the_top(full: Results, pages: tuple[str, str], tmp_path: Path) -> None:
     for text in written(replace(full, complete=False, ended_by="interrupted at the keyboard"), tmp_path):
         assert text.index("interrupted at the keyboard") < text.index("What would change the answer")
     assert "ended early" not in "".join(pages)
@@ -212,7 +212,7 @@ def test_findings_say_what_the_figures_say(full: Results) -> None:
     assert "includes 54 token refreshes" in text
 
 
-def test_no_figure_no_sentence() -> None:
+def test_without_a_figure_there_is_no_sentence() -> None:
     assert found() == ""
     assert (
         found(Figure("survival", "redis", "users_lost", "%", 0, 0, 70, 3, {"fault": "none", "affinity": "false"})) == ""

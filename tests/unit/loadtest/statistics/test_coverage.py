@@ -94,13 +94,13 @@ def test_differences_and_ratios_contain_the_truth_in_93_percent_of_runs_at_least
 
 
 @pytest.mark.parametrize("rounds", [2, 3, 5, 10])
-def test_so_do_those_of_few_rounds(rounds: int) -> None:
+def test_intervals_of_few_rounds_contain_the_truth_as_often(rounds: int) -> None:
     for kind in ("normal", "outliers"):
         assert coverage([ratio(*sides) for sides in multiplied(kind, rounds)], OURS / THEIRS) >= 0.93
 
 
 @pytest.mark.parametrize(("kind", "widest"), [("normal", 1.15), ("exponential", 0.95), ("outliers", 0.5)])
-def test_intervals_are_hardly_wider_than_student_s_and_much_narrower_if_turns_are_disturbed(
+def test_intervals_are_hardly_wider_than_students_and_much_narrower_if_turns_are_disturbed(
     kind: str, widest: float
 ) -> None:
     runs = [np.subtract(*sides).tolist() for sides in added(kind, 30)]
@@ -108,7 +108,7 @@ def test_intervals_are_hardly_wider_than_student_s_and_much_narrower_if_turns_ar
 
 
 @pytest.mark.parametrize("kind", ["normal", "burst 4"])
-def test_all_pairs_of_six_hold_together(kind: str) -> None:
+def test_the_intervals_of_all_pairs_of_six_hold_simultaneously(kind: str) -> None:
     """92 %, not 93: far out in its tails, Yuen's interval is a little too narrow."""
     runs, pairs = 1000, list(combinations(range(6), 2))
     confidence = family_confidence(len(pairs))
