@@ -1,4 +1,4 @@
-"""Keys change under the feet of two auth processes and a replica: nobody is logged out, and a removed key is dead."""
+"""Signing keys change while two auth processes and a replica run: nobody is logged out, removed keys are refused."""
 
 import asyncio
 import contextlib
@@ -104,7 +104,7 @@ def kid(token: str) -> str:
 
 
 def stolen_key_token(auth: Client, clock: ManualClock) -> str:
-    """Return what a thief of the signing key makes of it: a token that does not expire in this test."""
+    """Return a token that a thief of the signing key could make. It does not expire during the test."""
     key, now = auth.app[KEYS].signer, int(clock.now)
     claims = {"iss": ISSUER, "aud": "authscale", "sub": "x", "client_id": "x", "jti": "x", "iat": now, "exp": 2 * now}
     return jwt.encode(claims, key.private, key.algorithm, {"typ": "at+jwt", "kid": key.kid})
@@ -178,7 +178,7 @@ async def test_j17_rotation_without_the_database_is_503(start_auth: StartAuth, t
 
 @dataclass
 class Drill:
-    """Two auth processes and a replica, second by second: each polls and fetches on its schedule, on one clock."""
+    """Two auth processes and a replica on one clock, second by second; each polls and fetches on its own schedule."""
 
     processes: list[Client]
     replica: Client
@@ -267,7 +267,7 @@ async def test_j17_a_removed_signer_is_refused_by_every_replica_within_the_bound
     assert signer(processes[0]) == body["signer"] != old
     assert pending in (None, body["signer"])
     assert kid(await log_in(processes[0])) == body["signer"]
-    # Now each process' poll and each replica's refresh come once, the latter first.
+    # Now each process's poll and each replica's refresh come once, the latter first.
     for replica in replicas:
         await replica.app[REPLICA_KEYS].refresh()
     assert {await page(replica, token) for replica in replicas for token in (forged, honest)} == {401}
@@ -433,7 +433,7 @@ async def test_j5_a_replica_accepts_key_pairs_or_the_shared_secret_never_both(
 
 
 class WeakVerifier:
-    """Lets the token choose how its key is used (J5). For tests only: never import it elsewhere."""
+    """Lets the token choose how its key is used (J5). For tests only."""
 
     def __init__(self, key: SigningKey | SharedKey) -> None:
         self.key = key
@@ -453,14 +453,14 @@ class WeakVerifier:
 async def test_j5_the_tokens_algorithm_must_be_that_of_its_key(
     start_auth: StartAuth, start_replica: StartReplica, algorithm: str, forged_as: str
 ) -> None:
-    """A key that is used with two algorithms is as weak as the weaker one, and proofs are about one."""
+    """A key used with two algorithms is as weak as the weaker one, and security proofs assume one."""
     settings = HS256 if algorithm == "HS256" else {"AUTH_ALGORITHM": algorithm}
     auth = await start_auth(**settings)
     replica = await start_replica(auth, **settings)
     token, key = await log_in(auth), auth.app[KEYS].signer
     claims = jwt.decode(token, options={"verify_signature": False})
     forgery = jwt.encode(claims, key.private, forged_as, {"typ": "at+jwt", "kid": key.kid})
-    assert WeakVerifier(key).verify(forgery) == claims  # no dud
+    assert WeakVerifier(key).verify(forgery) == claims  # the forgery works
     assert [await page(replica, each) for each in (token, forgery)] == [200, 401]
     async with auth.post("/auth/admin/keys/rotate", headers={"Authorization": f"Bearer {forgery}"}) as answer:
         assert answer.status == 401
@@ -470,7 +470,7 @@ async def test_j5_the_tokens_algorithm_must_be_that_of_its_key(
 
 
 class SlowJwks:
-    """An auth service whose key set takes until it is released; counts how often it is asked."""
+    """An auth service that holds back its key set until released, and counts the requests for it."""
 
     def __init__(self, key: SigningKey) -> None:
         self.key = key

@@ -122,7 +122,7 @@ async def test_an_unknown_strategy_is_404(replica: Client) -> None:
 
 @pytest.mark.last
 def test_each_status_of_each_operation_was_seen(request: pytest.FixtureRequest, recorder: Recorder) -> None:
-    """With `tests.support.openapi`: nothing is answered that is not described, nothing described is never answered."""
+    """With `tests.support.openapi`: every answer is described, and every described answer occurs."""
     modules = {item.path for item in request.session.items}
     chosen = any("::" in argument for argument in request.config.args) or request.config.getoption("keyword")
     if chosen or not set(Path(__file__).parent.rglob("test_*.py")) <= modules:

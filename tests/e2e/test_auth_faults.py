@@ -1,4 +1,4 @@
-"""Tokens while Redis or an auth process is away (C8): "I cannot know" is never "no", and nothing good is lost."""
+"""Tokens while Redis or an auth process is away (C8): "unknown" never becomes "no", and valid tokens stay valid."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -65,7 +65,7 @@ async def refreshed(device: Browser) -> aiohttp.ClientResponse:
 
 
 async def refreshed_when_back(device: Browser) -> int:
-    """Present the same refresh token until the answer is another one than 503."""
+    """Present the same refresh token until the answer is not 503."""
     async with asyncio.timeout(30):
         while (answer := await refreshed(device)).status == 503:
             assert int(answer.headers["Retry-After"]) >= 1
@@ -85,7 +85,7 @@ async def test_t3_the_refresh_token_is_still_valid_after_redis_has_hung(cluster:
 async def test_t3_the_refresh_token_is_still_valid_after_redis_was_killed(
     cluster: LocalCluster, device: Browser
 ) -> None:
-    """Its append-only file has every login that was acknowledged."""
+    """Its append-only file has every acknowledged login."""
     await asyncio.to_thread(cluster.kill, "redis")
     assert (await device.get("/jwt/mypage")).status == 200
     assert await refreshed_when_back(device) == 200

@@ -1,4 +1,4 @@
-"""The HTTP contract through the load balancer, with everything real."""
+"""The HTTP contract through the load balancer, on a real cluster."""
 
 import asyncio
 import re
@@ -18,7 +18,7 @@ WITHIN_SECONDS = 1.0  # what replicas remember or are told is never older
 
 
 async def logged_in(browsers: Browsers, info: Info) -> Browser:
-    """Return a browser with a new user's login; with none where there is nothing to log in to."""
+    """Return a browser with a new user's login, or without one if the strategy has no login."""
     browser = await browsers.register()
     if info.login:
         answer = await browser.log_in(info.login)

@@ -67,7 +67,7 @@ async def test_s12_a_changed_password_ends_all_other_logins(cluster: LocalCluste
 
 @pytest.fixture(scope="module")
 def limited_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
-    """One where a user may log in three times."""
+    """A cluster on which a user may log in three times."""
     limit = {"SESSION_LIMIT": "3", "SESSION_LIMIT_POLICY": "deny"}
     topology = Topology.from_environment()
     topology = replace(topology, app_replicas=2, settings=(*topology.settings, *limit.items()))

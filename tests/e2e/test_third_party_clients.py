@@ -1,4 +1,4 @@
-"""Clients that know nothing of us but RFCs and metadata work unchanged: Authlib, joserfc, and `jose` on Node."""
+"""Clients that know only RFCs and our metadata work unmodified: Authlib, joserfc, and `jose` on Node."""
 
 import asyncio
 import base64
@@ -103,7 +103,7 @@ def test_joserfc_verifies_with_our_jwks(server: Server) -> None:
 
 
 class NodeClient:
-    """A Node process that verifies a token after another, with one key set that it keeps."""
+    """A Node process that verifies one token after another with the same key set."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process

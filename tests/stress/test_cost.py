@@ -1,4 +1,4 @@
-"""The measurement finds what was hidden in it. Best on an idle machine."""
+"""The measurement detects a known extra cost. Best on an idle machine."""
 
 from dataclasses import replace
 from pathlib import Path

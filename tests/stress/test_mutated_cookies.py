@@ -1,4 +1,4 @@
-"""S17: 100,000 cookies that are nobody's, and bytes that are none: no 5xx, none accepted, none adopted."""
+"""S17: 100,000 invalid cookies and arbitrary bytes: no 5xx, none accepted, none adopted."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What people who are logged in see of faults, in full numbers (`make stress`). Drills: drills/sessions/faults.py."""
+"""What logged-in users see of faults, in full numbers (`make stress`). Drills: tests/drills/sessions/faults.py."""
 
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -29,7 +29,7 @@ IN_REDIS = [info for info in INFOS if {Capability.ATOMIC, Capability.ANY_REPLICA
 async def test_s4_s16_no_answer_contradicts_the_history(
     cluster: LocalCluster, drill: Callable[[Crowd], Awaitable[Counter[str]]], progress: Progress, say: Say
 ) -> None:
-    """With new people each time: no false logout, nobody comes back, no write is lost or done twice."""
+    """With new people each time: no false logout, no revived login, no write lost or applied twice."""
     seen: Counter[str] = Counter()
     recovered: list[float] = []
     times = TIMES[drill.__name__]

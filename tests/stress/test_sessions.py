@@ -89,7 +89,7 @@ async def test_s12_a_changed_password_ends_all_other_logins(
 
 @pytest.fixture(scope="module", params=["deny", "end-oldest"])
 def limited_cluster(request: pytest.FixtureRequest) -> Iterator[LocalCluster]:
-    """One where a user may log in three times."""
+    """A cluster on which a user may log in three times."""
     limit = {"SESSION_LIMIT": "3", "SESSION_LIMIT_POLICY": request.param}
     topology = replace(Topology.from_environment(), auth_replicas=2)
     topology = replace(topology, settings=(*topology.settings, *limit.items()))

@@ -102,7 +102,7 @@ async def test_a_use_renews_the_cookie_now_and_then(replica: Client, world: Worl
 async def test_its_limits_copies_survive_logouts_and_old_states_can_be_restored(
     replica: Client, world: World, info: Info
 ) -> None:
-    """Shown honestly: a copy is good until it expires, whatever was told to the browser or to the replicas."""
+    """A known limit: a copy is valid until it expires, whatever the browser or the replicas were told."""
     login = await world.login(replica, info)
     copy = dict(login)
     assert [await visit(replica, info, login) for _ in range(2)] == [(200, 1), (200, 2)]

@@ -1,4 +1,4 @@
-"""Own devices, the limit of logins, and forced logout, under every strategy that knows a user's logins."""
+"""Devices, the limit on logins, and forced logout, under every strategy that knows a user's logins."""
 
 import asyncio
 from typing import Any
@@ -65,7 +65,7 @@ async def test_s13_one_session_is_ended_and_the_others_continue(replica: Client,
     others = await world.login(replica, info, "bob")
     (stolen,) = [one["id"] for one in await sessions(replica, info, lost) if one["current"]]
     path = f"/{info.name}/sessions/{stolen}"
-    assert (await call(replica, "DELETE", path, others))[0] == 404  # it is not his
+    assert (await call(replica, "DELETE", path, others))[0] == 404  # somebody else's
     for target in (path, f"/{info.name}/sessions"):
         assert (await call(replica, "DELETE", target, mine | {"Origin": "https://evil.example"}))[0] == 403  # S14
     assert await page(replica, info, lost) == 200
@@ -148,7 +148,7 @@ async def test_s13_administrators_end_anybodys_sessions(
     everywhere = Capability.ANY_REPLICA in info.capabilities
     here, there = await world.login(replica, info), await world.login(other_replica, info)
     others, admin = await world.login(replica, info, "bob"), await world.login(replica, info, "root")
-    assert await page(other_replica, info, there) == 200  # what is remembered of it there must go, too
+    assert await page(other_replica, info, there) == 200  # that replica must forget what it remembers of it
     expected = {"ended": 2, "reach": "cluster"} if everywhere else {"ended": 1, "reach": "replica"}
     assert await force(replica, info, admin, "id-of-alice") == (200, expected)
     assert await page(replica, info, here) == 401

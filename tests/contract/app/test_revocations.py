@@ -27,7 +27,7 @@ def bearer(world: World, **claims: Any) -> dict[str, str]:
 
 @asynccontextmanager
 async def follow(world: World, *listeners: follower.Listener) -> AsyncIterator[follower.RevocationFollower]:
-    """Yield what follows the stream, without a replica around it."""
+    """Yield a follower of the stream without a replica."""
     following = follower.RevocationFollower(world.valkey.url, REDIS_PASSWORD, longest=3600, clock=world.clock)
     for listener in listeners:
         following.tell(listener)
@@ -52,7 +52,7 @@ async def test_a_follower_whose_connection_is_lost_continues_at_once(
 
 
 async def known_to(following: follower.RevocationFollower) -> int:
-    """Return how many endings are known."""
+    """Return how many revocations are known."""
     return len(following.denylist)
 
 
@@ -80,7 +80,7 @@ async def test_j12_a_token_is_denied_by_its_id_its_login_or_its_user(
 
 @denied
 async def test_j12_a_token_in_another_spelling_is_denied_too(replica: Client, world: World, info: Info) -> None:
-    """Texts are malleable, so a denied token must not come back in another text of itself."""
+    """Token texts are malleable, so a denied token must not become valid again in another spelling."""
     token = bearer(world, jti="the token")
     await world.revoke("jti", "the token")
     await until(401, page, replica, info, token)
@@ -147,7 +147,7 @@ async def test_a_replica_catches_up_before_it_is_ready(
 async def test_after_a_lost_connection_revocations_are_read_before_tokens_are_trusted(
     start: StartReplica, world: World, own_valkey: Valkey, info: Info, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The replica is away for longer than it may go on without news; Redis and the auth service are not."""
+    """Only the replica is cut off, for longer than it may continue without news."""
     world.valkey = own_valkey
     monkeypatch.setattr(follower, "RETRY_SECONDS", 0.02)
     client = await start("a", redis_url=own_valkey.url, denylist_max_stale_seconds=1.01)
@@ -184,7 +184,7 @@ async def test_without_news_tokens_are_trusted_for_a_while(
 async def test_after_redis_was_emptied_earlier_tokens_are_denied(
     start: StartReplica, world: World, own_valkey: Valkey, info: Info, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What was revoked just before the loss may never have been read. Clients refresh; the auth service knows."""
+    """Revocations just before the loss may never have been read. Clients refresh, and the auth service knows them."""
     monkeypatch.setattr(follower, "RETRY_SECONDS", 0.02)
     world.valkey = own_valkey
     client = await start("a", redis_url=own_valkey.url)
@@ -245,7 +245,7 @@ async def test_malformed_entries_are_logged_and_skipped(
 
 @each(Kind.TOKEN, lacking=Capability.FORCED_LOGOUT)
 async def test_strategies_that_ask_nobody_cannot_revoke(replica: Client, world: World, info: Info) -> None:
-    """Shown honestly: a revoked token is good until it expires."""
+    """A known limit: a revoked token is valid until it expires."""
     token = bearer(world, sid="the login", sub="id-of-alice")
     await world.revoke("family", "the login")
     await world.revoke("user", "id-of-alice")
@@ -262,7 +262,9 @@ async def test_strategies_that_ask_nobody_cannot_revoke(replica: Client, world: 
 async def test_s11_s12_sessions_end_with_the_account_and_with_the_password(
     replica: Client, other_replica: Client, world: World, info: Info, kind: str
 ) -> None:
-    """A disabled account is told as `user`, a changed password as `sessions` (tests/contract/auth/test_devices.py)."""
+    """A disabled account is published as `user`, a changed password as `sessions`
+    (tests/contract/auth/test_devices.py).
+    """
     mine, there = await world.login(replica, info), await world.login(other_replica, info)
     others = await world.login(replica, info, "bob")
     world.clock.now += 1
@@ -277,7 +279,7 @@ async def test_s11_s12_sessions_end_with_the_account_and_with_the_password(
 
 @ended
 async def test_s11_a_session_in_flight_during_a_revocation_ends(replica: Client, world: World, info: Info) -> None:
-    """The password was right before; the session would begin after. The auth service's times tell."""
+    """The password was correct before, and the session would begin after. The times of the auth service decide."""
     watch = await world.login(replica, info)
     world.auth.late = 5.0  # it says when it looked: five seconds ago
     world.clock.now += 3

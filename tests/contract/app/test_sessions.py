@@ -231,7 +231,7 @@ async def test_s4_s18_a_logout_at_one_replica_counts_at_all_that_know_the_login(
 
 
 async def dead_cookies(replica: Client, world: World, info: Info) -> list[str]:
-    """Return cookies that are no login: of another form, never issued, and expired. One user's, all of them."""
+    """Return cookies of one user that do not log in: malformed, never issued, and expired."""
     expired = (await world.login(replica, info))["Cookie"]
     world.clock.now += 601
     return [f"{info.name}-session=x", f"{info.name}-session={new_cookie('id-of-alice')}", expired]

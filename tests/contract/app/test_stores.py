@@ -25,7 +25,7 @@ MANY = LoginLimit(100, "deny")
 
 
 class Bench:
-    """A store, and what is needed to put sessions into it."""
+    """A store, and what it takes to put sessions into it."""
 
     def __init__(self, store: SessionStore, clock: Clock) -> None:
         self.store, self.clock = store, clock
@@ -38,7 +38,7 @@ class Bench:
     async def begin(
         self, owner: str = ALICE, limit: LoginLimit = MANY, tick: float = 1
     ) -> tuple[SessionKey, bytes] | None:
-        """Begin a session; time goes on by *tick* seconds, so that another one is younger."""
+        """Begin a session, then move the clock by *tick* seconds, so that the next session is younger."""
         self.count += 1
         self.clock.now += tick
         key, raw = SessionKey(owner, self.count.to_bytes(16)), self.raw(owner)
@@ -83,7 +83,7 @@ async def test_only_what_was_created_can_be_read(bench: Bench) -> None:
     for _ in range(2):
         assert await bench.store.read(key) == raw
         assert await bench.store.read(SessionKey(key.owner, b"x" * 16)) is None
-        assert await bench.store.read(SessionKey("x" * 22, key.id)) in (None, raw)  # an id says whose it is
+        assert await bench.store.read(SessionKey("x" * 22, key.id)) in (None, raw)  # an id names its owner
 
 
 async def test_s4_a_deleted_session_is_gone(bench: Bench, world: World) -> None:
@@ -100,10 +100,10 @@ async def test_s5_s16_a_write_replaces_only_what_was_read(bench: Bench) -> None:
     key, first = await bench.must_begin()
     second, third = bench.raw(visits=1), bench.raw(visits=2)
     assert await bench.store.replace(key, first, second, IDLE)
-    assert not await bench.store.replace(key, first, third, IDLE)  # S16: somebody wrote meanwhile
+    assert not await bench.store.replace(key, first, third, IDLE)  # S16: there was another write in between
     assert await bench.store.read(key) == second
     await bench.store.delete(key)
-    assert not await bench.store.replace(key, second, third, IDLE)  # S5: it was ended meanwhile
+    assert not await bench.store.replace(key, second, third, IDLE)  # S5: it was ended in between
     assert await bench.store.read(key) is None
 
 
@@ -232,7 +232,7 @@ async def test_another_replicas_write_is_seen_soon(world: World, change: Change)
 async def test_a_replica_sees_its_own_writes_at_once(world: World, name: str) -> None:
     async with cached(world) as (store, _, cache, key, raw):
         assert await store.read(key) == raw
-        store._link.on_push = lambda _: None  # Redis' word is late
+        store._link.on_push = lambda _: None  # Redis is late to announce it
         writes: dict[str, Callable[[], Awaitable[object]]] = {
             "replace": lambda: store.replace(key, raw, raw + b" ", IDLE),
             "delete": lambda: store.delete(key),
@@ -272,7 +272,7 @@ async def test_without_the_tracking_link_look_ups_are_plain_until_it_is_back(wor
 
 
 async def test_after_a_second_of_silence_nothing_remembered_counts(world: World) -> None:
-    """The stated bound, without waiting for it: the last sign of life is made older."""
+    """The documented limit, without waiting for it: the last sign of life is made to look older."""
     async with cached(world) as (store, sessions, cache, key, raw):
         assert await store.read(key) == raw
         user = sessions.key(key.owner)
@@ -314,7 +314,7 @@ async def test_a_near_cache_is_bounded(world: World) -> None:
 async def cached(
     world: World, limit: int = 100
 ) -> AsyncIterator[tuple[CachedSessionStore, RedisSessionStore, NearCache, SessionKey, bytes]]:
-    """Yield a cached store, another replica's plain one of the same sessions, the cache, and a session in it."""
+    """Yield a cached store, a plain store of another replica with the same sessions, the cache, and a session in it."""
     async with (
         open_redis(world.valkey.url, REDIS_PASSWORD) as redis,
         linked(world.valkey) as link,
@@ -330,7 +330,7 @@ async def cached(
 
 
 async def soon(store: SessionStore, key: SessionKey, raw: bytes | None, seconds: float = TRUST_SECONDS) -> None:
-    """Return when the session is read as *raw*: within the stated bound, and as a rule below a millisecond."""
+    """Return once the session is read as *raw*: within the documented limit, usually within a millisecond."""
     async with asyncio.timeout(seconds):
         while await store.read(key) != raw:  # noqa: ASYNC110  # what is waited for tells nobody
             await asyncio.sleep(0)

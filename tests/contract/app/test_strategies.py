@@ -1,4 +1,4 @@
-"""What every strategy of the table promises: one suite, which knows kinds and capabilities but no names."""
+"""What every strategy in the table promises. The suite knows kinds and capabilities, but no names."""
 
 import re
 

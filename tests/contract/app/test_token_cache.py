@@ -1,4 +1,4 @@
-"""Tokens that are remembered: computed once, and judged anew in all that can change."""
+"""Remembered tokens: the signature is checked once, and everything that can change is checked each time."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ cached = pytest.mark.parametrize("info", CACHED, ids=[info.name for info in CACH
 
 
 class Bench:
-    """A verifier that remembers, one key, and how often its signatures were computed."""
+    """A verifier that remembers tokens, one key, and how often its signatures were checked."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, remembered: int) -> None:
         self.clock = Clock()

@@ -100,7 +100,7 @@ async def test_each_forgery_is_accepted_by_a_verifier_with_its_flaw_and_by_no_st
 async def test_j3_a_verifier_that_fetches_what_a_token_names_is_counted(
     world: World, info: Info, attacker: Attacker, name: str
 ) -> None:
-    """Shows that the 0 fetches above are not those of a deaf listener."""
+    """Proves that the listener above would have counted fetches."""
     forgery = FORGERIES["J14 kid is a URL" if name == "kid" else f"J3 {name}"].forge(world.auth, attacker)
     weak = WeakVerifier(world.auth.public_jwk, ISSUER, AUDIENCE, world.clock.now, Flaw.KEY_IN_HEADER)
     await asyncio.to_thread(weak.verify, forgery)

@@ -1,6 +1,6 @@
-"""What users see when PostgreSQL is gone, hangs, restarts or is locked: a 503 soon, and later all is well.
+"""What users see when PostgreSQL is gone, hangs, restarts or is locked: a quick 503, then full recovery.
 
-With a real server. SQLite, which can only be locked, is at the end.
+Uses a real server. Tests of SQLite, which can only be locked, are at the end.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ RECOVERY_SECONDS = 1.0 + A_BUSY_MACHINE_ADDS
 
 @pytest.fixture
 def postgres(postgres_server: Postgres) -> Iterator[Postgres]:
-    """A server that is well again after the test."""
+    """A server that works again after the test."""
     yield postgres_server
     postgres_server.go()
     postgres_server.start()
@@ -51,7 +51,7 @@ class World:
     admin: dict[str, str]
 
     def calls(self) -> dict[str, Callable[[], Any]]:
-        """Everything that needs the database, by its name."""
+        """Every call that needs the database, by name."""
         post, refreshed = self.auth.post, {"refresh_token": self.refresh_token}
         passwords = {"old_password": ANN["password"], "new_password": "another horse"}
         return {
@@ -75,7 +75,7 @@ async def tokens_of(auth: Client, credentials: dict[str, str]) -> dict[str, Any]
 
 @contextlib.contextmanager
 def patience(auth: Client) -> Iterator[None]:
-    """Let *auth* wait for its database as long as it takes: this is not about time, and the machine may be busy."""
+    """Let *auth* wait for its database as long as it takes: the test is not about time, and the machine may be busy."""
     database = auth.app[DATABASE]
     database.budget_seconds, usual = 20, database.budget_seconds
     yield
@@ -121,7 +121,7 @@ async def until(status: int, call: Callable[[], Awaitable[aiohttp.ClientResponse
 
 
 async def until_silent(auth: Client) -> None:
-    """Return when requests fail at once: after the first that was not answered, and a probe that was not either."""
+    """Return once requests fail at once: after one unanswered request and one unanswered probe."""
     async with asyncio.timeout(0.25 * 3 + 2 * A_BUSY_MACHINE_ADDS):
         while not auth.app[DATABASE]._silent:
             assert (await auth.get("/readyz")).status == 503
@@ -161,7 +161,7 @@ async def test_a_stopped_database_is_503_at_once_and_recovers(
 
 
 class StopsTheDatabase(PasswordHasher):
-    """Hashes as usual, and the database hangs from then on."""
+    """Hashes as usual, then makes the database hang."""
 
     def __init__(self, postgres: Postgres) -> None:
         super().__init__(memory_cost=8, time_cost=1, parallelism=1)
@@ -233,7 +233,7 @@ async def test_a_read_whose_connection_is_lost_is_repeated(world: World) -> None
 
 
 async def test_a_change_after_a_restart_of_postgresql_is_made(world: World, postgres: Postgres) -> None:
-    """It cannot be repeated when its fate is unknown: it must not meet a connection that is known to be closed."""
+    """A change cannot be repeated if its fate is unknown, so it must not get a connection known to be closed."""
     others = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname LIKE 'test%'"
     with patience(world.auth):
         for _ in range(3):
@@ -246,7 +246,7 @@ async def test_a_change_after_a_restart_of_postgresql_is_made(world: World, post
 async def test_a_locked_table_is_503_only_for_requests_that_need_it(
     start: StartAuth, postgres: Postgres, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It is no reason to call the database dead; and PostgreSQL does not wait for the lock longer than we do."""
+    """A locked table does not make the database dead, and PostgreSQL does not wait for the lock longer than we do."""
     url = await new_database(postgres)
     auth = await start(AUTH_DATABASE_URL=url)
     other = await postgres.connect(url.rpartition("/")[2])
@@ -313,7 +313,7 @@ async def test_a_service_can_stop_while_its_database_hangs(world: World, postgre
 
 @contextlib.contextmanager
 def locked(database: Path) -> Iterator[None]:
-    """Hold SQLite's lock for writers, as a back-up or somebody's shell does."""
+    """Hold SQLite's write lock, as a backup or a shell would."""
     with contextlib.closing(sqlite3.connect(database)) as other:
         other.execute("BEGIN IMMEDIATE")
         yield

@@ -1,4 +1,4 @@
-"""Own logins, forced logout, disabled accounts, changed passwords: two processes on one Redis and database."""
+"""Logins of a user, forced logout, disabled accounts, changed passwords: two processes on one Redis and database."""
 
 import asyncio
 import json
@@ -20,7 +20,7 @@ from tests.support.servers.auth import Client, ManualClock, StartAuth, Valkey
 
 pytest_plugins = ("tests.support.servers.auth_fixtures",)
 
-SESSION_SECONDS = 43_200  # the longest life of what is told of, by default
+SESSION_SECONDS = 43_200  # the longest life of an entry, by default
 ANN = {"username": "ann", "password": "correct horse"}
 BOB = {"username": "bob", "password": "battery staple"}
 ADMIN = {"username": "admin", "password": "the administrator's password"}
@@ -29,7 +29,7 @@ CHANGE = {"old_password": ANN["password"], "new_password": NEW}
 
 
 class Login:
-    """One login of somebody, at one process."""
+    """A login at one process."""
 
     def __init__(self, client: Client, body: dict[str, Any]) -> None:
         self.client = client
@@ -65,7 +65,7 @@ async def log_in(client: Client, who: dict[str, str] = ANN, **headers: str) -> L
 
 
 async def living(logins: Sequence[Login]) -> list[bool]:
-    """Return which of the logins can go on."""
+    """Return which of the logins are still alive."""
     return [await login.refresh() == 200 for login in logins]
 
 
@@ -335,7 +335,7 @@ async def test_t5_no_refresh_outlives_a_forced_logout(auth: Client, other: Clien
 
 
 async def begun_after(auth: Client, step: str, monkeypatch: pytest.MonkeyPatch, act: Any) -> ClientResponse:
-    """Begin a login, do *act* when it has come to *step*, and return how the login ended."""
+    """Begin a login, call *act* when it reaches *step*, and return the answer to the login."""
     done = False
     owner, name = {"checked": (Authentication, "authenticate"), "account read": (AccountStore, "by_id")}[step]
     original = getattr(owner, name)

@@ -1,4 +1,4 @@
-"""Which passwords are taken, and how often somebody may be wrong: two processes on one Redis and database."""
+"""Which passwords are accepted, and how many may be wrong: two processes on one Redis and database."""
 
 import asyncio
 from typing import Literal
@@ -72,7 +72,7 @@ async def test_t13_guessing_one_account_is_limited_across_all_processes(
     for i in range(PER_PAIR):
         assert (await log_in(clients[i % 2], WRONG, GUESSER, path)).status == 401
     for client in clients:
-        answer = await log_in(client, ANN, GUESSER, path)  # even the right one: or a guesser would learn it
+        answer = await log_in(client, ANN, GUESSER, path)  # even the right one, or a guesser would learn it
         assert (answer.status, answer.headers["Retry-After"]) == (429, "60")
         assert (await answer.json())["type"] == "urn:authscale:problem:too-many-requests"
     clock.now += 60
@@ -96,7 +96,9 @@ async def test_t13_a_success_clears_only_your_own_failures(auth: Client) -> None
 
 
 async def test_t13_trying_many_accounts_is_limited_but_not_at_familiar_addresses(auth: Client) -> None:
-    assert (await log_in(auth, ANN, GUESSER)).status == 200  # ann's provider gives one address to many
+    assert (
+        await log_in(auth, ANN, GUESSER)
+    ).status == 200  # Ann shares an address with other customers of her provider
     for i in range(PER_ADDRESS):
         assert (await log_in(auth, {"username": f"user-{i}", "password": "wrong horse"}, GUESSER)).status == 401
     answer = await log_in(auth, {"username": "one-more", "password": "wrong horse"}, GUESSER)
@@ -135,7 +137,9 @@ async def test_t13_an_ipv6_64_is_one_address(auth: Client) -> None:
 
 
 async def guessed_at_once(client: Client, body: dict[str, str], address: str, times: int) -> int:
-    """Try *times* wrong passwords in parallel and return how many were tried indeed (503: a busy machine was late)."""
+    """Try *times* wrong passwords in parallel and return how many were checked (a 503 means that a busy machine was
+    late).
+    """
     answers = await asyncio.gather(*(log_in(client, body, address) for _ in range(times)))
     assert {answer.status for answer in answers} <= {401, 429, 503}
     return sum(answer.status == 401 for answer in answers)
@@ -143,7 +147,7 @@ async def guessed_at_once(client: Client, body: dict[str, str], address: str, ti
 
 @pytest.fixture
 async def warm(auth: Client) -> Client:
-    """Has its connections to Redis open: to open them all at once takes a busy machine too long."""
+    """An auth service whose connections to Redis are open: opening them all at once takes a busy machine too long."""
     await asyncio.gather(*(log_in_patiently(auth, "192.0.2.1") for _ in range(40)))
     return auth
 
@@ -160,7 +164,7 @@ async def test_t13_a_burst_of_guesses_delays_the_owner_behind_the_same_address_b
 
 
 async def test_t13_a_burst_of_guesses_is_paid_for_in_full(warm: Client, clock: ManualClock) -> None:
-    """Over any time, one address gets no more than a guess a minute, apart from the first burst."""
+    """Over any period, one address gets at most one guess a minute, apart from the first burst."""
     burst = await guessed_at_once(warm, WRONG, GUESSER, 50)
     assert burst > 2 * PER_PAIR, "control: they were under way together"
     for _ in range(3):
@@ -193,7 +197,7 @@ async def test_t13_a_load_test_that_logs_in_is_never_limited(start_auth: StartAu
 
 
 async def log_in_patiently(client: Client, address: str = HOME) -> ClientResponse:
-    """Log in; come again while a busy machine is not ready (503)."""
+    """Log in; try again while a busy machine answers 503."""
     while (answer := await log_in(client, ANN, address)).status == 503:
         pass
     return answer
@@ -238,7 +242,7 @@ async def test_t13_names_and_addresses_are_not_readable_in_redis(auth: Client, a
 
 
 class Counting(PasswordHasher):
-    """Notes the parameters of every hash that it computes."""
+    """A hasher that records the parameters of every hash."""
 
     def __init__(self) -> None:
         super().__init__(memory_cost=16, time_cost=1, parallelism=1)

@@ -1,4 +1,4 @@
-"""How many token logins a user may have, and what becomes of one more: two processes on one Redis and database."""
+"""How many token logins a user may have, and what happens to one more: two processes on one Redis and database."""
 
 import asyncio
 from typing import Any
@@ -32,7 +32,7 @@ async def log_in(auth: Client, who: dict[str, str] = ANN) -> Tokens:
 
 
 async def refresh(auth: Client, login: Tokens) -> bool:
-    """Return whether the login goes on, and if so keep its next token."""
+    """Return whether the login can be refreshed, and if so keep its next token."""
     form = {"grant_type": "refresh_token", "refresh_token": login["refresh_token"]}
     answer = await auth.post("/auth/token", data=form)
     assert answer.status == 200 or (await answer.json())["error"] == "invalid_grant"
@@ -47,7 +47,7 @@ async def listed(auth: Client, login: Tokens) -> list[dict[str, Any]]:
 
 
 async def ended(auth: Client) -> list[str]:
-    """Return the logins whose end has been published."""
+    """Return the logins whose revocation has been published."""
     redis: Redis = auth.app[REDIS]
     entries: Any = await redis.xrange(STREAM)
     return [fields[b"subject"].decode() for _, fields in entries if fields[b"kind"] == b"family"]

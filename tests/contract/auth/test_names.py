@@ -1,4 +1,4 @@
-"""However a name or a password is typed, it is the same one (RFC 8265): two processes on one Redis and database."""
+"""All spellings of a name or a password are the same (RFC 8265): two processes on one Redis and database."""
 
 import asyncio
 import contextlib
@@ -135,7 +135,7 @@ async def test_t14_an_invalid_password_is_merely_wrong_at_a_login(auth: Client, 
     assert (await change_password(auth, token, password, "another one altogether")).status == 403
 
 
-# Databases of before
+# Databases of earlier versions
 
 
 def ask_database(folder: Path, *statements: str) -> list[Any]:

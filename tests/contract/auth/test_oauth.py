@@ -1,4 +1,4 @@
-"""The OAuth endpoints to the letter of their RFCs: who may call them, what they answer, how they refuse."""
+"""The OAuth endpoints follow their RFCs: who may call them, what they answer, how they refuse."""
 
 from typing import Any
 
@@ -113,7 +113,7 @@ async def test_t8_only_the_newest_refresh_token_is_active_and_introspection_ends
     first = (await log_in(auth))["refresh_token"]
     second = await next_token(auth, first)
     clock.now += GRACE + 1
-    assert await introspect(auth, first) == INACTIVE  # its use would be taken for theft
+    assert await introspect(auth, first) == INACTIVE  # using it would look like theft
     assert (await introspect(auth, second))["active"] is True
     assert await next_token(auth, second)
 

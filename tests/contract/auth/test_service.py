@@ -1,4 +1,4 @@
-"""The auth service over HTTP, with a real Valkey and SQLite. Tests name the requirements they show."""
+"""The auth service over HTTP, with a real Valkey and SQLite. Tests name the requirements that they check."""
 
 import asyncio
 import contextlib
@@ -290,7 +290,7 @@ async def test_t7_the_store_holds_a_hash_bound_to_user_and_client_and_nothing_of
     assert digest(token) in stored
     assert body["user"]["id"] in stored
     assert "authscale-web" in stored
-    assert 0 < seconds_left <= 14 * 24 * 60 * 60  # it goes by itself
+    assert 0 < seconds_left <= 14 * 24 * 60 * 60  # it expires by itself
 
 
 async def test_t8_revoking_ends_the_family_whichever_token_is_given(auth: Client) -> None:
@@ -320,7 +320,9 @@ async def assert_logins_unavailable_and_the_rest_not(client: Client, token: str)
     assert (await client.get("/auth/jwks.json")).status == 200
     assert (await client.get("/readyz")).status == 200
     wrong = ANN | {"password": "wrong horse"}
-    assert (await client.post("/auth/login", json=wrong)).status == 503  # nothing counts the guess: nothing is told
+    assert (
+        await client.post("/auth/login", json=wrong)
+    ).status == 503  # guesses cannot be counted, so the answer reveals nothing
     assert (await client.post("/auth/password/check", json=wrong, headers=APP)).status == 401  # ADR 8
 
 
@@ -480,7 +482,7 @@ async def test_s17_any_byte_in_a_header_is_never_a_5xx(auth: Client, name: str) 
 
 
 async def raw_status(client: Client, request: bytes) -> int:
-    """Send bytes that no client library would, and return the answer's status."""
+    """Send bytes that no client library would send, and return the status of the answer."""
     reader, writer = await asyncio.open_connection("127.0.0.1", client.port)
     try:
         writer.write(request)

@@ -1,4 +1,4 @@
-"""The main job, in small, on a real cluster: what `make compare` does; and Locust as one would run it by hand."""
+"""The main job on a small scale, on a real cluster: what `make compare` does, and Locust run by hand."""
 
 import os
 import shutil

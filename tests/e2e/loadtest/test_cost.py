@@ -1,4 +1,4 @@
-"""What `cost` needs of a real cluster, and `cost` itself in small."""
+"""What `cost` needs of a real cluster, and `cost` itself on a small scale."""
 
 import asyncio
 import json
@@ -77,7 +77,7 @@ def test_all_processes_have_a_cpu_clock_and_a_restart_between_two_readings_is_no
     before = cluster.cpu()
     assert {one.tier for one in before.processes.values()} == {"app", "auth", "loadbalancer", "redis"}
     assert before.processes.keys() >= {*cluster.replicas(), "redis", "loadbalancer", "auth-1", "auth-2"}
-    assert any(name.startswith("loadbalancer/") for name in before.processes)  # nginx' workers
+    assert any(name.startswith("loadbalancer/") for name in before.processes)  # nginx's workers
     assert all(use.seconds >= 0 < use.elapsed for use in cluster.cpu().since(before).values())
     cluster.restart("app-2")
     with pytest.raises(ClusterError, match="restarted while their CPU time was measured: app-2"):

@@ -1,4 +1,4 @@
-"""A run that is ended early, on a cluster of its own: it keeps what it has measured and leaves nothing running."""
+"""An interrupted run on its own cluster keeps what it has measured and leaves nothing running."""
 
 import os
 import signal

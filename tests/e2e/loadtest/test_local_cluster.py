@@ -1,4 +1,4 @@
-"""`up`, `down` and what happens when they are not used as intended. Each test has state and ports of its own."""
+"""`up`, `down`, and what happens if they are not used as intended. Each test has its own state and ports."""
 
 import os
 import signal
@@ -50,12 +50,12 @@ class Shell:
         return leftovers(self.state / "local")
 
     def everybody(self) -> list[str]:
-        """The command lines of whoever was started with our environment, or works for a cluster of ours."""
+        """Return the command lines of the processes of this test's clusters."""
         ours = [process for process in psutil.process_iter() if _environ(process).get("STATE_DIR") == str(self.state)]
         return [_title(process) for process in [*ours, *leftovers(self.state)]]
 
     def all_ports_free(self) -> bool:
-        """What the operating system says, however we look for our processes."""
+        """Return what the operating system says about the ports, independently of how we find our processes."""
         return all(is_free(port) for port in self.topology.ports())
 
 
@@ -189,7 +189,7 @@ def test_ctrl_c_while_starting_leaves_nothing_running(shell: Shell) -> None:
 
 
 def test_ctrl_c_during_compare_leaves_nothing_running(shell: Shell) -> None:
-    """The terminal sends it to everybody in the foreground: to the generators, too."""
+    """The terminal sends it to the whole foreground process group, including the generators."""
     measuring = shell.start("compare", own_session=True)
     try:
         while not any("loadtest.load.turn_process" in title for title in shell.everybody()):

@@ -76,7 +76,7 @@ async def test_when_a_connection_breaks_the_next_server_is_asked() -> None:
 
 
 async def test_a_request_is_repeated_when_the_only_server_closes_its_connection() -> None:
-    """A kept connection may close at any time. The first question is answered; the second finds it closing."""
+    """A kept-alive connection may close at any time. The first request is answered, the second meets a closing one."""
     first: asyncio.Transport | None = None
 
     async def hang_up_on_the_second(request: web.Request) -> web.Response:
@@ -105,7 +105,7 @@ async def test_a_server_that_always_hangs_up_is_asked_twice_at_most() -> None:
 
 
 async def test_connections_are_kept_for_less_time_than_a_server_takes_to_stop() -> None:
-    """It closes what is idle when it stops: no question may be on its way then."""
+    """A stopping server closes idle connections, so no request may be on its way on one."""
     async with opened(A) as servers:
         assert servers._http
         assert servers._http.connector

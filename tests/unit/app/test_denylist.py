@@ -52,7 +52,7 @@ def test_s11_s12_a_session_is_denied_if_its_password_was_checked_by_then(kind: s
 def test_tokens_older_than_the_known_entries_are_denied() -> None:
     denylist = Denylist()
     denylist.deny_everybody(NOW)
-    denylist.deny_everybody(NOW - 50)  # what is known to be unknown stays so
+    denylist.deny_everybody(NOW - 50)  # a later gap is not forgotten
     assert denylist.denies_token(token(iat=int(NOW)))
     assert not denylist.denies_token(token(iat=int(NOW) + 1))
 

@@ -22,7 +22,7 @@ OK, PONG = b"+OK\r\n", b"+PONG\r\n"
 
 
 class Server:
-    """Introduces itself as Redis does, answers PING while it *lives*, and lets the test answer all else."""
+    """A server that introduces itself like Redis, answers PING while it *lives*, and lets the test answer the rest."""
 
     def __init__(self) -> None:
         self.lives = True
@@ -94,7 +94,7 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 async def at_once(looking_up: Coroutine[Any, Any, Any]) -> Any:
-    """Return what *looking_up* returns; it must not wait for anything."""
+    """Return the result of *looking_up*, which must not wait for anything."""
     looking_up.send(None)
     raise AssertionError("it waits")
 
@@ -201,7 +201,7 @@ async def test_a_late_event_loop_is_not_blamed_on_redis(server: Server) -> None:
 
 @pytest.fixture
 def one_attempt(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a link make one attempt to connect after a loss, and no other while the test runs."""
+    """Let a link make one attempt to reconnect, and no other during the test."""
     monkeypatch.setattr(redis_link, "RETRY_SECONDS", 3600)
 
 

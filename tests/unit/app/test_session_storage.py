@@ -31,7 +31,7 @@ class Clock:
 
 
 class Interrupted(MemorySessionStore):
-    """Lets something happen between a request's read and its write."""
+    """A store that lets something happen between a request's read and its write."""
 
     before_replace: Callable[[], Awaitable[Any]] | None = None
 
@@ -61,7 +61,7 @@ class Bench:
         return make_mocked_request("GET", "/", {"Cookie": f"__Host-s={cookie}"})
 
     async def save(self, cookie: str, **values: Any) -> None:
-        """Do what a request does that sets *values* in its session."""
+        """Do what a request that sets *values* in its session does."""
         session = await self.storage.load_session(self.request(cookie))
         session.update(values)
         await self.storage.save_session(self.request(cookie), web.Response(), session)
@@ -158,7 +158,7 @@ async def test_s6_a_use_that_cannot_be_recorded_is_answered_all_the_same(bench: 
     bench.store.before_replace = full
     assert (await bench.values(cookie))["user"] == ALICE
     bench.store.before_replace = full
-    with pytest.raises(Unavailable):  # a write is another matter
+    with pytest.raises(Unavailable):  # unlike a write
         await bench.change(cookie)
 
 

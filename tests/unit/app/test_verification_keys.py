@@ -1,4 +1,4 @@
-"""The key cache: what it loads, how often it fetches, what it does while the auth service is away."""
+"""The key cache: what it loads, how often it fetches, and what it does while the auth service is away."""
 
 import asyncio
 import hashlib
@@ -45,7 +45,7 @@ def jwks(*keys: Any) -> bytes:
 
 
 class Source:
-    """A JWK Set somewhere: counts fetches, fails when *text* is an exception, waits for *gate*."""
+    """A key set on a server: counts fetches, fails if *text* is an exception, waits for *gate*."""
 
     def __init__(self, text: bytes | Exception) -> None:
         self.text = text
@@ -193,7 +193,7 @@ async def test_j17_a_key_removed_through_redis_is_refused_even_if_the_key_set_ca
     await keys.refresh()
     assert await keys.find(kid("stolen")) is None
     assert await keys.find(kid("good"))
-    source.removed = frozenset()  # the second way is away, too
+    source.removed = frozenset()  # Redis is away too
     await keys.refresh()
     assert await keys.find(kid("stolen")) is None
 
@@ -252,7 +252,7 @@ async def test_j15_a_failed_fetch_starts_the_cool_down_and_known_keys_do_not_wai
 
 
 def test_a_key_that_is_fetched_again_is_the_same_object() -> None:
-    """Who remembers tokens by their key need not compute them again after each refresh."""
+    """Caches of tokens by key stay valid after each refresh."""
     document = jwks(jwk())
     again = bytes(bytearray(document))
     assert again is not document

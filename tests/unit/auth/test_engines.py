@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL that take longer to make than one caller waits. No server: its pace is the test's."""
+"""Connections to PostgreSQL that take longer than a caller waits. There is no server: the test sets the pace."""
 
 import asyncio
 from unittest.mock import Mock
@@ -50,7 +50,7 @@ async def test_a_connection_attempt_that_failed_in_the_meantime_is_not_reused(se
     await given_up(connector, server, 1)
     server.attempts[0].set_exception(OSError())
     await asyncio.sleep(0)
-    await asyncio.sleep(0)  # the attempt ends, and what watches it is told
+    await asyncio.sleep(0)  # the attempt ends, and its callback runs
     caller = asyncio.ensure_future(connector())
     while len(server.attempts) < 2:  # noqa: ASYNC110  # as above
         await asyncio.sleep(0)

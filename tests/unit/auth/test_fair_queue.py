@@ -1,4 +1,4 @@
-"""Who is next, and who gives up a place: nobody's many items delay or displace another's few."""
+"""Who is next, and who gives up a place: many requests of one holder do not delay or displace those of another."""
 
 import pytest
 

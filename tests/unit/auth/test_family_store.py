@@ -1,4 +1,4 @@
-"""Families in a real Valkey: written only as they were read, and gone in time."""
+"""Families in a real Valkey: written only if unchanged since they were read, and expired in time."""
 
 from collections.abc import AsyncIterator
 from dataclasses import replace

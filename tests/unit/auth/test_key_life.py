@@ -1,4 +1,4 @@
-"""The life of a signing key: who signs, who is published, what a rotation or a removal leads to."""
+"""The life of a signing key: which key signs, which are published, and the effect of a rotation or removal."""
 
 import random
 

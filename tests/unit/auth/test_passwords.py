@@ -1,4 +1,4 @@
-"""Password hashing: its cost, its bounds, and that nothing is cut short."""
+"""Password hashing: its cost, its limits, and that no password is cut off."""
 
 import asyncio
 import os

@@ -42,7 +42,7 @@ def test_an_invalid_name_is_left_unchanged(typed: str) -> None:
         ("foo\u1680bar baz", "foo bar baz"),
         ("caf\u00e9 au lait", "caf\u00e9 au lait"),
         ("cafe\u0301 au lait", "caf\u00e9 au lait"),
-        ("\uff46\uff4f\uff4f wide", "\uff46\uff4f\uff4f wide"),  # width is no matter of spelling here
+        ("\uff46\uff4f\uff4f wide", "\uff46\uff4f\uff4f wide"),  # in passwords, width matters
     ],
 )
 def test_t11_all_spellings_of_a_password_are_the_same_password(typed: str, compared: str) -> None:

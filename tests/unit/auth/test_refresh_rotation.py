@@ -1,4 +1,4 @@
-"""What a presented refresh token leads to, case by case."""
+"""The outcome of presenting a refresh token, case by case."""
 
 import pytest
 

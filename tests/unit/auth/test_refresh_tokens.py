@@ -1,4 +1,4 @@
-"""Refresh tokens as text: reproducible, and read only if they are exactly ours."""
+"""The texts of refresh tokens: reproducible, and accepted only if they are exactly ours."""
 
 from typing import Any
 
@@ -33,7 +33,7 @@ def test_t7_a_token_is_bound_to_user_client_and_audience() -> None:
 
 
 def test_the_forgery_without_a_change_is_accepted() -> None:
-    """Shows that the forgeries below are refused for what they change."""
+    """Proves that the forgeries below are refused because of what they change."""
     assert TOKENS.read(forge()) == TOKENS.read(TEXT)
 
 

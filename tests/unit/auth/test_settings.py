@@ -1,4 +1,4 @@
-"""The service does not start with a secret that is missing, weak, or made up."""
+"""The service does not start with a missing, weak or invented secret."""
 
 from pathlib import Path
 

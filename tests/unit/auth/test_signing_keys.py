@@ -1,4 +1,4 @@
-"""Signing keys: what is published of them, and how they are kept."""
+"""Signing keys: what is published, and how they are stored."""
 
 import asyncio
 import contextlib
@@ -115,7 +115,7 @@ async def test_a_private_key_is_not_readable_in_the_database(url: URL, tmp_path:
     async with open_database(url) as database:
         ring = await started(database, Fernet(Fernet.generate_key()))
     stored = everything_in(tmp_path)
-    assert ring.signer.kid.encode() in stored  # this is the place to look at
+    assert ring.signer.kid.encode() in stored  # this is where it is stored
     assert isinstance(ring.signer.private, Ed25519PrivateKey)
     assert ring.signer.private.private_bytes_raw() not in stored
     assert b"PRIVATE KEY" not in stored

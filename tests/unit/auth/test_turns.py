@@ -1,4 +1,4 @@
-"""Turns at the hashing threads, dealt out to coroutines: in order, each exactly once, whoever goes away meanwhile."""
+"""Turns at the hashing threads: in order, each exactly once, even if callers disconnect."""
 
 import asyncio
 from collections.abc import Callable
@@ -14,14 +14,14 @@ NEW = Asker("198.51.100.1", "new", registering=True)
 
 
 class Line:
-    """Askers in front of *turns*; `served` names them in the order of their turns, which last until `next`."""
+    """Callers waiting for *turns*; `served` names them in the order of their turns, which last until `next`."""
 
     def __init__(self, turns: Turns) -> None:
         self._turns = turns
         self.served: list[str] = []
 
     async def add(self, asker: Asker) -> asyncio.Task[None]:
-        """Let *asker* wait, and return when they do."""
+        """Let *asker* wait, and return once they do."""
         task = asyncio.ensure_future(self._wait(asker))
         await settled()
         return task
@@ -37,7 +37,7 @@ class Line:
 
 
 async def settled() -> None:
-    """Let everything run that can run now."""
+    """Run everything that can run now."""
     for _ in range(5):
         await asyncio.sleep(0)
 

@@ -1,4 +1,4 @@
-"""The pool's connections, when the other side closes them while they are idle."""
+"""Connections of the pool that the other side closes while they are idle."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""nginx itself reads the configuration of every deployment (`nginx -t`)."""
+"""nginx itself checks the configuration of every deployment (`nginx -t`)."""
 
 import subprocess
 from pathlib import Path

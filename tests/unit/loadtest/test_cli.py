@@ -1,4 +1,4 @@
-"""The command line: what it says, and the statuses it exits with."""
+"""The command line: its output and its exit statuses."""
 
 import errno
 import io

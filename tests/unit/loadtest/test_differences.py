@@ -1,4 +1,4 @@
-"""Two runs of the same code do not differ; a change beyond noise is found; what is not comparable is not compared."""
+"""Two runs of the same code do not differ, a change beyond noise is found, and only comparable runs are compared."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -20,9 +20,9 @@ COSTS = {"anonymous": 50.0, "memory": 55.0, "redis": 80.0, "cookie": 120.0, "jwt
 
 
 def simulated(seed: int, *, slower: float = 1.0, machine: float = 1.0, noisy: float = 0.03) -> Results:
-    """A run with the noise of real ones: rounds share their weather, and a tenth of the turns are disturbed.
+    """A run with realistic noise: the turns of a round share some of it, and a tenth of all turns are disturbed.
 
-    *slower*: of jwt alone; *machine*: of everything. *noisy*: the turns' spread.
+    *slower* is a factor for jwt alone, *machine* for everything, and *noisy* the spread of the turns.
     """
     rounds = 36
     rng = np.random.default_rng(seed)
@@ -56,7 +56,7 @@ def changed(a: Results, b: Results) -> dict[tuple[str, str], str]:
 
 @pytest.mark.parametrize("noisy", [0.03, 1.0])
 def test_runs_of_the_same_code_do_not_differ(noisy: float) -> None:
-    """28 comparisons each: plain 95 % intervals would find changes in many pairs of the noisy runs."""
+    """With 28 comparisons each, plain 95 % intervals would find changes in many pairs of noisy runs."""
     found = [changed(simulated(2 * pair, noisy=noisy), simulated(2 * pair + 1, noisy=noisy)) for pair in range(60)]
     assert sum(map(bool, found)) <= 3, found  # what 95 % for the whole family allows
 

@@ -1,4 +1,4 @@
-"""Results survive being written and read; what is no whole results file is refused in one line that says what to do."""
+"""Results survive a round trip; incomplete or foreign files are refused with one line that says what to do."""
 
 import csv
 import errno

@@ -1,4 +1,4 @@
-"""What is written and said when experiments are over."""
+"""What is written and shown after the experiments."""
 
 import io
 from contextlib import AbstractContextManager, nullcontext
@@ -18,7 +18,7 @@ from tests.unit.loadtest.fakes import FakeCluster, results
 
 @pytest.fixture
 def measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """A session that measures nothing and yields the results that it is given."""
+    """A session that measures nothing and returns the given results."""
     cluster = FakeCluster("")
     cluster.directory = tmp_path  # type: ignore[attr-defined] # where a local one keeps its state
 

@@ -1,4 +1,4 @@
-"""What pages, docstrings and comments say of files is true: the files are there."""
+"""Every file that pages, docstrings and comments name exists."""
 
 import re
 

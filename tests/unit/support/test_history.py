@@ -1,4 +1,4 @@
-"""The checker of histories: what must be refused is refused, and what a true store can answer is not."""
+"""The history checker refuses impossible answers, and accepts every answer that a correct store can give."""
 
 import random
 from dataclasses import replace
@@ -121,7 +121,7 @@ def test_an_end_refused_by_another_replica_does_not_count() -> None:
 
 
 class Store:
-    """A true store: each request takes effect at one moment between its beginning and its end, if it does."""
+    """A correct store: each request takes effect at one moment between its beginning and its end, or not at all."""
 
     def __init__(self, chance: random.Random) -> None:
         self.chance = chance

@@ -1,4 +1,4 @@
-"""CPU clocks: what they count, and that nobody is taken for somebody else."""
+"""CPU clocks: what they count, and that no process is mistaken for another."""
 
 import os
 import subprocess
@@ -65,7 +65,7 @@ def test_threads_that_have_ended_are_counted() -> None:
 
 @on_linux
 def test_a_process_that_has_ended_but_was_not_waited_for_has_ended() -> None:
-    """Its CPU clock can still be read; only the process itself says that it is no more."""
+    """Its CPU clock can still be read; only the process's own state shows that it has ended."""
     with child("input()") as process:
         clock = LinuxClock(process.pid)
         process.kill()

@@ -1,4 +1,4 @@
-"""Processes share a core for a while, and get theirs back."""
+"""Processes share a core for a while, then get their own cores back."""
 
 import os
 import subprocess

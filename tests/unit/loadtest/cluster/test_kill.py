@@ -1,4 +1,4 @@
-"""A kill is one only if the victim died."""
+"""A kill counts only if the victim died."""
 
 import subprocess
 import sys
@@ -23,7 +23,7 @@ def replica() -> Iterator[subprocess.Popen[bytes]]:
 
 
 class Supervisor:
-    """Has one replica, and does to it what it is told to."""
+    """A supervisor with one replica that follows the test's instructions."""
 
     def __init__(self, pid: int, state: str = "RUNNING") -> None:
         self.info = {"name": "app-1", "group": "app", "pid": pid, "statename": state}

@@ -1,4 +1,4 @@
-"""What a run says about the machine and the code it ran on."""
+"""What a run records about the machine and the code."""
 
 import subprocess
 from collections.abc import Iterator
@@ -65,7 +65,7 @@ def _aliases() -> Iterator[str]:
 
 
 def test_every_setting_of_the_services_is_recorded() -> None:
-    """Results name the settings in force: one that is missing here would be a condition that nobody sees."""
+    """Results contain the settings in force: a missing one would be a hidden condition."""
     assert set(_aliases()) == ENGINE | set(SETTINGS) | set(OPTIONAL)
 
 

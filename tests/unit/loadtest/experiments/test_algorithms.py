@@ -1,4 +1,4 @@
-"""Signature algorithms are compared by the page that a replica serves behind each."""
+"""Signature algorithms are compared by the page of a replica that uses each."""
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext

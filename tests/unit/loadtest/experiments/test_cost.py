@@ -1,4 +1,4 @@
-"""Known turns have known figures; and the experiment in small, against a server in this process."""
+"""Given turns give the expected figures; and the experiment on a small scale, against a server in this process."""
 
 import itertools
 from collections.abc import Iterator

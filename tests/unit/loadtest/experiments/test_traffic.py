@@ -1,4 +1,4 @@
-"""At your traffic: one rate for all, the whole bill, and what happens in between."""
+"""At your traffic: the same rates for all strategies, the whole bill, and refreshes during a block."""
 
 from functools import partial
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The bare server copies a page, can be metered, and ends with whoever started it."""
+"""The bare server copies a page, can be metered, and ends with its parent."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""The cross-check against a small server, with a generator in this process in wrk's place."""
+"""The cross-check against a small server, with a generator in this process instead of wrk."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -18,7 +18,7 @@ from tests.unit.loadtest.fakes import TINY, FakeApp, FakeCluster, serve
 
 @dataclass(frozen=True)
 class Getter(Wrk):
-    """Gets each page three times, and keeps what it was told to ask for and what came back."""
+    """Gets each page three times, and records the requests and the answers."""
 
     program: str = "none"
     connections: int = 1

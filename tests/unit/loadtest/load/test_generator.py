@@ -126,7 +126,7 @@ async def test_closing_stdin_ends_the_process(tmp_path: Path) -> None:
 
 
 async def test_a_parent_that_dies_in_the_middle_of_a_block_ends_the_process(tmp_path: Path) -> None:
-    """As after its `kill -9`: both pipes are closed, and nobody asks the users to stop."""
+    """As after a `kill -9` of the parent: both pipes are closed, and nobody tells the users to stop."""
     fake = FakeApp()
     async with serve(fake) as cluster, Generator("anonymous", cluster.url, 1, tmp_path / "log") as generator:
         process = generator._process
@@ -144,7 +144,7 @@ def test_names_of_strategies_become_names_of_classes() -> None:
 
 
 class Forgetful(dict[str, str]):
-    """Accounts that are never found again."""
+    """Accounts that the server does not know."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -21,7 +21,7 @@ def test_an_invalid_rate_is_refused(rate: float) -> None:
 
 
 def simulate(users: int, stall: float) -> tuple[list[float], list[float]]:
-    """Return latencies from the intended start, and from the sending, of users of a server that stalls once at 1 s."""
+    """Return latencies of users of a server that stalls once, at 1 s: from the intended start, and from the sending."""
     schedule = OpenSchedule(start=0, rate=100, end=3)
     free = [(0.0, user) for user in range(users)]
     intended: list[float] = []

@@ -1,4 +1,4 @@
-"""The client that takes turns, and its process, against a server that does what it is told."""
+"""The client that takes turns, and its process, against a server that follows the test's instructions."""
 
 import asyncio
 import json
@@ -138,7 +138,7 @@ async def test_one_wrong_answer_among_many_ends_the_turn(pieces: list[bytes], me
         with pytest.raises(TurnError, match=message) as error:
             await client.turn(100)
         assert "s3cret" not in str(error.value)
-        with pytest.raises(TurnError, match=message):  # and no later one is taken for good
+        with pytest.raises(TurnError, match=message):  # and later answers are not accepted either
             await client.turn(1)
 
 

@@ -1,4 +1,4 @@
-"""wrk's part: found or asked for, and believed only when every answer was good. A script stands in for the program."""
+"""wrk is found, or its absence explained, and believed only if all answers were right. A script replaces it."""
 
 import sys
 from pathlib import Path
@@ -19,7 +19,7 @@ END = "Requests/sec:   7212.02\nTransfer/sec:    831.07KB\n"
 
 
 def wrk(tmp_path: Path, output: str) -> Wrk:
-    """One that prints *output* and leaves its arguments in a file."""
+    """Return a wrk that prints *output* and writes its arguments to a file."""
     (tmp_path / "output").write_text(output)
     program = tmp_path / "wrk"
     program.write_text(

@@ -1,4 +1,4 @@
-"""The first screen: the answer, what would change it, the trust line, the table. Each rule with a case against it."""
+"""The first screen: the answer, what would change it, the trust line, the table. Each rule has a counterexample."""
 
 from collections.abc import Sequence
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""The report: what stands on its pages, whatever is in the results."""
+"""The pages of the report, whatever is in the results."""
 
 import re
 from dataclasses import replace
@@ -49,7 +49,7 @@ def withdrawn(results: Results, message: str) -> Results:
 
 
 class Elements(HTMLParser):
-    """Collects tags and attributes of a page, and complains of elements that are not closed in order."""
+    """Collects tags and attributes of a page, and fails if elements are not closed in order."""
 
     def __init__(self, page: str) -> None:
         super().__init__()

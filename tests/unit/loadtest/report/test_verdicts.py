@@ -1,4 +1,4 @@
-"""Verdicts follow from figures, claim no more than those can say, and are withdrawn when the audit forbids them."""
+"""Verdicts follow from figures, claim no more than these show, and are withdrawn if the audit forbids them."""
 
 from dataclasses import replace
 
@@ -48,7 +48,7 @@ def test_c4_says_how_many_kills_and_what_they_cannot_rule_out() -> None:
         "holds for memory (3 of 3 kills); no loss seen for redis (0 of 3 kills; up to 71 % of kills could lose logins)"
     )
     assert "memory 32.5 %" in c4.figures
-    assert "jwt" not in c4.figures  # the claim is of sessions
+    assert "jwt" not in c4.figures  # the claim is about sessions
 
 
 def test_c4_without_a_loss_does_not_claim_that_there_is_none() -> None:

@@ -1,4 +1,4 @@
-"""Estimates against answers that are known. Their coverage: test_loadtest_statistics_coverage."""
+"""Estimates of samples with known answers. tests/unit/loadtest/statistics/test_coverage.py tests their coverage."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -34,7 +34,7 @@ def test_the_centre_is_the_mean_of_the_middle_three_fifths() -> None:
 
 
 def test_the_interval_of_the_centre_is_yuens() -> None:
-    """Yuen's test says of two samples what the interval says of each: its error is the sum of both (in squares)."""
+    """Yuen's test for two samples has the same error as the two intervals, added in squares."""
     low, high = bounds(centre(SAMPLES, confidence=0.9))
     error = (high - low) / 2 / stats.t.ppf(0.95, 5)
     shifted = [sample + 3 for sample in SAMPLES]
@@ -61,7 +61,7 @@ def test_equal_samples_have_an_interval_without_width(value: float, n: int) -> N
 
 
 def test_mostly_equal_samples_are_not_treated_as_equal() -> None:
-    """Shares of lost users are mostly 0: trimming would hide the kills that mattered, and be sure of it."""
+    """Shares of lost users are mostly 0: trimming would hide the kills that mattered, with a narrow interval."""
     samples = [0.0] * 8 + [30.0]
     found = centre(samples)
     assert found == mean(samples)
