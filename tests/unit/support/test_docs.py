@@ -4,10 +4,10 @@ import re
 
 from tests.requirements import ROOT
 
-FOLDERS = "services", "loadbalancer", "deploy", "loadtest", "tests"
+FOLDERS = "services", "loadbalancer", "deploy", "tests"
 TEXTS = ".md", ".py", ".toml", ".conf", ".yaml"
 NAMED = re.compile(rf"(?<![\w/.-])(?:{'|'.join(FOLDERS)})/[\w/-]*\w\.(?:py|md|yaml|conf)(?!\w)")
-EXAMPLES = {"services/app/strategies/yours.py", "services/app/one.py", "loadtest/two.py"}
+EXAMPLES = {"services/app/strategies/yours.py", "services/app/one.py", "deploy/two.conf"}
 
 
 def files_named_in(text: str) -> set[str]:
@@ -27,5 +27,5 @@ def test_every_file_that_is_named_exists() -> None:
 
 
 def test_names_of_files_are_found() -> None:
-    text = "see `services/app/one.py` and (loadtest/two.py), not ../services/app/x.py, not a/tests/x.py"
-    assert files_named_in(text) == {"services/app/one.py", "loadtest/two.py"}
+    text = "see `services/app/one.py` and (deploy/two.conf), not ../services/app/x.py, not a/tests/x.py"
+    assert files_named_in(text) == {"services/app/one.py", "deploy/two.conf"}
