@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-from loadtest.numbers import amount, duration, interval, number, with_interval
 from loadtest.report.need import FORCED_LOGOUT, KILLED, extra, lifetime, missing
-from loadtest.results import Figure
+from loadtest.results.model import Figure
+from loadtest.results.numbers import amount, duration, interval, number, with_interval
+from loadtest.results.view import View
 from loadtest.verdicts.claims import NOT_MEASURED
-from loadtest.view import View
 
 NOTHING_TO_LOSE = "\N{EN DASH}", "no login"
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from loadtest.cluster.machine import git_revision, host_facts
 from loadtest.cluster.topology import OPTIONAL, SETTINGS, Topology
-from loadtest.machine import git_revision, host_facts
 from services.app.settings import AppSettings
 from services.auth.settings import AuthSettings
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from loadtest.experiments import survival
-from loadtest.results import Figure, Row
+from loadtest.experiments.survival import figures as survival
+from loadtest.results.model import Figure, Row
 from tests.unit.loadtest.fakes import FakeApp, config, context, measured, serve
 
 

@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator, Sequence
 
 import scipy  # it loads what is used when it is used: `up` and `status` need not wait for a second
 
-from loadtest.numbers import listed, number
-from loadtest.results import Figure, Results, Row
+from loadtest.results.model import Figure, Results, Row
+from loadtest.results.numbers import listed, number
+from loadtest.results.view import View
 from loadtest.statistics.estimates import TRIMMED
 from loadtest.statistics.multiple import family_confidence
-from loadtest.view import View
 
 BUSY_GENERATOR_PERCENT = 90.0
 OTHER_CPU_PERCENT = 5.0

@@ -6,9 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from loadtest.audit import RULES, audit
-from loadtest.results import Figure, Results
+from loadtest.results.model import Figure, Results
 from loadtest.statistics.orders import balanced_orders
+from loadtest.verdicts.audit import RULES, audit
 from tests.unit.loadtest.fakes import results
 
 
