@@ -177,8 +177,7 @@ PLOT = Plot(
     "latency",
     "Latency at the same rate for all",
     "From the median (dot) to the 99th percentile (bar), counted from when each request should have started. Thin "
-    "lines are 95 % intervals. Further left is better. Where there is no bar, there were too few answers for that "
-    "percentile.",
+    "lines are 95 % intervals. Further left is better. A missing bar means too few answers for that percentile.",
     draw,
     2.6,
     0.25,

@@ -49,7 +49,7 @@ def _plots(sections: Iterable[Section]) -> list[Plot]:
 
 
 def render(view: View, template: str, sections: Sequence[Section]) -> str:
-    """Return the page that *template* renders from *view*, and from what *sections* say about it."""
+    """Return the page that *template* renders from *view* and *sections*."""
     found = answer(view)
     environment = _environment(template)
     environment.filters["who"] = lambda f: f.strategy if "algorithm" in f.labels else view.named(f.strategy)
