@@ -1,4 +1,7 @@
-"""Serve one replica: `python -m services.app`, configured by environment variables (see `AppSettings`)."""
+"""Serve one replica: `python -m services.app`.
+
+It is configured by environment variables: see `AppSettings`, and each strategy's file for its own.
+"""
 
 from services.app.application import create_app
 from services.app.settings import AppSettings

@@ -24,16 +24,22 @@ from services.common.http.lifecycle import LIFECYCLE
 from services.common.http.service import add_routes, create_service
 from services.common.redis_client import close, connect
 from services.common.removed_keys import RemovedKeys
+from services.common.settings import ReadSettings, read_settings
 from services.common.tokens.verifier import FindKey
 
 KEYS: web.AppKey[VerificationKeys] = web.AppKey("keys", VerificationKeys)
 JWKS_SECONDS = 2.0
 
 
-def create_app(settings: AppSettings, *, clock: Callable[[], float] = time.time) -> web.Application:
-    """Return a replica. Nothing is connected before it starts; *clock* returns Unix time."""
+def create_app(
+    settings: AppSettings, *, clock: Callable[[], float] = time.time, read: ReadSettings = read_settings
+) -> web.Application:
+    """Return a replica. Nothing is connected before it starts.
+
+    *clock* returns Unix time; *read* reads the settings of strategies' own.
+    """
     app = create_service(settings.replica, [])
-    parts = _parts(app, settings, clock)
+    parts = _parts(app, settings, read, clock)
     strategies = [create(name, parts, app) for name, create in STRATEGIES.items()]
     app.cleanup_ctx.append(parts.revocations.followed)  # when those that are told of them are there
     app[CATALOGUE] = tuple(strategy.info for strategy in strategies)
@@ -41,7 +47,7 @@ def create_app(settings: AppSettings, *, clock: Callable[[], float] = time.time)
     return app
 
 
-def _parts(app: web.Application, settings: AppSettings, clock: Callable[[], float]) -> Parts:
+def _parts(app: web.Application, settings: AppSettings, read: ReadSettings, clock: Callable[[], float]) -> Parts:
     """Make what strategies share; *app* opens and closes it."""
     url, password = settings.redis_url, settings.redis_password.get_secret_value()
     servers = AuthServers([str(url) for url in settings.auth_urls])
@@ -57,6 +63,7 @@ def _parts(app: web.Application, settings: AppSettings, clock: Callable[[], floa
     secret = settings.token_signing_secret.get_secret_value()
     return Parts(
         settings=settings,
+        read_settings=read,
         clock=clock,
         redis=redis,
         link=link,

@@ -4,7 +4,7 @@ import os
 import socket
 import sys
 from pathlib import Path
-from typing import Literal, Self, TypeVar
+from typing import Literal, Protocol, Self, TypeVar
 
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -15,10 +15,14 @@ Algorithm = Literal["EdDSA", "ES256", "RS256", "HS256"]
 MIN_HMAC_BITS = 256
 
 
-class CommonSettings(BaseSettings):
-    """What auth and app share. Secrets are files in `SECRETS_DIR`, named as their alias; none has a default."""
+class Settings(BaseSettings):
+    """Environment variables. Secrets are files in `SECRETS_DIR`, named as their alias; none has a default."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+
+class CommonSettings(Settings):
+    """What auth and app share."""
 
     host: str = Field("127.0.0.1", validation_alias="HOST")
     port_base: int = Field(validation_alias="PORT", ge=0, le=65535)
@@ -92,7 +96,14 @@ class CommonSettings(BaseSettings):
         return self.port_base + self.port_offset
 
 
-S = TypeVar("S", bound=CommonSettings)
+S = TypeVar("S", bound=Settings)
+
+
+class ReadSettings(Protocol):
+    """Builds settings of any class, or stops the start."""
+
+    def __call__(self, kind: type[S], /) -> S:
+        """Return the settings that *kind* describes."""
 
 
 def read_settings(kind: type[S]) -> S:

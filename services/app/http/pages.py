@@ -51,7 +51,18 @@ def done() -> web.Response:
 
 async def catalogue(request: web.Request) -> web.Response:
     """`GET /strategies`: what there is, in the table's order."""
-    return answer([info._asdict() | {"capabilities": sorted(info.capabilities)} for info in request.app[CATALOGUE]])
+    return answer([_entry(info) for info in request.app[CATALOGUE]])
+
+
+def _entry(info: Info) -> dict[str, Any]:
+    return {
+        "name": info.name,
+        "kind": info.kind,
+        "login": info.login,
+        "description": info.description,
+        "capabilities": sorted(info.capabilities),
+        "choose_when": info.choose_when,
+    }
 
 
 class Pages:
