@@ -1,7 +1,7 @@
 """What a strategy is. Handlers know this and nothing else of any strategy."""
 
 from enum import StrEnum
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from aiohttp import web
 
@@ -60,6 +60,9 @@ class Capability(StrEnum):
     ATOMIC = "atomic-writes"  # of writes at once none is lost, and no old credential brings an old state back
     LOGOUT = "logout"  # after a logout the old credential is dead
     ANY_REPLICA = "any-replica"  # a login made at one replica holds at all of them
+    AFFINITY = (
+        "affinity"  # the load balancer keeps each user at one replica (loadbalancer/nginx.conf has a line for it)
+    )
     DEVICES = "devices"  # a user can list and end own logins
     FORCED_LOGOUT = "forced-logout"  # somebody else can end a user's logins, here or at the auth service
 
@@ -82,7 +85,7 @@ class Facts(NamedTuple):
 
 
 class Info(NamedTuple):
-    """What a strategy says about itself; `GET /strategies` serves it, without *facts*.
+    """What a strategy says about itself.
 
     *choose_when* is one sentence, "Choose it when ...": the strategy's own advice to whoever compares strategies.
     """
@@ -98,6 +101,17 @@ class Info(NamedTuple):
     def login(self) -> str | None:
         """The URL path to POST username and password to, if any."""
         return {Kind.CONTROL: None, Kind.SESSION: f"/{self.name}/login", Kind.TOKEN: "/auth/login"}[self.kind]
+
+    def entry(self) -> dict[str, Any]:
+        """Return the strategy's entry in `GET /strategies`."""
+        return {
+            "name": self.name,
+            "kind": self.kind,
+            "login": self.login,
+            "description": self.description,
+            "capabilities": sorted(self.capabilities),
+            "choose_when": self.choose_when,
+        }
 
 
 class Strategy(Protocol):

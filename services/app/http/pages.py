@@ -51,18 +51,7 @@ def done() -> web.Response:
 
 async def catalogue(request: web.Request) -> web.Response:
     """`GET /strategies`: what there is, in the table's order."""
-    return answer([_entry(info) for info in request.app[CATALOGUE]])
-
-
-def _entry(info: Info) -> dict[str, Any]:
-    return {
-        "name": info.name,
-        "kind": info.kind,
-        "login": info.login,
-        "description": info.description,
-        "capabilities": sorted(info.capabilities),
-        "choose_when": info.choose_when,
-    }
+    return answer([info.entry() for info in request.app[CATALOGUE]])
 
 
 class Pages:
