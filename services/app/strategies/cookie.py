@@ -50,6 +50,7 @@ def create(name: str, parts: Parts, app: web.Application) -> EncryptedCookieStra
         facts=Facts(
             state="in an encrypted cookie",
             request="decrypting it",
+            forced_logout="no, not even by disabling the account",
             staleness="the login's life, up to `SESSION_ABSOLUTE_SECONDS`",
         ),
     )
