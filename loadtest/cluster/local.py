@@ -135,7 +135,7 @@ class LocalCluster:
         self._meter.forget()
         everything = processes.leftovers(self.directory)
         supervisors = [process for process in everything if "supervisord" in " ".join(process.cmdline()[:3])]
-        processes.end(supervisors, PATIENCE_SECONDS)
+        processes.end(supervisors, PATIENCE_SECONDS, self._supervisor.wake)
         processes.end([process for process in everything if process.is_running()], PATIENCE_SECONDS)
         if self._launched is not None:
             self._launched.wait()
