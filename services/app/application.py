@@ -1,7 +1,7 @@
 """Composition root: puts a replica together."""
 
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 
 from aiohttp import web
@@ -22,7 +22,7 @@ from services.app.tokens.shared_key import shared_key
 from services.app.tokens.verification_keys import VerificationKeys
 from services.common.http.lifecycle import LIFECYCLE
 from services.common.http.service import add_routes, create_service
-from services.common.redis_client import close, connect
+from services.common.redis_client import closing, connect
 from services.common.removed_keys import RemovedKeys
 from services.common.tokens.verifier import FindKey
 
@@ -47,12 +47,7 @@ def _parts(app: web.Application, settings: AppSettings, clock: Callable[[], floa
     servers = AuthServers([str(url) for url in settings.auth_urls])
     redis, link = connect(url, password), RedisLink(url, password)
     revocations = RevocationFollower(url, password, longest=settings.session_absolute_seconds, clock=clock)
-
-    async def redis_closed(_: web.Application) -> AsyncIterator[None]:
-        yield
-        await close(redis)
-
-    app.cleanup_ctx.extend([servers.opened, redis_closed, link.kept])
+    app.cleanup_ctx.extend([servers.opened, lambda _: closing(redis), link.kept])
     app[LIFECYCLE].checks.extend([link.missing, revocations.missing])
     secret = settings.token_signing_secret.get_secret_value()
     return Parts(

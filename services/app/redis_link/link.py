@@ -22,7 +22,7 @@ from redis.exceptions import ResponseError
 from services.app.redis_link.connection import Command, LostError, OnAnswer, RedisConnection
 from services.common.background import repeating
 from services.common.http.problems import Unavailable
-from services.common.redis_client import SOON_SECONDS, TIMEOUT_SECONDS
+from services.common.redis_client import NO_ANSWER, SOON_SECONDS, TIMEOUT_SECONDS
 
 log = logging.getLogger(__name__)
 
@@ -91,7 +91,7 @@ class RedisLink:
         """
         await self._settled.wait()
         if self._connection is None:
-            raise Unavailable("The session store does not answer.")
+            raise Unavailable(NO_ANSWER)
         return self._connection
 
     async def missing(self) -> str | None:
