@@ -9,7 +9,7 @@ from cryptography.fernet import Fernet
 from sqlalchemy import URL, make_url
 
 from services.auth.accounts.store import Account, AccountStore
-from services.auth.database.database import Database, open_database
+from services.auth.database.database import Database
 from services.auth.keys.key import SigningKey
 from services.auth.keys.store import KeyStore
 from services.common.http.problems import Conflict
@@ -29,7 +29,7 @@ async def url(request: pytest.FixtureRequest, tmp_path: Path) -> URL:
 
 @pytest.fixture
 async def database(url: URL) -> AsyncIterator[Database]:
-    async with open_database(url) as opened:
+    async with Database(url).opened() as opened:
         yield opened
 
 
@@ -94,7 +94,7 @@ async def test_keys_are_stored_promoted_removed_and_forgotten(keys: KeyStore) ->
 
 async def test_the_tables_are_made_once_by_many_who_start_at_once(url: URL) -> None:
     async def start() -> str | None:
-        async with open_database(url) as database:
+        async with Database(url).opened() as database:
             return await database.missing()
 
     assert await asyncio.gather(*(start() for _ in range(4))) == [None] * 4
