@@ -1,6 +1,5 @@
 """Composition root: puts the auth service together."""
 
-import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -37,6 +36,7 @@ from services.auth.settings import AuthSettings
 from services.common.http.service import add_routes, create_service
 from services.common.redis_client import closing, connect
 from services.common.removed_keys import RemovedKeys
+from services.common.settings import ConfigurationError
 from services.common.tokens.verifier import LEEWAY_SECONDS, AccessTokenVerifier
 
 
@@ -139,9 +139,11 @@ async def _load_keys(rotation: KeyRotation) -> None:
     try:
         await rotation.start()
     except WrongEncryptionSecretError:
-        sys.exit("secret key-encryption-secret: the keys in the database were encrypted with another secret")
+        raise ConfigurationError(
+            "secret key-encryption-secret: the keys in the database were encrypted with another secret"
+        ) from None
     except UnfitKeyError as error:
-        sys.exit(f"AUTH_DATABASE_URL: {error}")
+        raise ConfigurationError(f"AUTH_DATABASE_URL: {error}") from None
 
 
 def _routes(parts: Parts, settings: AuthSettings, clock: Clock) -> Iterator[web.RouteDef]:

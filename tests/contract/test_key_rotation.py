@@ -33,7 +33,7 @@ from services.auth.logins.access_tokens import AccessTokens
 from services.auth.settings import AuthSettings
 from services.common.http.problems import Unavailable
 from services.common.removed_keys import REMOVED_KEYS
-from services.common.settings import Algorithm, CommonSettings
+from services.common.settings import Algorithm, CommonSettings, ConfigurationError
 from tests.support.servers.auth import ISSUER, Client, ManualClock, StartAuth, Valkey, auth_settings, cheap_hasher
 
 pytest_plugins = ("tests.support.servers.auth_fixtures",)
@@ -370,7 +370,7 @@ async def test_a_poll_that_fails_keeps_the_keys_and_goes_on(
 
 async def refusal(app: web.Application) -> str:
     runner = web.AppRunner(app)
-    with pytest.raises(SystemExit) as stopped:
+    with pytest.raises(ConfigurationError) as stopped:
         await runner.setup()
     await runner.cleanup()
     return str(stopped.value)

@@ -1,6 +1,6 @@
 """The calls that every strategy serves: they parse, ask the strategy, answer."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -24,8 +24,6 @@ from services.common.http.answers import answer, encode, no_content
 from services.common.http.bodies import Body, read_json
 from services.common.http.problems import Forbidden, Unauthenticated
 
-CATALOGUE: web.AppKey[Sequence[Info]] = web.AppKey("catalogue", Sequence)
-
 
 class LoginBody(Body):
     """Body of `POST login`."""
@@ -34,9 +32,14 @@ class LoginBody(Body):
     password: SecretStr = Field(min_length=1)
 
 
-async def catalogue(request: web.Request) -> web.Response:
-    """`GET /strategies`: what there is, in the table's order."""
-    return answer([info._asdict() | {"capabilities": sorted(info.capabilities)} for info in request.app[CATALOGUE]])
+def catalogue(infos: Iterable[Info]) -> Handler:
+    """Return the handler of `GET /strategies`, which lists *infos*."""
+    content = [info._asdict() | {"capabilities": sorted(info.capabilities)} for info in infos]
+
+    async def strategies(_: web.Request) -> web.Response:
+        return answer(content)
+
+    return strategies
 
 
 class Pages:

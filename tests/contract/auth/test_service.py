@@ -15,6 +15,7 @@ from redis.asyncio import Redis
 
 from services.auth.application import create_app
 from services.auth.logins.refresh_tokens import digest
+from services.common.settings import ConfigurationError
 from services.common.tokens.jwk import thumbprint
 from tests.contract.auth.calls import (
     ANN,
@@ -190,7 +191,7 @@ async def test_another_encryption_secret_stops_the_start(auth: Client, tmp_path:
     other = {"key-encryption-secret": "another secret of thirty-two bytes"}
     app = create_app(auth_settings(tmp_path, auth_valkey, **other), hasher=cheap_hasher())
     runner = web.AppRunner(app)
-    with pytest.raises(SystemExit, match="key-encryption-secret"):
+    with pytest.raises(ConfigurationError, match="key-encryption-secret"):
         await runner.setup()
     await runner.cleanup()
 
