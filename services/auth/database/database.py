@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
-from sqlalchemy import URL, Executable, Row, Select, literal, select
+from sqlalchemy import URL, Connection, Executable, Row, Select, literal, select
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, OperationalError, ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.sql.dml import UpdateBase
@@ -84,7 +84,7 @@ class Database:
             unpooled_engine(self._url) as self._unpooled,
             pooled_engine(self._url, BUDGET_SECONDS) as self._pooled,
         ):
-            await _create_tables(self._unpooled)
+            await _prepare(self._unpooled)
             try:
                 yield self
             finally:
@@ -209,17 +209,23 @@ class Database:
         return True
 
 
-async def _create_tables(engine: AsyncEngine) -> None:
-    """Create what is missing, with patience: the database may be starting, or another process creating."""
+async def _prepare(engine: AsyncEngine) -> None:
+    """Create missing tables. Be patient: the database may be starting, or another process may be creating them."""
     for attempt in range(START_ATTEMPTS):
         try:
             async with asyncio.timeout(START_ATTEMPT_SECONDS), engine.begin() as connection:
-                return await connection.run_sync(metadata.create_all)
+                return await connection.run_sync(_create_tables)
         except FAULTS as error:  # a TimeoutError is an OSError
             reason = _first_line(error)
-            log.info("attempt %d at the database failed: %s", attempt + 1, reason)
+            log.info("database: attempt %d to prepare it failed: %s", attempt + 1, reason)
         await asyncio.sleep(START_PAUSE_SECONDS)
     sys.exit(f"AUTH_DATABASE_URL: {engine.url!r} cannot be used: {reason}")
+
+
+def _create_tables(connection: Connection) -> None:
+    metadata.create_all(connection)
+    for table in metadata.sorted_tables:
+        connection.execute(select(table).limit(0))  # fails if an existing table lacks a column
 
 
 def _first_line(error: Exception) -> str:

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 from cryptography.fernet import Fernet
-from sqlalchemy import URL, make_url
+from sqlalchemy import URL, make_url, text
 
 from services.auth.accounts.store import Account, AccountStore
+from services.auth.database import database as database_module
 from services.auth.database.database import Database
 from services.auth.keys.key import SigningKey
 from services.auth.keys.store import KeyStore
@@ -98,3 +99,12 @@ async def test_the_tables_are_made_once_by_many_who_start_at_once(url: URL) -> N
             return await database.missing()
 
     assert await asyncio.gather(*(start() for _ in range(4))) == [None] * 4
+
+
+async def test_a_table_that_lacks_a_column_stops_the_start(url: URL, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database_module, "START_ATTEMPTS", 1)
+    async with Database(url).opened() as database:
+        await database._change(text("ALTER TABLE signing_keys DROP COLUMN removed_at"))  # type: ignore[arg-type]
+    with pytest.raises(SystemExit, match=r"cannot be used: .*removed_at"):
+        async with Database(url).opened():
+            pass
