@@ -1,4 +1,4 @@
-"""What else the figures say, one sentence per finding: no figure, no sentence. Rankings rest on intervals."""
+"""What else the figures show, one sentence per finding. Without a figure there is no sentence."""
 
 from collections.abc import Iterator
 
@@ -17,7 +17,7 @@ def findings(view: View) -> list[str]:
 
 
 def forgotten_affinity(view: View) -> Iterator[str]:
-    """What happens without affinity, with no fault at all."""
+    """What happens without affinity, even if nothing fails."""
     for figure in view.figures("users_lost", fault="none", affinity="false"):
         if figure.value > 0:
             yield (
@@ -32,11 +32,11 @@ def errors(view: View) -> Iterator[str]:
     if figures:
         total, gets = sum(f.value for f in figures), sum(f.n for f in figures)
         count = "none" if not total else number(total)
-        yield f"While replicas were killed and restarted, {count} of {number(gets)} GETs got a 5xx or no answer."
+        yield f"While replicas were killed and restarted, {count} of {number(gets)} GETs failed (5xx or no answer)."
 
 
 def floor(view: View) -> Iterator[str]:
-    """What the framework costs below everything of ours."""
+    """What the framework costs without our code."""
     for ratio in view.figures("floor_ratio", path="direct"):
         yield (
             f"Bypassing nginx, a page under {ratio.strategy} costs {with_interval(ratio)} the CPU of a bare aiohttp "
@@ -72,7 +72,7 @@ def tokens(view: View) -> Iterator[str]:
 
 
 def algorithms(view: View) -> Iterator[str]:
-    """What verifying tokens of other algorithms costs more, or less."""
+    """How much more or less it costs to verify tokens of other algorithms."""
     found = view.figures("verify_difference")
     if found:
         over = found[0].labels.get("over", "the default")
@@ -81,7 +81,7 @@ def algorithms(view: View) -> Iterator[str]:
 
 
 def _more(difference: Figure) -> str:
-    """Say by how much more or less, or that no difference was shown."""
+    """Say how much more or less it is, or that no difference was shown."""
     known = interval(difference)
     if difference.ci_low is None or difference.ci_high is None or difference.ci_low <= 0 <= difference.ci_high:
         return f"no difference shown{f' ({known})' if known else ''}"
@@ -90,7 +90,7 @@ def _more(difference: Figure) -> str:
 
 
 def refreshes(view: View) -> Iterator[str]:
-    """Refreshes that were part of the bill at one's traffic."""
+    """Refreshes that were part of the bill at your traffic."""
     done = sum(figure.value for figure in view.figures("refreshes"))
     if done:
         yield f"The bill at your traffic includes {number(done)} token refreshes."

@@ -1,1 +1,1 @@
-"""The plots, drawn on axes that they are given."""
+"""The plots. Each function draws on the axes that it gets."""

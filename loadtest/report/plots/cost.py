@@ -35,7 +35,7 @@ def draw_extra(axes: Axes, view: View) -> None:
     names = by_extra(view)
     null = view.one("null_difference", **JUDGED)
     if null and null.ci_low is not None and null.ci_high is not None:
-        band = "null test: what the same code differs by"
+        band = "null test: the same code differed by this"
         axes.axvspan(null.ci_low, null.ci_high, color=SOFT, alpha=0.35, linewidth=0, label=band)
     axes.axvline(0, color=INK, linewidth=0.8)
     figures = []

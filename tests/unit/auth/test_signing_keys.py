@@ -1,4 +1,4 @@
-"""Signing keys: what is published of them, and how they are kept."""
+"""Signing keys: what is published, and how they are stored."""
 
 import asyncio
 from pathlib import Path
@@ -28,7 +28,7 @@ def url(tmp_path: Path) -> URL:
     return make_url(f"sqlite+aiosqlite:///{tmp_path / 'auth.sqlite'}")
 
 
-def test_j16_the_thumbprint_is_that_of_rfc_8037_appendix_a3() -> None:
+def test_j16_the_thumbprint_matches_rfc_8037_appendix_a3() -> None:
     x = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"
     assert thumbprint({"x": x, "kty": "OKP", "crv": "Ed25519"}) == "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"
 
@@ -113,13 +113,13 @@ async def test_a_private_key_is_not_readable_in_the_database(url: URL, tmp_path:
     async with Database(url).opened() as database:
         ring = await started(database, Fernet(Fernet.generate_key()))
     stored = everything_in(tmp_path)
-    assert ring.signer.kid.encode() in stored  # this is the place to look at
+    assert ring.signer.kid.encode() in stored  # this is where it is stored
     assert isinstance(ring.signer.private, Ed25519PrivateKey)
     assert ring.signer.private.private_bytes_raw() not in stored
     assert b"PRIVATE KEY" not in stored
 
 
-async def test_another_encryption_secret_is_recognised(url: URL) -> None:
+async def test_a_different_encryption_secret_is_detected(url: URL) -> None:
     async with Database(url).opened() as database:
         await started(database, Fernet(Fernet.generate_key()))
         with pytest.raises(WrongEncryptionSecretError):

@@ -1,4 +1,4 @@
-"""A small app that speaks the contract as a load test sees it, and can be told to misbehave; and a plan to match."""
+"""A small app with the contract as load tests see it, which can be told to misbehave, and a plan to match."""
 
 import asyncio
 import os
@@ -166,17 +166,17 @@ class FakeCluster:
         return {"app-1": self.url}
 
     def balance_over(self, replicas: Collection[str], workers: int | None = None) -> AbstractContextManager[None]:
-        """There is only one."""
+        """There is only one replica."""
         return nullcontext()
 
     def restart(self, process: str) -> None:
-        """It forgets nothing."""
+        """This cluster cannot forget affinity."""
 
     def kill(self, replica: str) -> None:
-        """Nothing dies: whoever loses a login lost it otherwise."""
+        """Kill nothing: a lost login was lost in another way."""
 
     def wait_ready(self, seconds: float = 30) -> None:
-        """It always is."""
+        """It is always ready."""
 
     def cpu(self) -> CpuReading:
         self.when_read()
@@ -213,7 +213,7 @@ TINY = replace(
 
 
 async def context(cluster: FakeCluster, logs: Path) -> Context:
-    """What an experiment may use, on *cluster*."""
+    """Return the context of an experiment on *cluster*."""
     return Context(cluster, await strategies_of(cluster.url), TINY, Silent(), np.random.default_rng(1), logs)
 
 
