@@ -34,7 +34,9 @@ from services.auth.settings import AuthSettings
 from services.common.http.problems import Unavailable
 from services.common.removed_keys import REMOVED_KEYS
 from services.common.settings import Algorithm, CommonSettings, ConfigurationError
-from tests.support.servers.auth import ISSUER, Client, ManualClock, StartAuth, Valkey, auth_settings, cheap_hasher
+from tests.support.clock import ManualClock
+from tests.support.servers.auth import ISSUER, Client, StartAuth, auth_settings, cheap_hasher
+from tests.support.servers.valkey import Valkey
 
 pytest_plugins = ("tests.support.servers.auth_fixtures",)
 

@@ -15,7 +15,9 @@ from services.auth.accounts.store import AccountStore
 from services.auth.application import PARTS
 from services.common.devices import MAX_USER_AGENT
 from services.common.revocations import STREAM
-from tests.support.servers.auth import Client, ManualClock, StartAuth, Valkey
+from tests.support.clock import ManualClock
+from tests.support.servers.auth import Client, StartAuth
+from tests.support.servers.valkey import Valkey
 
 pytest_plugins = ("tests.support.servers.auth_fixtures",)
 

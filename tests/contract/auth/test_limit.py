@@ -9,7 +9,9 @@ from redis.asyncio import Redis
 
 from services.auth.application import PARTS
 from services.common.revocations import STREAM
-from tests.support.servers.auth import Client, ManualClock, StartAuth, Valkey
+from tests.support.clock import ManualClock
+from tests.support.servers.auth import Client, StartAuth
+from tests.support.servers.valkey import Valkey
 
 pytest_plugins = ("tests.support.servers.auth_fixtures",)
 

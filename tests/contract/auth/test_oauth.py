@@ -18,7 +18,9 @@ from tests.contract.auth.calls import (
     next_token,
     refresh,
 )
-from tests.support.servers.auth import ISSUER, Client, ManualClock, StartAuth, Valkey
+from tests.support.clock import ManualClock
+from tests.support.servers.auth import ISSUER, Client, StartAuth
+from tests.support.servers.valkey import Valkey
 
 pytest_plugins = ("tests.support.servers.auth_fixtures",)
 

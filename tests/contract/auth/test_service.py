@@ -28,8 +28,10 @@ from tests.contract.auth.calls import (
     next_token,
     refresh,
 )
-from tests.support.servers.auth import ISSUER, Client, ManualClock, StartAuth, Valkey, auth_settings, cheap_hasher
+from tests.support.clock import ManualClock
+from tests.support.servers.auth import ISSUER, Client, StartAuth, auth_settings, cheap_hasher
 from tests.support.servers.cutting_proxy import cutting_proxy
+from tests.support.servers.valkey import Valkey
 
 pytest_plugins = ("tests.support.servers.auth_fixtures",)
 
