@@ -20,6 +20,7 @@ class ProcessInfo(TypedDict):
     group: str
     pid: int
     statename: Literal["STOPPED", "STARTING", "RUNNING", "BACKOFF", "STOPPING", "EXITED", "FATAL", "UNKNOWN"]
+    exitstatus: int
     description: str
     stdout_logfile: str
 

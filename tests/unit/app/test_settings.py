@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from services.app.settings import AppSettings
-from services.common.settings import read_settings
+from services.common.settings import ConfigurationError, read_settings
 
 KEY = "A" * 43 + "="
 
@@ -56,7 +56,7 @@ def test_auth_may_have_several_processes(environment: pytest.MonkeyPatch) -> Non
 )
 def test_invalid_settings_stop_the_start(environment: pytest.MonkeyPatch, name: str, value: str) -> None:
     environment.setenv(name, value)
-    with pytest.raises(SystemExit, match="setting"):
+    with pytest.raises(ConfigurationError, match=name):
         read_settings(AppSettings)
 
 
@@ -67,14 +67,14 @@ def test_an_invalid_cookie_key_stops_the_start_and_is_not_shown(
     environment: pytest.MonkeyPatch, tmp_path: Path, keys: str, wrong: int
 ) -> None:
     (tmp_path / "cookie-keys").write_text(keys)
-    with pytest.raises(SystemExit, match=f"setting cookie-keys: .*key {wrong} is no Fernet key") as refusal:
+    with pytest.raises(ConfigurationError, match=f"setting cookie-keys: .*key {wrong} is no Fernet key") as refusal:
         read_settings(AppSettings)
     assert KEY not in str(refusal.value)
 
 
 def test_missing_cookie_keys_stop_the_start(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "cookie-keys").unlink()
-    with pytest.raises(SystemExit, match="setting cookie-keys"):
+    with pytest.raises(ConfigurationError, match="setting cookie-keys"):
         read_settings(AppSettings)
 
 
