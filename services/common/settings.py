@@ -3,7 +3,7 @@
 import os
 import socket
 from pathlib import Path
-from typing import Literal, Self, TypeVar
+from typing import Literal, Protocol, Self, TypeVar
 
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -14,10 +14,14 @@ Algorithm = Literal["EdDSA", "ES256", "RS256", "HS256"]
 MIN_HMAC_BITS = 256
 
 
-class CommonSettings(BaseSettings):
-    """What auth and app share. Secrets are files in `SECRETS_DIR`, named as their alias; none has a default."""
+class Settings(BaseSettings):
+    """Environment variables. Secrets are files in `SECRETS_DIR`, named as their alias; none has a default."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+
+class CommonSettings(Settings):
+    """What auth and app share."""
 
     host: str = Field("127.0.0.1", validation_alias="HOST")
     port_base: int = Field(validation_alias="PORT", ge=0, le=65535)
@@ -95,7 +99,14 @@ class ConfigurationError(Exception):
     """The process cannot start as it is configured. The text tells the operator why, one line for each mistake."""
 
 
-S = TypeVar("S", bound=CommonSettings)
+S = TypeVar("S", bound=Settings)
+
+
+class ReadSettings(Protocol):
+    """Builds settings of any class, or stops the start."""
+
+    def __call__(self, kind: type[S], /) -> S:
+        """Return the settings that *kind* describes."""
 
 
 def read_settings(kind: type[S]) -> S:

@@ -1,6 +1,7 @@
 """The calls that every strategy serves: they parse, ask the strategy, answer."""
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -34,12 +35,23 @@ class LoginBody(Body):
 
 def catalogue(infos: Iterable[Info]) -> Handler:
     """Return the handler of `GET /strategies`, which lists *infos*."""
-    content = [info._asdict() | {"capabilities": sorted(info.capabilities)} for info in infos]
+    content = [_entry(info) for info in infos]
 
     async def strategies(_: web.Request) -> web.Response:
         return answer(content)
 
     return strategies
+
+
+def _entry(info: Info) -> dict[str, Any]:
+    return {
+        "name": info.name,
+        "kind": info.kind,
+        "login": info.login,
+        "description": info.description,
+        "capabilities": sorted(info.capabilities),
+        "choose_when": info.choose_when,
+    }
 
 
 class Pages:
