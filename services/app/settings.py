@@ -1,5 +1,6 @@
 """What a replica is configured with."""
 
+import base64
 import re
 from typing import Annotated, Self
 
@@ -9,7 +10,7 @@ from pydantic_settings import NoDecode
 from services.common.removed_keys import REMEMBERED_SECONDS
 from services.common.settings import CommonSettings
 
-FERNET_KEY = re.compile(r"[A-Za-z0-9_-]{43}=")
+COOKIE_KEY = re.compile(r"[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]=?")
 
 
 def _split(text: object) -> object:
@@ -52,7 +53,7 @@ class AppSettings(CommonSettings):
     )
     cookie_keys: SecretStr = Field(
         validation_alias="cookie-keys",
-        description="cookie: Fernet keys with commas between; the first one encrypts, all decrypt",
+        description="cookie: keys with commas between, each 32 bytes in base64url; the first encrypts, all decrypt",
     )
     secure_cookies: bool = Field(
         True,
@@ -62,11 +63,17 @@ class AppSettings(CommonSettings):
 
     @field_validator("cookie_keys")
     @classmethod
-    def _keys_are_fernets(cls, keys: SecretStr) -> SecretStr:
+    def _keys_are_long_enough(cls, keys: SecretStr) -> SecretStr:
         for number, key in enumerate(keys.get_secret_value().split(","), 1):
-            if not FERNET_KEY.fullmatch(key.strip()):  # `Fernet` itself reads over what is not base64
-                raise ValueError(f"key {number} is no Fernet key (32 bytes in base64url)")
+            if not COOKIE_KEY.fullmatch(key.strip()):
+                raise ValueError(f"key {number} is not 32 bytes in base64url")
         return keys
+
+    @property
+    def decoded_cookie_keys(self) -> list[bytes]:
+        """The keys of `cookie`, the one that encrypts first."""
+        texts = self.cookie_keys.get_secret_value().split(",")
+        return [base64.urlsafe_b64decode(text.strip().rstrip("=") + "=") for text in texts]
 
     @model_validator(mode="after")
     def _idle_within_absolute(self) -> Self:

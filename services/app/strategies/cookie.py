@@ -4,15 +4,17 @@ from aiohttp import web
 
 from services.app.parts import Parts
 from services.app.sessions.cookie import SessionCookie
+from services.app.sessions.cookie_keys import CookieKeys
 from services.app.sessions.encrypted_cookie import CookieStorage, EncryptedCookieStrategy
 from services.app.sessions.state import SessionLifetimes
 from services.app.strategy import Capability, Info, Kind
+
+VERSION = 1  # of what is in the cookie; another one makes all cookies invalid
 
 
 def create(name: str, parts: Parts, app: web.Application) -> EncryptedCookieStrategy:  # noqa: ARG001  # a Factory
     """Return the strategy."""
     settings = parts.settings
-    keys = [key.strip() for key in settings.cookie_keys.get_secret_value().split(",")]
     cookie = SessionCookie(f"{name}-session", "[A-Za-z0-9_-]+", secure=settings.secure_cookies)
     info = Info(
         name,
@@ -23,4 +25,5 @@ def create(name: str, parts: Parts, app: web.Application) -> EncryptedCookieStra
         "Choose it when there is no store, the state may be rolled back, and nobody else ever has to end a login.",
     )
     lifetimes = SessionLifetimes(settings.session_idle_seconds, settings.session_absolute_seconds)
-    return EncryptedCookieStrategy(info, CookieStorage(keys, cookie), lifetimes, parts.clock)
+    keys = CookieKeys(settings.decoded_cookie_keys, f"{cookie.name} {VERSION}".encode())
+    return EncryptedCookieStrategy(info, CookieStorage(keys, lifetimes, cookie, parts.clock), lifetimes, parts.clock)

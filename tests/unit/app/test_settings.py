@@ -61,13 +61,14 @@ def test_nonsense_stops_the_start(environment: pytest.MonkeyPatch, name: str, va
 
 
 @pytest.mark.parametrize(
-    ("keys", "wrong"), [("", 1), ("short", 1), (f"{KEY},", 2), (f"{KEY},{KEY[:-1]}", 2), (f"{KEY};{KEY}", 1)]
+    ("keys", "wrong"),
+    [("", 1), ("short", 1), (f"{KEY},", 2), (f"{KEY},{KEY[:-2]}", 2), (f"{KEY},{KEY[:-2]}B=", 2), (f"{KEY};{KEY}", 1)],
 )
 def test_a_cookie_key_that_is_none_stops_the_start_and_is_not_shown(
     environment: pytest.MonkeyPatch, tmp_path: Path, keys: str, wrong: int
 ) -> None:
     (tmp_path / "cookie-keys").write_text(keys)
-    with pytest.raises(SystemExit, match=f"setting cookie-keys: .*key {wrong} is no Fernet key") as refusal:
+    with pytest.raises(SystemExit, match=f"setting cookie-keys: .*key {wrong} is not 32 bytes") as refusal:
         read_settings(AppSettings)
     assert KEY not in str(refusal.value)
 
@@ -79,5 +80,5 @@ def test_without_cookie_keys_there_is_no_start(environment: pytest.MonkeyPatch, 
 
 
 def test_cookie_keys_may_stand_on_a_line_with_spaces(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    (tmp_path / "cookie-keys").write_text(f"{KEY}, {KEY}\n")
-    read_settings(AppSettings)
+    (tmp_path / "cookie-keys").write_text(f"{KEY}, {KEY[:-1]}\n")
+    assert read_settings(AppSettings).decoded_cookie_keys == [bytes(32), bytes(32)]
