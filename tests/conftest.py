@@ -27,7 +27,7 @@ def recorder() -> Recorder:
 
 @pytest.fixture
 def answers(recorder: Recorder) -> Iterator[Recorder]:
-    """Those of this test: one that is not as described fails it."""
+    """The answers of this test. An answer that differs from its description fails the test."""
     before = len(recorder.faults)
     yield recorder
     assert recorder.faults[before:] == []

@@ -1,4 +1,4 @@
-"""A replica's surroundings for the contract suite: a real Valkey, a small auth service, replicas, a clock to set."""
+"""What a replica needs in the contract suite: a real Valkey, a small auth service, a clock that tests set."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -29,7 +29,7 @@ def shared_valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
 
 @pytest.fixture
 def own_valkey(tmp_path: Path) -> Iterator[Valkey]:
-    """One that the test may kill."""
+    """A Valkey that the test may kill."""
     valkey = Valkey(tmp_path)
     valkey.start()
     yield valkey
@@ -38,9 +38,9 @@ def own_valkey(tmp_path: Path) -> Iterator[Valkey]:
 
 @pytest.fixture(autouse=True)
 def patience(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wait longer for the shared Redis, which no test breaks: a machine that stalls must not fail a test.
+    """Wait longer for the shared Redis, which no test breaks, so that a stalled machine does not fail a test.
 
-    Tests that break a Redis have their own, and the real time limit.
+    Tests that break a Redis have one of their own, with the real time limit.
     """
     if not {"own_valkey", "frail_valkey"} & set(request.fixturenames):
         for module in (redis_client, redis_connection, redis_link, redis_store):

@@ -1,4 +1,4 @@
-"""Keys change under the feet of two auth processes and a replica: nobody is logged out, and a removed key is dead."""
+"""Signing keys change while two auth processes and a replica run: nobody is logged out, removed keys are refused."""
 
 import asyncio
 import contextlib
@@ -104,7 +104,7 @@ def kid(token: str) -> str:
 
 
 def stolen_key_token(auth: Client, clock: ManualClock) -> str:
-    """Return what a thief of the signing key makes of it: a token that does not expire in this test."""
+    """Return a token that a thief of the signing key could make. It does not expire during the test."""
     key, now = auth.app[KEYS].signer, int(clock.now)
     claims = {"iss": ISSUER, "aud": "authscale", "sub": "x", "client_id": "x", "jti": "x", "iat": now, "exp": 2 * now}
     return jwt.encode(claims, key.private, key.algorithm, {"typ": "at+jwt", "kid": key.kid})
@@ -125,7 +125,7 @@ async def test_only_administrators_change_keys(start_auth: StartAuth) -> None:
     assert len(await published(auth)) == 1
 
 
-async def test_j17_a_planned_rotation_publishes_long_before_the_first_use(
+async def test_j17_a_planned_rotation_publishes_well_before_the_first_use(
     start_auth: StartAuth, clock: ManualClock
 ) -> None:
     auth = await start_auth()
@@ -146,7 +146,7 @@ async def test_j17_a_planned_rotation_publishes_long_before_the_first_use(
     assert {each.life.kid for each in await auth.app[ROTATION].reload()} == {body["kid"], third}  # the first is deleted
 
 
-async def test_j17_rotations_at_once_in_two_processes_are_one(start_auth: StartAuth) -> None:
+async def test_j17_concurrent_rotations_in_two_processes_are_one(start_auth: StartAuth) -> None:
     processes = [await start_auth(), await start_auth()]
     tokens = [await log_in(auth) for auth in processes]
     calls = [as_admin(processes[n % 2], "POST", "rotate", tokens[n % 2]) for n in range(8)]
@@ -155,7 +155,7 @@ async def test_j17_rotations_at_once_in_two_processes_are_one(start_auth: StartA
     assert len({body["kid"] for _, body in answers}) == 1
 
 
-async def test_removing_what_is_no_key_is_404(start_auth: StartAuth) -> None:
+async def test_removing_an_unknown_key_is_404(start_auth: StartAuth) -> None:
     auth = await start_auth()
     for name in ("unknown", "%2e%2e%2f", "'%20OR%201=1", "%ff", "%00", "x" * 43, "x" * 4000):
         assert (await as_admin(auth, "DELETE", name))[0] == 404
@@ -178,7 +178,7 @@ async def test_j17_rotation_without_the_database_is_503(start_auth: StartAuth, t
 
 @dataclass
 class Drill:
-    """Two auth processes and a replica, second by second: each polls and fetches on its schedule, on one clock."""
+    """Two auth processes and a replica on one clock, second by second; each polls and fetches on its own schedule."""
 
     processes: list[Client]
     replica: Client
@@ -227,7 +227,7 @@ async def test_j17_rotating_every_5_seconds_never_gives_a_401(
     assert len(drill.signers) >= 7
 
 
-async def test_j17_a_change_of_the_algorithm_is_a_planned_rotation(
+async def test_j17_changing_the_algorithm_is_a_planned_rotation(
     start_auth: StartAuth, start_replica: StartReplica, clock: ManualClock
 ) -> None:
     before = await start_auth(KEY_POLL_SECONDS=10)
@@ -252,7 +252,7 @@ async def test_j17_a_change_of_the_algorithm_is_a_planned_rotation(
 
 
 @pytest.mark.parametrize("with_pending", [True, False])
-async def test_j17_a_removed_signer_is_dead_on_every_replica_within_the_bound(
+async def test_j17_a_removed_signer_is_refused_by_every_replica_within_the_bound(
     start_auth: StartAuth, start_replica: StartReplica, clock: ManualClock, with_pending: bool
 ) -> None:
     processes = [await start_auth(KEY_POLL_SECONDS=10) for _ in range(2)]
@@ -267,7 +267,7 @@ async def test_j17_a_removed_signer_is_dead_on_every_replica_within_the_bound(
     assert signer(processes[0]) == body["signer"] != old
     assert pending in (None, body["signer"])
     assert kid(await log_in(processes[0])) == body["signer"]
-    # Now each process' poll and each replica's refresh come once, the latter first.
+    # Now each process's poll and each replica's refresh come once, the latter first.
     for replica in replicas:
         await replica.app[REPLICA_KEYS].refresh()
     assert {await page(replica, token) for replica in replicas for token in (forged, honest)} == {401}
@@ -305,7 +305,7 @@ async def test_j17_a_replica_that_cannot_reach_auth_learns_of_a_removed_key_from
     assert await page(replica, forged) == 401
 
 
-async def test_j17_a_removal_that_redis_cannot_tell_of_is_503_stands_and_can_be_repeated(
+async def test_j17_a_removal_that_redis_does_not_take_is_503_and_can_be_repeated(
     start_auth: StartAuth, frail_valkey: Valkey
 ) -> None:
     auth = await start_auth(frail_valkey)
@@ -323,7 +323,7 @@ async def test_j17_a_removal_that_redis_cannot_tell_of_is_503_stands_and_can_be_
         assert await redis.ttl(REMOVED_KEYS) > 24 * 60 * 60
 
 
-async def test_a_removed_keys_private_half_is_erased(start_auth: StartAuth, tmp_path: Path) -> None:
+async def test_the_private_half_of_a_removed_key_is_erased(start_auth: StartAuth, tmp_path: Path) -> None:
     auth = await start_auth()
     assert (await as_admin(auth, "DELETE", signer(auth)))[0] == 200
     with contextlib.closing(sqlite3.connect(tmp_path / "auth.sqlite")) as database:
@@ -339,7 +339,7 @@ async def test_keys_are_polled_in_the_background(start_auth: StartAuth) -> None:
             pass
 
 
-async def test_a_poll_that_fails_keeps_the_keys_and_goes_on(
+async def test_a_failed_poll_keeps_the_keys_and_polling_continues(
     start_auth: StartAuth, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     auth = await start_auth(KEY_POLL_SECONDS=0.01)
@@ -370,7 +370,7 @@ async def refusal(app: web.Application) -> str:
 
 
 @pytest.mark.parametrize("algorithm", ["RS256", "EdDSA"])
-async def test_j13_a_stored_key_that_is_too_weak_stops_the_start(
+async def test_j13_a_weak_stored_key_stops_the_start(
     start_auth: StartAuth, tmp_path: Path, auth_valkey: Valkey, algorithm: Algorithm
 ) -> None:
     auth = await start_auth()
@@ -408,7 +408,7 @@ async def test_j5_tokens_of_each_algorithm_are_verified_and_j16_their_key_is_pub
     assert not {"d", "p", "q", "dp", "dq", "qi", "k"} & key.keys()
 
 
-async def test_j16_hs256_is_verified_by_those_who_have_the_secret_and_not_published(
+async def test_j16_hs256_is_verified_with_the_secret_which_is_not_published(
     start_auth: StartAuth, start_replica: StartReplica
 ) -> None:
     auth = await start_auth(**HS256)
@@ -422,7 +422,7 @@ async def test_j16_hs256_is_verified_by_those_who_have_the_secret_and_not_publis
         assert (await as_admin(auth, method, path, token))[0] == 409
 
 
-async def test_j5_a_replica_that_knows_key_pairs_takes_no_shared_secret_and_vice_versa(
+async def test_j5_a_replica_accepts_key_pairs_or_the_shared_secret_never_both(
     start_auth: StartAuth, start_replica: StartReplica, clock: ManualClock
 ) -> None:
     pairs, shared = await start_auth(), await start_auth(**HS256)
@@ -433,7 +433,7 @@ async def test_j5_a_replica_that_knows_key_pairs_takes_no_shared_secret_and_vice
 
 
 class WeakVerifier:
-    """Lets the token choose how its key is used (J5). For tests only: never import it elsewhere."""
+    """Lets the token choose how its key is used (J5). For tests only."""
 
     def __init__(self, key: SigningKey | SharedKey) -> None:
         self.key = key
@@ -450,17 +450,17 @@ class WeakVerifier:
     ("algorithm", "forged_as"),
     [("RS256", "PS256"), ("RS256", "RS384"), ("RS256", "RS512"), ("HS256", "HS384"), ("HS256", "HS512")],
 )
-async def test_j5_the_tokens_algorithm_must_be_its_keys_own(
+async def test_j5_the_tokens_algorithm_must_be_that_of_its_key(
     start_auth: StartAuth, start_replica: StartReplica, algorithm: str, forged_as: str
 ) -> None:
-    """A key that is used with two algorithms is as weak as the weaker one, and proofs are about one."""
+    """A key used with two algorithms is as weak as the weaker one, and security proofs assume one."""
     settings = HS256 if algorithm == "HS256" else {"AUTH_ALGORITHM": algorithm}
     auth = await start_auth(**settings)
     replica = await start_replica(auth, **settings)
     token, key = await log_in(auth), auth.app[KEYS].signer
     claims = jwt.decode(token, options={"verify_signature": False})
     forgery = jwt.encode(claims, key.private, forged_as, {"typ": "at+jwt", "kid": key.kid})
-    assert WeakVerifier(key).verify(forgery) == claims  # no dud
+    assert WeakVerifier(key).verify(forgery) == claims  # the forgery works
     assert [await page(replica, each) for each in (token, forgery)] == [200, 401]
     async with auth.post("/auth/admin/keys/rotate", headers={"Authorization": f"Bearer {forgery}"}) as answer:
         assert answer.status == 401
@@ -470,7 +470,7 @@ async def test_j5_the_tokens_algorithm_must_be_its_keys_own(
 
 
 class SlowJwks:
-    """An auth service whose key set takes until it is released; counts how often it is asked."""
+    """An auth service that holds back its key set until released, and counts the requests for it."""
 
     def __init__(self, key: SigningKey) -> None:
         self.key = key

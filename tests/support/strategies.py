@@ -10,7 +10,7 @@ INFOS = idle_replica()[CATALOGUE]
 
 
 def each(*kinds: Kind, having: Capability | None = None, lacking: Capability | None = None) -> pytest.MarkDecorator:
-    """Run the test for each strategy of *kinds* (all by default) that has one capability and lacks another."""
+    """Run the test for each strategy of *kinds* (all by default) that has, or lacks, the given capabilities."""
     chosen = [
         info
         for info in INFOS

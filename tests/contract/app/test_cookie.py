@@ -41,7 +41,7 @@ def with_value(info: Info, text: str) -> dict[str, str]:
 
 
 @held
-async def test_the_cookie_says_nothing_without_the_key(replica: Client, world: World, info: Info) -> None:
+async def test_the_cookie_reveals_nothing_without_the_key(replica: Client, world: World, info: Info) -> None:
     login = await world.login(replica, info)
     padded = value(login) + "=" * (-len(value(login)) % 4)
     assert b"alice" not in base64.urlsafe_b64decode(padded)
@@ -49,9 +49,7 @@ async def test_the_cookie_says_nothing_without_the_key(replica: Client, world: W
 
 
 @held
-async def test_a_cookie_that_was_changed_or_made_by_others_is_no_login(
-    replica: Client, world: World, info: Info
-) -> None:
+async def test_a_modified_or_foreign_cookie_is_not_a_login(replica: Client, world: World, info: Info) -> None:
     login = await world.login(replica, info)
     text = value(login)
     inside = opened(info, login)
@@ -63,7 +61,7 @@ async def test_a_cookie_that_was_changed_or_made_by_others_is_no_login(
 
 
 @held
-async def test_a_cookie_that_was_encrypted_for_something_else_is_no_login(
+async def test_a_cookie_that_was_encrypted_for_something_else_is_not_a_login(
     replica: Client, world: World, info: Info
 ) -> None:
     """The same keys, the same session: what differs is the cookie's name, or the version of what is in it."""
@@ -76,14 +74,16 @@ async def test_a_cookie_that_was_encrypted_for_something_else_is_no_login(
 
 @held
 @pytest.mark.parametrize("inside", [b"[]", b"[1,2,3,4,5,6]", b"{}", b"", b"\xff"])
-async def test_a_cookie_of_another_version_is_no_login_and_no_500(replica: Client, info: Info, inside: bytes) -> None:
+async def test_a_cookie_of_another_version_is_neither_a_login_nor_a_500(
+    replica: Client, info: Info, inside: bytes
+) -> None:
     login = with_value(info, keys(info).encrypt(inside))
     assert await page(replica, info, login) == 401
     assert (await visit(replica, info, login))[0] == 401
 
 
 @held
-async def test_keys_are_replaced_without_a_logout(start: StartReplica, world: World, info: Info) -> None:
+async def test_keys_are_replaced_without_logging_anybody_out(start: StartReplica, world: World, info: Info) -> None:
     """In three steps, each a rolling restart: accept the new key everywhere, encrypt with it, drop the old one."""
     new = new_key()
     before = await start("a", cookie_keys=COOKIE_KEY)
@@ -113,10 +113,10 @@ async def test_a_use_renews_the_cookie_now_and_then(replica: Client, world: Worl
 
 
 @held
-async def test_its_limits_no_logout_no_forced_logout_and_old_states_come_back(
+async def test_its_limits_copies_survive_logouts_and_old_states_can_be_restored(
     replica: Client, world: World, info: Info
 ) -> None:
-    """Shown honestly: a copy is good until it expires, whatever was told to the browser or to the replicas."""
+    """A known limit: a copy is valid until it expires, whatever the browser or the replicas were told."""
     login = await world.login(replica, info)
     copy = dict(login)
     assert [await visit(replica, info, login) for _ in range(2)] == [(200, 1), (200, 2)]
@@ -129,9 +129,7 @@ async def test_its_limits_no_logout_no_forced_logout_and_old_states_come_back(
 
 
 @held
-async def test_its_limit_a_session_that_browsers_would_drop_is_refused(
-    replica: Client, world: World, info: Info
-) -> None:
+async def test_its_limit_a_session_too_large_for_browsers_is_refused(replica: Client, world: World, info: Info) -> None:
     agents = {"User-Agent": secrets.token_urlsafe(6000)}  # cut off at a length that fits
     body = {"username": "alice", "password": "correct horse"}
     async with replica.post(str(info.login), json=body, headers=agents) as response:
@@ -146,7 +144,7 @@ async def test_its_limit_a_session_that_browsers_would_drop_is_refused(
 
 
 @held
-async def test_s17_a_cookie_that_is_none_is_not_worth_a_log_line_each(
+async def test_s17_invalid_cookies_do_not_fill_the_log(
     replica: Client, info: Info, caplog: pytest.LogCaptureFixture
 ) -> None:
     for _ in range(5):

@@ -50,7 +50,7 @@ async def test_an_account_is_found_by_name_and_by_id_as_it_was_added(accounts: A
     assert await accounts.by_name("bob") is await accounts.by_id("nobody") is await accounts.by_name("\0") is None
 
 
-async def test_a_name_is_given_to_one_of_many_who_ask_at_once(accounts: AccountStore) -> None:
+async def test_a_name_goes_to_one_of_many_concurrent_requests(accounts: AccountStore) -> None:
     added = await asyncio.gather(*(accounts.add("ann", "a hash") for _ in range(10)), return_exceptions=True)
     assert [type(one) for one in added if not isinstance(one, Account)] == [Conflict] * 9
     assert await accounts.by_name("ann") in added
@@ -92,7 +92,7 @@ async def test_keys_are_stored_promoted_removed_and_forgotten(keys: KeyStore) ->
     assert list(await stored(keys)) == [second.kid]
 
 
-async def test_the_tables_are_made_once_by_many_who_start_at_once(url: URL) -> None:
+async def test_the_tables_are_created_once_by_processes_that_start_together(url: URL) -> None:
     async def start() -> str | None:
         async with open_database(url) as database:
             return await database.missing()

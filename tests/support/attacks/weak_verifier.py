@@ -1,6 +1,6 @@
-"""A verifier with one flaw of choice, each seen in the wild: shows that a forgery is one. For tests only.
+"""A verifier with a flaw of choice, each seen in the wild, to prove that forgeries work. For tests only.
 
-It shares no code with ours. Without a flaw it is strict, so a forgery that it lets in came in by the flaw.
+It shares no code with ours. Without a flaw it is strict, so whatever it accepts got in by the flaw.
 """
 
 import base64
@@ -68,7 +68,7 @@ class RefusedError(Exception):
 
 
 class WeakVerifier:
-    """Verifies EdDSA tokens by *public_jwk* at Unix time *now*, but for *flaw*."""
+    """Verifies EdDSA tokens by *public_jwk* at Unix time *now*, except for *flaw*."""
 
     def __init__(self, public_jwk: dict[str, Any], issuer: str, audience: str, now: float, flaw: Flaw | None) -> None:
         self.public_jwk = public_jwk
@@ -133,7 +133,7 @@ class WeakVerifier:
         return True
 
     def _secrets(self, kid: str) -> list[bytes | None]:
-        """Return every secret that the flaw makes the verifier take."""
+        """Return every secret that the flaw makes the verifier accept."""
         match self.flaw:
             case Flaw.HMAC:
                 spki = PublicFormat.SubjectPublicKeyInfo

@@ -1,4 +1,4 @@
-"""A replica's surroundings for the contract suite: a real Valkey, a small auth service, a clock to set."""
+"""What a replica needs in the contract suite: a real Valkey, a small auth service, a clock that tests set."""
 
 import base64
 import json
@@ -81,7 +81,7 @@ class Valkey:
 
 
 class FakeAuth:
-    """Checks the users' passwords, publishes its keys, mints tokens. A test may set what it answers next."""
+    """A small auth service: checks passwords, publishes keys and mints tokens. A test may set its next answer."""
 
     def __init__(self, clock: Clock, private_key: Ed25519PrivateKey | None = None) -> None:
         self.clock = clock
@@ -137,7 +137,7 @@ class FakeAuth:
         return web.json_response(body, status=status, content_type="application/problem+json", headers=headers)
 
     def claims(self, **changes: Any) -> dict[str, Any]:
-        """Return a good token's claims with *changes*; a claim set to None is left out."""
+        """Return the claims of a valid token with *changes*; claims set to None are left out."""
         now = int(self.clock())
         claims = {
             "iss": ISSUER,
@@ -162,7 +162,7 @@ class FakeAuth:
 
 
 class World:
-    """Everything a contract test has at hand."""
+    """Everything that a contract test can use."""
 
     def __init__(self, clock: Clock, auth: FakeAuth, auth_url: str, valkey: Valkey) -> None:
         self.clock, self.auth, self.auth_url, self.valkey = clock, auth, auth_url, valkey
@@ -196,7 +196,7 @@ class World:
             return [key for key in await client.keys("*") if key != STREAM.encode()]
 
     async def revoke(self, kind: str, subject: str) -> None:
-        """Take something back as the auth service does."""
+        """Revoke something as the auth service does."""
         now = self.clock()
         async with self.redis() as client:
             fields = {"kind": kind, "subject": subject, "before": now, "expires": int(now) + 4000}
@@ -216,7 +216,7 @@ class World:
 
 
 async def trackers(world: World) -> list[str]:
-    """Return the ids of the connections that Redis tells of changes."""
+    """Return the ids of the connections that Redis announces changes to."""
     async with world.redis() as client:
         return [one["id"] for one in await client.client_list() if "t" in one["flags"]]
 

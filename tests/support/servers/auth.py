@@ -1,4 +1,4 @@
-"""What tests run the auth service with: SQLite in a folder, a real Valkey, a clock that is set by hand."""
+"""What tests run the auth service with: SQLite in a folder, a real Valkey, a clock that tests set."""
 
 import contextlib
 import importlib.util
@@ -28,12 +28,12 @@ StartAuth = Callable[..., Awaitable[Client]]
 
 
 def cheap_hasher() -> PasswordHasher:
-    """Return real Argon2id at the least cost there is."""
+    """Return real Argon2id at the lowest possible cost."""
     return PasswordHasher(memory_cost=8, time_cost=1, parallelism=1)
 
 
 class GatedHasher(PasswordHasher):
-    """Does not finish a hash before *gate* opens."""
+    """A hasher that waits for *gate* before it finishes a hash."""
 
     def __init__(self) -> None:
         super().__init__(memory_cost=8, time_cost=1, parallelism=1)
@@ -47,7 +47,7 @@ class GatedHasher(PasswordHasher):
 
 @dataclass
 class ManualClock:
-    """Stands still until it is moved, or goes on by *tick* seconds whenever it is looked at."""
+    """A clock that stands still until it is moved, or advances by *tick* seconds whenever it is read."""
 
     now: float = 1_800_000_000.5
     tick: float = 0

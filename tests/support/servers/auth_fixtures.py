@@ -23,14 +23,14 @@ def auth_valkey() -> Iterator[Valkey]:
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[Postgres]:
-    """A server for all tests, each with a database of its own. Whoever stops or kills it starts it again."""
+    """A server for all tests, each with its own database. A test that stops or kills it must start it again."""
     with run_postgres() as server:
         yield server
 
 
 @pytest.fixture
 def frail_valkey() -> Iterator[Valkey]:
-    """A server of this test's own, to stop and kill."""
+    """A server that only this test uses, and may stop or kill."""
     with run_valkey() as valkey:
         yield valkey
 
@@ -44,9 +44,9 @@ def clock() -> ManualClock:
 def start_auth(
     aiohttp_client: AiohttpClient, tmp_path: Path, auth_valkey: Valkey, clock: ManualClock, answers: Recorder
 ) -> StartAuth:
-    """Start an auth process in this event loop; call it again for another one that shares its database and Redis.
+    """Start an auth process in this event loop. Call it again for another one that shares its database and Redis.
 
-    Redis is emptied first: wrong passwords of other tests shall not count.
+    Redis is emptied first, so that wrong passwords of other tests do not count.
     """
     with Redis.from_url(auth_valkey.url, password=auth_valkey.password) as redis:
         redis.flushdb()

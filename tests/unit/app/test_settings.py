@@ -27,7 +27,7 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.Monke
     return monkeypatch
 
 
-def test_cookies_are_secure_unless_the_deployment_says_otherwise(environment: pytest.MonkeyPatch) -> None:
+def test_cookies_are_secure_by_default(environment: pytest.MonkeyPatch) -> None:
     settings = read_settings(AppSettings)
     assert settings.secure_cookies
     assert (settings.session_idle_seconds, settings.session_absolute_seconds) == (1800, 43200)
@@ -54,7 +54,7 @@ def test_auth_may_have_several_processes(environment: pytest.MonkeyPatch) -> Non
         ("REDIS_URL", "rediss://127.0.0.1:8070/0"),
     ],
 )
-def test_nonsense_stops_the_start(environment: pytest.MonkeyPatch, name: str, value: str) -> None:
+def test_invalid_settings_stop_the_start(environment: pytest.MonkeyPatch, name: str, value: str) -> None:
     environment.setenv(name, value)
     with pytest.raises(SystemExit, match="setting"):
         read_settings(AppSettings)
@@ -64,7 +64,7 @@ def test_nonsense_stops_the_start(environment: pytest.MonkeyPatch, name: str, va
     ("keys", "wrong"),
     [("", 1), ("short", 1), (f"{KEY},", 2), (f"{KEY},{KEY[:-2]}", 2), (f"{KEY},{KEY[:-2]}B=", 2), (f"{KEY};{KEY}", 1)],
 )
-def test_a_cookie_key_that_is_none_stops_the_start_and_is_not_shown(
+def test_an_invalid_cookie_key_stops_the_start_and_is_not_shown(
     environment: pytest.MonkeyPatch, tmp_path: Path, keys: str, wrong: int
 ) -> None:
     (tmp_path / "cookie-keys").write_text(keys)
@@ -73,12 +73,14 @@ def test_a_cookie_key_that_is_none_stops_the_start_and_is_not_shown(
     assert KEY not in str(refusal.value)
 
 
-def test_without_cookie_keys_there_is_no_start(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_missing_cookie_keys_stop_the_start(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "cookie-keys").unlink()
     with pytest.raises(SystemExit, match="setting cookie-keys"):
         read_settings(AppSettings)
 
 
-def test_cookie_keys_may_stand_on_a_line_with_spaces(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_cookie_keys_may_have_spaces_and_a_line_end_around_them(
+    environment: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     (tmp_path / "cookie-keys").write_text(f"{KEY}, {KEY[:-1]}\n")
     assert read_settings(AppSettings).decoded_cookie_keys == [bytes(32), bytes(32)]

@@ -1,4 +1,4 @@
-"""The service does not start with a secret that is missing, weak, or made up."""
+"""The service does not start with a missing, weak or invented secret."""
 
 from pathlib import Path
 
@@ -60,7 +60,7 @@ def test_no_secret_has_a_default(name: str, secrets_dir: Path) -> None:
         ("admin-password", ""),
     ],
 )
-def test_a_weak_secret_is_refused_and_not_repeated(name: str, weak: str, secrets_dir: Path) -> None:
+def test_a_weak_secret_is_refused_and_not_shown(name: str, weak: str, secrets_dir: Path) -> None:
     (secrets_dir / name).write_text(weak)
     line = refusal()
     assert f"setting {name}: " in line
@@ -68,9 +68,7 @@ def test_a_weak_secret_is_refused_and_not_repeated(name: str, weak: str, secrets
 
 
 @pytest.mark.parametrize("url", ["mysql://auth@host/auth", "sqlite:///auth.sqlite", "no url"])
-def test_a_database_that_we_do_not_know_is_refused(
-    url: str, secrets_dir: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_unknown_kind_of_database_is_refused(url: str, secrets_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AUTH_DATABASE_URL", url)
     assert "AUTH_DATABASE_URL" in refusal()
 
@@ -93,9 +91,7 @@ def test_sqlite_needs_no_password(secrets_dir: Path) -> None:
     assert read_settings(AuthSettings).database.password is None
 
 
-def test_the_algorithm_is_eddsa_unless_the_deployment_says_otherwise(
-    secrets_dir: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_algorithm_defaults_to_eddsa(secrets_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert read_settings(AuthSettings).algorithm == "EdDSA"
     monkeypatch.setenv("AUTH_ALGORITHM", "none")
     assert "setting AUTH_ALGORITHM: Input should be 'EdDSA', 'ES256', 'RS256' or 'HS256'" in refusal()
@@ -127,7 +123,7 @@ def test_j13_a_weak_shared_secret_stops_the_start(
         ("JWKS_REFRESH_SECONDS", "46"),
     ],
 )
-def test_j17_times_by_which_a_rotation_would_fail_are_refused(
+def test_j17_times_with_which_rotations_would_fail_are_refused(
     name: str, value: str, secrets_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read_settings(AuthSettings)

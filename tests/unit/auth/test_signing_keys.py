@@ -1,4 +1,4 @@
-"""Signing keys: what is published of them, and how they are kept."""
+"""Signing keys: what is published, and how they are stored."""
 
 import asyncio
 import contextlib
@@ -30,7 +30,7 @@ def url(tmp_path: Path) -> URL:
     return make_url(f"sqlite+aiosqlite:///{tmp_path / 'auth.sqlite'}")
 
 
-def test_j16_the_thumbprint_is_that_of_rfc_8037_appendix_a3() -> None:
+def test_j16_the_thumbprint_matches_rfc_8037_appendix_a3() -> None:
     x = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"
     assert thumbprint({"x": x, "kty": "OKP", "crv": "Ed25519"}) == "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"
 
@@ -115,20 +115,20 @@ async def test_a_private_key_is_not_readable_in_the_database(url: URL, tmp_path:
     async with open_database(url) as database:
         ring = await started(database, Fernet(Fernet.generate_key()))
     stored = everything_in(tmp_path)
-    assert ring.signer.kid.encode() in stored  # this is the place to look at
+    assert ring.signer.kid.encode() in stored  # this is where it is stored
     assert isinstance(ring.signer.private, Ed25519PrivateKey)
     assert ring.signer.private.private_bytes_raw() not in stored
     assert b"PRIVATE KEY" not in stored
 
 
-async def test_another_encryption_secret_is_recognised(url: URL) -> None:
+async def test_a_different_encryption_secret_is_detected(url: URL) -> None:
     async with open_database(url) as database:
         await started(database, Fernet(Fernet.generate_key()))
         with pytest.raises(WrongEncryptionSecretError):
             await KeyStore(database, Fernet(Fernet.generate_key())).load()
 
 
-async def test_a_database_of_the_version_before_rotation_goes_on(url: URL, tmp_path: Path) -> None:
+async def test_a_database_from_before_key_rotation_still_works(url: URL, tmp_path: Path) -> None:
     encryption, key = Fernet(Fernet.generate_key()), SigningKey.generate()
     with contextlib.closing(sqlite3.connect(tmp_path / "auth.sqlite")) as old, old:
         old.execute("CREATE TABLE signing_keys (serial INTEGER PRIMARY KEY, kid, algorithm, private_key, created_at)")

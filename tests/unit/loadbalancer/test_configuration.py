@@ -1,4 +1,4 @@
-"""nginx itself reads the configuration of every deployment (`nginx -t`)."""
+"""nginx itself checks the configuration of every deployment (`nginx -t`)."""
 
 import subprocess
 from pathlib import Path
@@ -31,7 +31,7 @@ def nginx_test(prefix: Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("deployment", [local, compose])
-def test_nginx_takes_the_configuration(tmp_path: Path, deployment: object) -> None:
+def test_nginx_accepts_the_configuration(tmp_path: Path, deployment: object) -> None:
     assert callable(deployment)
     deployment(tmp_path)
     done = nginx_test(tmp_path)
@@ -39,7 +39,7 @@ def test_nginx_takes_the_configuration(tmp_path: Path, deployment: object) -> No
     assert "[warn]" not in done.stderr
 
 
-def test_nginx_would_refuse_a_mistake(tmp_path: Path) -> None:
+def test_nginx_refuses_a_wrong_configuration(tmp_path: Path) -> None:
     local(tmp_path)
     (tmp_path / "nginx/cluster/auth.servers").write_text("server 127.0.0.1:1 max_fail=1;\n")
     assert nginx_test(tmp_path).returncode != 0

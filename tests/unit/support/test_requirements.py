@@ -1,4 +1,4 @@
-"""Every requirement has its test, and docs/requirements.md says which."""
+"""Every requirement has a test, and docs/requirements.md is up to date."""
 
 from pathlib import Path
 

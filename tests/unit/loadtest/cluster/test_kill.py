@@ -1,4 +1,4 @@
-"""A kill is one only if the victim died."""
+"""A kill counts only if the victim died."""
 
 import subprocess
 import sys
@@ -23,7 +23,7 @@ def replica() -> Iterator[subprocess.Popen[bytes]]:
 
 
 class Supervisor:
-    """Has one replica, and does to it what it is told to."""
+    """A supervisor with one replica that follows the test's instructions."""
 
     def __init__(self, pid: int, state: str = "RUNNING") -> None:
         self.info = {"name": "app-1", "group": "app", "pid": pid, "statename": state}
@@ -59,7 +59,7 @@ def test_a_victim_that_does_not_die_is_an_error(
 
 
 @pytest.mark.parametrize("state", ["STARTING", "BACKOFF", "FATAL"])
-def test_what_does_not_run_cannot_be_killed(tmp_path: Path, state: str) -> None:
+def test_a_process_that_is_not_running_cannot_be_killed(tmp_path: Path, state: str) -> None:
     with pytest.raises(ClusterError, match=f"it is {state}, not RUNNING"):
         cluster(tmp_path, Supervisor(0, state)).kill("app-1")
 

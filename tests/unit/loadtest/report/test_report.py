@@ -1,4 +1,4 @@
-"""The report: what stands on its pages, whatever is in the results."""
+"""The pages of the report, whatever is in the results."""
 
 import re
 from dataclasses import replace
@@ -8,17 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from loadtest.numbers import amount, duration, number
+from loadtest.experiments import CLAIMS, EXPERIMENTS
 from loadtest.report import write_report
-from loadtest.report.findings import findings
-from loadtest.report.pictures import PLOTS, pictures
+from loadtest.report.pictures import pictures
 from loadtest.report.render import render
-from loadtest.results import Figure, Results, ResultsError, Verdict
+from loadtest.results.model import Figure, Results, ResultsError, Verdict
+from loadtest.results.numbers import amount, duration, number
+from loadtest.results.view import View
 from loadtest.verdicts import judge
 from loadtest.verdicts.claims import NOT_MEASURED
-from loadtest.view import View
 from tests.unit.loadtest.made_up_results import HOW, empty, full_run, reconfigured
 
+PLOTS = [plot for experiment in EXPERIMENTS for plot in experiment.plots]
 HOSTILE = "<script>alert(1)</script>|$x_1$ & `rm`\n| new row |"
 VOID = {"meta", "br", "link", "img", "input", "hr"}
 
@@ -30,7 +31,7 @@ def full() -> Results:
 
 def written(results: Results, directory: Path) -> tuple[str, str]:
     results.write(directory)
-    page = write_report(directory)
+    page = write_report(directory, EXPERIMENTS)
     return page.read_text(), (directory / "report.md").read_text()
 
 
@@ -45,11 +46,11 @@ def pages(full: Results, tmp_path_factory: pytest.TempPathFactory) -> tuple[str,
 
 def withdrawn(results: Results, message: str) -> Results:
     failed = replace(results, warnings=[{"rule": "null_test", "message": message}])
-    return replace(failed, verdicts=judge(failed))
+    return replace(failed, verdicts=judge(failed, CLAIMS))
 
 
 class Elements(HTMLParser):
-    """Collects tags and attributes of a page, and complains of elements that are not closed in order."""
+    """Collects tags and attributes of a page, and fails if elements are not closed in order."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -76,8 +77,8 @@ class Elements(HTMLParser):
 def test_the_report_is_complete(pages: tuple[str, str]) -> None:
     page, markdown = pages
     for text in (page, markdown):
-        assert "Take redis-cached" in text
-        assert "What would change it" in text
+        assert "Use redis-cached" in text
+        assert "What would change the answer" in text
         assert "1.31.3" in text
         assert NOT_MEASURED in text
         assert "python -m loadtest report" in text
@@ -99,7 +100,7 @@ def test_the_html_page_is_well_formed_loads_nothing_and_describes_its_pictures(p
     assert all(part in ids for value in labelled for part in value.split())
 
 
-def test_whatever_a_results_file_says_stays_text(full: Results, tmp_path: Path) -> None:
+def test_whatever_a_results_file_contains_is_shown_as_text(full: Results, tmp_path: Path) -> None:
     results = withdrawn(full, HOSTILE)
     facts = results.config["strategies"]
     settings = results.config["settings"] | {HOSTILE: HOSTILE, "AUTH_ALGORITHM": HOSTILE}
@@ -120,7 +121,7 @@ def test_whatever_a_results_file_says_stays_text(full: Results, tmp_path: Path) 
             assert bars[0] == bars[1], line
 
 
-def test_a_hostile_name_stays_text_where_it_is_the_answer(tmp_path: Path) -> None:
+def test_a_hostile_name_is_shown_as_text_even_in_the_answer(tmp_path: Path) -> None:
     results = full_run("cost")
     facts = {HOSTILE if name == "redis-cached" else name: one for name, one in results.config["strategies"].items()}
     renamed = [
@@ -128,13 +129,15 @@ def test_a_hostile_name_stays_text_where_it_is_the_answer(tmp_path: Path) -> Non
     ]
     page, markdown = written(replace(reconfigured(results, strategies=facts), figures=renamed), tmp_path)
     assert "script" not in Elements(page).tags
-    assert "Take &lt;script" in page
-    assert "# Take &lt;script" in markdown
+    assert "Use &lt;script" in page
+    assert "# Use &lt;script" in markdown
 
 
-def test_the_answer_stands_before_everything_else(pages: tuple[str, str]) -> None:
+def test_the_answer_comes_before_everything_else(pages: tuple[str, str]) -> None:
     for text in pages:
-        places = [text.index(what) for what in ("Take redis-cached", "Null test", "What would change it", "Claims")]
+        places = [
+            text.index(what) for what in ("Use redis-cached", "Null test", "What would change the answer", "Claims")
+        ]
         assert places[0] == min(places)
         assert places[3] == max(places)
 
@@ -143,15 +146,15 @@ def test_withdrawn_verdicts_take_the_place_of_the_answer(full: Results, tmp_path
     for text in written(withdrawn(full, "it differs from itself"), tmp_path):
         assert "No answer: this run failed its own checks" in text
         assert text.index("it differs from itself") < text.index("anonymous")
-        assert "Take " not in text
+        assert "Use " not in text
         promises = text[text.rindex("Promises") :]
         assert "withdrawn (null" in promises
         assert not re.search(r"[>|] ?(not )?kept ?[<|]", promises)
 
 
-def test_a_run_that_ended_early_says_so_on_top(full: Results, pages: tuple[str, str], tmp_path: Path) -> None:
+def test_a_run_that_ended_early_says_so_at_the_top(full: Results, pages: tuple[str, str], tmp_path: Path) -> None:
     for text in written(replace(full, complete=False, ended_by="interrupted at the keyboard"), tmp_path):
-        assert text.index("interrupted at the keyboard") < text.index("What would change it")
+        assert text.index("interrupted at the keyboard") < text.index("What would change the answer")
     assert "ended early" not in "".join(pages)
 
 
@@ -159,7 +162,7 @@ def test_a_run_without_figures_has_a_report_that_says_so(tmp_path: Path) -> None
     page, markdown = written(empty(host={}, binaries={}, git_revision="", command=""), tmp_path)
     for text in (page, markdown):
         assert "No answer yet" in text
-        assert "There are no figures." in text
+        assert "This run has no figures." in text
     assert "<svg" not in page
     Elements(page)
 
@@ -169,13 +172,13 @@ def test_every_experiment_alone_gives_a_report(name: str, tmp_path: Path) -> Non
     page, _ = written(full_run(name), tmp_path)
     Elements(page)
     assert page.count("<svg") >= 1
-    assert ("Take redis-cached" in page) == (name == "cost")
+    assert ("Use redis-cached" in page) == (name == "cost")
 
 
 def test_a_plot_is_drawn_only_if_there_is_something_to_draw() -> None:
-    shown = {picture.plot.name for picture in pictures(View(full_run("cost")))}
+    shown = {picture.plot.name for picture in pictures(View(full_run("cost")), PLOTS)}
     assert shown == {"extra", "bill"}
-    assert "tradeoff" in {picture.plot.name for picture in pictures(View(full_run("cost", "survival")))}
+    assert "tradeoff" in {picture.plot.name for picture in pictures(View(full_run("cost", "survival")), PLOTS)}
 
 
 def test_every_table_names_the_algorithm_of_tokens(full: Results, pages: tuple[str, str]) -> None:
@@ -185,13 +188,17 @@ def test_every_table_names_the_algorithm_of_tokens(full: Results, pages: tuple[s
     assert len(named) > 20
     assert all("(EdDSA)" in name or "algorithm " in rest for name, rest in named)
     unnamed = reconfigured(full, settings={})
-    assert "jwt (" not in render(View(replace(unnamed, verdicts=judge(unnamed))), "report.md")
+    assert "jwt (" not in render(View(replace(unnamed, verdicts=judge(unnamed, CLAIMS))), "report.md", EXPERIMENTS)
 
 
 def test_results_of_another_version_are_refused(tmp_path: Path) -> None:
     (tmp_path / "results.json").write_text('{"schema_version": 0}')
     with pytest.raises(ResultsError, match="schema_version"):
-        write_report(tmp_path)
+        write_report(tmp_path, EXPERIMENTS)
+
+
+def findings(view: View) -> list[str]:
+    return [sentence for experiment in EXPERIMENTS for sentence in experiment.sentences(view)]
 
 
 def found(*figures: Figure) -> str:
@@ -210,7 +217,7 @@ def test_findings_say_what_the_figures_say(full: Results) -> None:
     assert "includes 54 token refreshes" in text
 
 
-def test_no_figure_no_sentence() -> None:
+def test_without_a_figure_there_is_no_sentence() -> None:
     assert found() == ""
     assert (
         found(Figure("survival", "redis", "users_lost", "%", 0, 0, 70, 3, {"fault": "none", "affinity": "false"})) == ""

@@ -9,7 +9,7 @@ from typing import Any, TypedDict
 
 import msgspec
 
-from loadtest.whole_files import write_whole
+from loadtest.results.whole_files import write_whole
 
 SCHEMA_VERSION = 3
 

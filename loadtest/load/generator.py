@@ -1,11 +1,9 @@
-"""The parent's side of `measure.py`: one Locust process per strategy waits, logged in, to be asked for a block."""
+"""The parent's side of `gate.py`: one Locust process per strategy waits, logged in, to be asked for a block."""
 
-import asyncio
-import json
 import os
 import sys
 import time
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,15 +12,13 @@ from typing import Any, Self
 
 from hdrh.histogram import HdrHistogram
 
-from loadtest.children import GeneratorError as GeneratorError
-from loadtest.children import end, pipes
+from loadtest.cluster.machine import busy_seconds
 from loadtest.cluster.protocol import CpuReading, Metered
-from loadtest.machine import busy_seconds
+from loadtest.load.children import Child
 
-PLUGINS = "loadtest/locustfile.py,loadtest/measure.py"
+PLUGINS = "loadtest/locustfile.py,loadtest/load/gate.py"
 READY_SECONDS = 90.0
 MARGIN_SECONDS = 40.0
-LONGEST_LINE = 1 << 22
 
 
 @dataclass(frozen=True)
@@ -93,31 +89,26 @@ class Generator:
 
     def __init__(self, strategy: str, url: str, users: int, log: Path) -> None:
         self.strategy = strategy
-        self._command = [
+        command = [
             *(sys.executable, "-m", "locust", "-f", PLUGINS, "--headless", "--only-summary", "--host", url),
             *("--users", str(users), "--spawn-rate", str(users), "--logfile", str(log)),
-            user_class(strategy),
+            *("--strategy", strategy),
         ]
-        self._log = log
-        self._process: asyncio.subprocess.Process | None = None
+        self._child = Child(f"the load generator for {strategy}", command, log, _environment())
 
     async def __aenter__(self) -> Self:
-        self._log.parent.mkdir(parents=True, exist_ok=True)
-        with self._log.open("ab") as log:
-            self._process = await asyncio.create_subprocess_exec(
-                *self._command, **pipes(), stderr=log, env=_environment(), limit=LONGEST_LINE
-            )
+        await self._child.start()
         try:
-            await self._expect("ready", READY_SECONDS)
+            await self._child.expect("ready", READY_SECONDS)
         except BaseException:
-            await self.close()
+            await self._child.close()
             raise
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self.close()
+        await self._child.close()
 
     async def run_block(self, served_by: Metered, warmup: float, seconds: float, rate: float | None = None) -> Block:
         """Run one block and return what it measured; with *rate* (requests/s) the loop is open.
@@ -126,12 +117,12 @@ class Generator:
         request and after the last answer; under a closed one at both ends of the window, while the load is on.
         """
         before = None if rate is None else _Reading(served_by)
-        self._ask(run={"warmup": warmup, "seconds": seconds, "rate": rate})
-        await self._expect("window", warmup + MARGIN_SECONDS)
+        self._child.ask(run={"warmup": warmup, "seconds": seconds, "rate": rate})
+        await self._child.expect("window", warmup + MARGIN_SECONDS)
         reading = before or _Reading(served_by)
-        await self._expect("end", seconds + MARGIN_SECONDS)
+        await self._child.expect("end", seconds + MARGIN_SECONDS)
         used = None if before else reading.until_now()
-        done = await self._expect("done", MARGIN_SECONDS)
+        done = await self._child.expect("done", MARGIN_SECONDS)
         return self._block(done, rate, used or reading.until_now())
 
     def _block(self, done: dict[str, Any], rate: float | None, used: "_Used") -> Block:
@@ -150,40 +141,6 @@ class Generator:
             generator_cpu=done["cpu_seconds"],
             machine_busy=used.machine,
         )
-
-    async def close(self) -> None:
-        """End the process."""
-        if self._process is not None:
-            await end(self._process)
-
-    def _ask(self, **message: Any) -> None:
-        if self._process is None or self._process.stdin is None:
-            raise GeneratorError("the load generator has not been started")
-        self._process.stdin.write(json.dumps(message).encode() + b"\n")
-
-    async def _expect(self, event: str, seconds: float) -> dict[str, Any]:
-        if self._process is None or self._process.stdout is None:
-            raise GeneratorError("the load generator has not been started")
-        try:
-            line = await asyncio.wait_for(self._process.stdout.readline(), seconds)
-        except TimeoutError:
-            raise self._failure(f"said nothing for {seconds:g} s, {event!r} was due") from None
-        if not line:
-            raise self._failure(f"ended, {event!r} was due")
-        message: dict[str, Any] = json.loads(line)
-        if message["event"] != event:
-            raise self._failure(str(message.get("text", f"said {message['event']!r}, {event!r} was due")))
-        return message
-
-    def _failure(self, what: str) -> GeneratorError:
-        with self._log.open(errors="replace") as file:
-            last = "".join(deque(file, 12))
-        return GeneratorError(f"load generator for {self.strategy}: {what}\n{self._log}:\n{last}")
-
-
-def user_class(strategy: str) -> str:
-    """Return the name of the class in `locustfile.py` whose users speak *strategy*."""
-    return "".join(word.title() for word in strategy.replace("-", "_").split("_")) + "User"
 
 
 def cpu_between(before: CpuReading, after: CpuReading) -> dict[str, float]:

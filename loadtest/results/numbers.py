@@ -2,7 +2,7 @@
 
 import math
 
-from loadtest.results import Figure
+from loadtest.results.model import Figure
 
 UNITS = {"us": "µs", "ratio": "times", "count": ""}
 

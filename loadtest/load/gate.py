@@ -1,6 +1,6 @@
 """Locust plug-in: users log in once and then wait for their turn; a parent process opens blocks and gets the counts.
 
-    locust -f loadtest/locustfile.py,loadtest/measure.py --headless --host URL -u 16 -r 16 RedisUser
+    locust -f loadtest/locustfile.py,loadtest/load/gate.py --headless --host URL -u 16 -r 16 --strategy redis
 
 JSON lines, one object each. The parent is told `{"event": "ready", "users"}` when every user has read one good page, or
 `{"event": "error", "text"}`; it asks `{"run": {"warmup", "seconds", "rate"}}` (seconds; rate null: closed loop) and is
@@ -10,6 +10,7 @@ told `{"event": "window"}` when counting starts, `{"event": "end"}` when it ends
 
 import functools
 import json
+import logging
 import os
 import sys
 import time
@@ -25,7 +26,7 @@ from locust import User, events
 from locust.env import Environment
 from locust.event import EventHook
 
-from loadtest.schedule import OpenSchedule
+from loadtest.load.schedule import OpenSchedule
 
 # Only the protocol may reach the real stdout; whatever else is printed goes to stderr.
 _protocol = os.fdopen(os.dup(1), "w", buffering=1)
@@ -206,6 +207,7 @@ def install(environment: Environment, **_: Any) -> None:
         user_class.wait_time = _gate(meter)
     _listen(environment.events.request, meter.on_request)
     _listen(environment.events.user_error, meter.on_error)
+    logging.getLogger("locust.stats_logger").disabled = True  # a summary would bury what went wrong
     gevent.spawn(meter.serve).link_exception(functools.partial(print, "measure:", file=sys.stderr))
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from loadtest.results import Figure, Results
+from loadtest.results.model import Figure, Results
 
 
 @dataclass(frozen=True)

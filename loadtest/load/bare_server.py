@@ -1,9 +1,10 @@
 """The least that aiohttp can do for a page: no application, no router, no middleware, one answer made in advance.
 
-    python -m loadtest.bare_server PORT [ANSWER]
+    python -m loadtest.load.bare_server PORT [ANSWER]
 
 ANSWER is JSON, `{"headers": {...}, "body": "..."}`; by default it is the page of a control on a replica. Port 0 is a
-free one. The address is the first line on stdout. The end of stdin ends the server: it does not outlive its parent.
+free one. The first line on stdout is `{"event": "listening", "url"}`. The end of stdin ends the server: it does not
+outlive its parent.
 """
 
 import asyncio
@@ -30,7 +31,8 @@ async def serve(port: int, headers: dict[str, str], body: str) -> None:
         return web.Response(body=content, headers=headers)
 
     server = await asyncio.get_running_loop().create_server(web.Server(handler, access_log=None), "127.0.0.1", port)
-    print(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", flush=True)  # noqa: T201  # the parent's to read
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    print(json.dumps({"event": "listening", "url": url}), flush=True)  # noqa: T201  # the parent's to read
     await _end_of_stdin()
 
 

@@ -1,6 +1,5 @@
 """The bare server as a child process that can be asked for its address and its CPU seconds."""
 
-import asyncio
 import json
 import sys
 from collections.abc import Mapping
@@ -9,9 +8,9 @@ from typing import Self
 
 import aiohttp
 
-from loadtest.children import end, pipes
 from loadtest.cluster.clocks import Meter
 from loadtest.cluster.protocol import ClusterError, CpuReading
+from loadtest.load.children import Child
 
 NAME = "bare server"  # in figures
 START_SECONDS = 15.0
@@ -25,10 +24,9 @@ class BareServer:
     def __init__(self, headers: Mapping[str, str], body: str, log: Path) -> None:
         self.url = ""
         self.body = body
-        self._answer = json.dumps({"headers": dict(headers), "body": body})
-        self._log = log
-        self._process: asyncio.subprocess.Process | None = None
-        self._meter = Meter(lambda: {NAME: ("app", self._process.pid)} if self._process else {})
+        answer = json.dumps({"headers": dict(headers), "body": body})
+        self._child = Child(NAME, [sys.executable, "-m", "loadtest.load.bare_server", "0", answer], log)
+        self._meter = Meter(lambda: {NAME: ("app", self._child.pid)})
 
     @classmethod
     async def like(cls, page: str, log: Path) -> Self:
@@ -40,32 +38,17 @@ class BareServer:
         return cls({name: value for name, value in headers.items() if name not in OF_THE_SERVER}, body, log)
 
     async def __aenter__(self) -> Self:
-        self._log.parent.mkdir(parents=True, exist_ok=True)
-        with self._log.open("ab") as log:
-            self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "loadtest.bare_server", "0", self._answer), **pipes(), stderr=log
-            )
+        await self._child.start()
         try:
-            self.url = await self._address(self._process)
+            self.url = (await self._child.expect("listening", START_SECONDS))["url"]
         except BaseException:
-            await end(self._process)
+            await self._child.close()
             raise
         return self
 
     async def __aexit__(self, *_: object) -> None:
         self._meter.forget()
-        if self._process is not None:
-            await end(self._process)
-
-    async def _address(self, process: asyncio.subprocess.Process) -> str:
-        assert process.stdout is not None  # noqa: S101  # a pipe, see above
-        try:
-            line = await asyncio.wait_for(process.stdout.readline(), START_SECONDS)
-        except TimeoutError:
-            line = b""
-        if not line:
-            raise ClusterError(f"the bare server did not start:\n{self._log.read_text(errors='replace')[-2000:]}")
-        return line.decode().strip()
+        await self._child.close()
 
     def cpu(self) -> CpuReading:
         """Read its CPU clock, as that of an app tier."""

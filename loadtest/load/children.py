@@ -4,11 +4,11 @@ import asyncio
 import contextlib
 import json
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 PATIENCE_SECONDS = 5.0
 LONGEST_LINE = 1 << 22
 LAST_LINES = 12
@@ -19,20 +19,33 @@ class GeneratorError(Exception):
 
 
 class Child:
-    """A child process that is asked, and answers, in JSON lines. *log* takes its stderr, *name* is for messages."""
+    """A child process that is asked, and answers, in JSON lines. *log* takes its stderr, *name* is for messages.
 
-    def __init__(self, name: str, command: Sequence[str], log: Path) -> None:
+    *environment*: what it runs in; None for our own.
+    """
+
+    def __init__(
+        self, name: str, command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None
+    ) -> None:
         self._name = name
         self._command = command
         self._log = log
+        self._environment = environment
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:
-        """Start the process."""
+        """Start the process, with an empty log."""
         self._log.parent.mkdir(parents=True, exist_ok=True)
-        with self._log.open("wb") as log:
+        self._log.write_bytes(b"")
+        with self._log.open("ab") as log:  # appended to: a child may write to it by its name as well
             self._process = await asyncio.create_subprocess_exec(
-                *self._command, **pipes(), stderr=log, limit=LONGEST_LINE
+                *self._command,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=log,
+                cwd=ROOT,
+                env=self._environment,
+                limit=LONGEST_LINE,
             )
 
     @property
@@ -43,9 +56,17 @@ class Child:
         return self._process.pid
 
     async def close(self) -> None:
-        """End the process."""
-        if self._process is not None:
-            await end(self._process)
+        """End the process: politely by closing its stdin, then not."""
+        process = self._process
+        if process is None or process.stdin is None:
+            return
+        process.stdin.close()
+        try:
+            await asyncio.wait_for(process.wait(), PATIENCE_SECONDS)
+        except TimeoutError:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
 
     def ask(self, **message: Any) -> None:
         """Send one line."""
@@ -72,20 +93,3 @@ class Child:
         with self._log.open(errors="replace") as file:
             last = "".join(deque(file, LAST_LINES))
         return GeneratorError(f"{self._name}: {what}" + (f"\n{self._log}:\n{last}" if last else ""))
-
-
-def pipes() -> dict[str, Any]:
-    """Return the arguments by which a child listens to us and is heard."""
-    return {"stdin": asyncio.subprocess.PIPE, "stdout": asyncio.subprocess.PIPE, "cwd": ROOT}
-
-
-async def end(process: asyncio.subprocess.Process) -> None:
-    """End *process*: politely by closing its stdin, then not."""
-    if process.stdin is not None:
-        process.stdin.close()
-    try:
-        await asyncio.wait_for(process.wait(), PATIENCE_SECONDS)
-    except TimeoutError:
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()

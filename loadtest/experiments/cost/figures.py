@@ -4,13 +4,13 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 
-from loadtest.bare_process import NAME
-from loadtest.experiments.experiment import figure, whole_rounds
-from loadtest.results import Config, Figure, Row
+from loadtest.experiments.rows import figure, whole_rounds
+from loadtest.load.bare_process import NAME as BARE
+from loadtest.results.model import Config, Figure, Row
 from loadtest.statistics.estimates import Interval, centre, difference, ratio
 from loadtest.statistics.multiple import family_confidence
 
-EXPERIMENT = "cost"
+NAME = "cost"
 DIRECT, NGINX = "direct", "nginx"
 JUDGED = {DIRECT: "app", NGINX: "total"}
 """Of which tier ratios are taken, by path."""
@@ -77,12 +77,12 @@ def _of(rounds: Sequence[Round], name: str, tier: str) -> list[float]:
 
 def _names(rounds: Sequence[Round]) -> list[str]:
     """Return the strategies that took turns."""
-    return [name for name in rounds[0] if name not in (NULL, NAME)]
+    return [name for name in rounds[0] if name not in (NULL, BARE)]
 
 
 def _per_request(path: str, rounds: Sequence[Round]) -> list[Figure]:
     return [
-        figure(EXPERIMENT, name, "cpu_per_request", "us", centre(_of(rounds, name, tier)), path=path, tier=tier)
+        figure(NAME, name, "cpu_per_request", "us", centre(_of(rounds, name, tier)), path=path, tier=tier)
         for name, mine in rounds[0].items()
         if name != NULL
         for tier in mine
@@ -98,9 +98,9 @@ def _answers(path: str, turns: Sequence[Mapping[str, Row]]) -> list[Figure]:
         busy = centre([100 * row["cpu_app"] / row["seconds"] for row in mine])
         client = centre([100 * row["client_cpu"] / row["seconds"] for row in mine])
         found += [
-            figure(EXPERIMENT, name, "failed_answers", "count", answers, path=path),
-            figure(EXPERIMENT, name, "replica_cpu", "%", busy, path=path),
-            figure(EXPERIMENT, name, "client_cpu", "%", client, path=path),
+            figure(NAME, name, "failed_answers", "count", answers, path=path),
+            figure(NAME, name, "replica_cpu", "%", busy, path=path),
+            figure(NAME, name, "client_cpu", "%", client, path=path),
         ]
     return found
 
@@ -111,7 +111,7 @@ def _differences(path: str, rounds: Sequence[Round], control: str) -> list[Figur
     for name in (name for name in _names(rounds) if name != control):
         for tier in rounds[0][name]:
             more = difference(_of(rounds, name, tier), _of(rounds, control, tier))
-            found.append(figure(EXPERIMENT, name, "cpu_difference", "us", more, path=path, tier=tier, over=control))
+            found.append(figure(NAME, name, "cpu_difference", "us", more, path=path, tier=tier, over=control))
     return found
 
 
@@ -126,14 +126,14 @@ def _ratios(path: str, rounds: Sequence[Round], control: str) -> list[Figure]:
     found = []
     for over, name in pairs:
         samples, labels = (_of(rounds, name, tier), _of(rounds, over, tier)), {"path": path, "tier": tier, "over": over}
-        found.append(figure(EXPERIMENT, name, "cpu_ratio", "ratio", ratio(*samples), **labels))
+        found.append(figure(NAME, name, "cpu_ratio", "ratio", ratio(*samples), **labels))
         labels["intervals"] = "simultaneous"
         wide = ratio(*samples, confidence=together), difference(*samples, confidence=together)
-        found.append(figure(EXPERIMENT, name, "cpu_ratio", "ratio", wide[0], **labels))
-        found.append(figure(EXPERIMENT, name, "cpu_difference", "us", wide[1], **labels))
-    if NAME in rounds[0]:
-        floor = ratio(_of(rounds, control, tier), _of(rounds, NAME, tier))
-        found.append(figure(EXPERIMENT, control, "floor_ratio", "ratio", floor, path=path, over=NAME))
+        found.append(figure(NAME, name, "cpu_ratio", "ratio", wide[0], **labels))
+        found.append(figure(NAME, name, "cpu_difference", "us", wide[1], **labels))
+    if BARE in rounds[0]:
+        floor = ratio(_of(rounds, control, tier), _of(rounds, BARE, tier))
+        found.append(figure(NAME, control, "floor_ratio", "ratio", floor, path=path, over=BARE))
     return found
 
 
@@ -144,8 +144,8 @@ def _null(path: str, rounds: Sequence[Round], control: str) -> list[Figure]:
     samples = [(_of(rounds, NULL, tier), _of(rounds, control, tier)) for tier in (JUDGED[path],)]
     labels = {"path": path, "tier": JUDGED[path]}
     return [
-        figure(EXPERIMENT, control, "null_ratio", "ratio", ratio(*samples[0]), **labels),
-        figure(EXPERIMENT, control, "null_difference", "us", difference(*samples[0]), **labels),
+        figure(NAME, control, "null_ratio", "ratio", ratio(*samples[0]), **labels),
+        figure(NAME, control, "null_difference", "us", difference(*samples[0]), **labels),
     ]
 
 
@@ -178,7 +178,7 @@ def _same_bytes(one: Row, other: Row) -> bool:
 
 def _same_work(metric: str, rounds: Sequence[Round], pair: tuple[str, str], strategy: str) -> Figure:
     same = ratio(*(_of(rounds, one, "loadbalancer") for one in pair))
-    return figure(EXPERIMENT, strategy, metric, "ratio", same, tier="loadbalancer", over=pair[1])
+    return figure(NAME, strategy, metric, "ratio", same, tier="loadbalancer", over=pair[1])
 
 
 def _drift(path: str, turns: Sequence[Mapping[str, Row]], rounds: Sequence[Round], control: str) -> list[Figure]:
@@ -191,4 +191,4 @@ def _drift(path: str, turns: Sequence[Mapping[str, Row]], rounds: Sequence[Round
     for samples in by_replica.values():
         third = len(samples) // 3
         first, last = first + samples[:third], last + samples[len(samples) - third :]
-    return [figure(EXPERIMENT, control, "drift", "ratio", ratio(last, first), path=path)] if first else []
+    return [figure(NAME, control, "drift", "ratio", ratio(last, first), path=path)] if first else []

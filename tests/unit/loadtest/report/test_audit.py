@@ -6,9 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from loadtest.audit import RULES, audit
-from loadtest.results import Figure, Results
+from loadtest.results.model import Figure, Results
 from loadtest.statistics.orders import balanced_orders
+from loadtest.verdicts.audit import RULES, audit
 from tests.unit.loadtest.fakes import results
 
 
@@ -90,7 +90,7 @@ def test_sound_results_raise_no_warning(rule: str, figures: list[Figure]) -> Non
 
 
 @pytest.mark.parametrize(("rule", "figures"), [(rule, figures) for rule, cases in WEAK.items() for figures in cases])
-def test_weak_results_are_marked_by_the_rule_that_is_meant_for_them(rule: str, figures: list[Figure]) -> None:
+def test_weak_results_are_flagged_by_the_rule_for_them(rule: str, figures: list[Figure]) -> None:
     assert rule in fired(results(*figures))
 
 
@@ -121,7 +121,7 @@ NAMES = ["anonymous", "memory", "redis", "jwt", "null"]
 
 
 @pytest.mark.parametrize("rounds", [1, 4, 7, 30])
-def test_balanced_orders_are_not_marked(rounds: int) -> None:
+def test_balanced_orders_are_not_flagged(rounds: int) -> None:
     for seed in range(40):
         orders = balanced_orders(NAMES, rounds, np.random.default_rng(seed))
         assert "order_not_balanced" not in fired(turns(orders))
@@ -137,5 +137,5 @@ def test_balanced_orders_are_not_marked(rounds: int) -> None:
     ],
     ids=["fixed", "backwards", "mostly fixed", "always first"],
 )
-def test_orders_that_favour_anybody_are_marked(order: Callable[[int], list[str]]) -> None:
+def test_unbalanced_orders_are_flagged(order: Callable[[int], list[str]]) -> None:
     assert "order_not_balanced" in fired(turns([order(number) for number in range(20)]))

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from loadtest.cluster.cores import on_last_core
-from loadtest.generator import GeneratorError
+from loadtest.load.children import GeneratorError
 
 REQUESTS = re.compile(r"(\d+) requests in ")
 COMPLAINTS = re.compile(r"^\s*((?:Non-2xx|Socket errors).*)$", re.MULTILINE)
