@@ -2,7 +2,6 @@
 
 import os
 import socket
-import sys
 from pathlib import Path
 from typing import Literal, Protocol, Self, TypeVar
 
@@ -96,6 +95,10 @@ class CommonSettings(Settings):
         return self.port_base + self.port_offset
 
 
+class ConfigurationError(Exception):
+    """The process cannot start as it is configured. The text tells the operator why, one line for each mistake."""
+
+
 S = TypeVar("S", bound=Settings)
 
 
@@ -107,12 +110,21 @@ class ReadSettings(Protocol):
 
 
 def read_settings(kind: type[S]) -> S:
-    """Build *kind* from the environment and `SECRETS_DIR`, or stop with one clear line for each mistake."""
+    """Build *kind* from the environment and the files in `SECRETS_DIR`. Raises `ConfigurationError`."""
     directory = os.environ.get("SECRETS_DIR")
     if not directory or not Path(directory).is_dir():
-        sys.exit(f"SECRETS_DIR is {directory or 'not set'}: run `python -m deploy.make_secrets DIR` and point it there")
+        raise ConfigurationError(
+            f"SECRETS_DIR is {directory or 'not set'}: run `python -m deploy.make_secrets DIR` and set it to DIR"
+        )
     try:
         return kind(_secrets_dir=directory)
     except ValidationError as error:
-        lines = (f"setting {'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
-        sys.exit("\n".join(lines) + f"\n(settings are environment variables; secrets are files in {directory})")
+        lines = [_line(item["loc"], item["msg"]) for item in error.errors()]
+    hint = f"Settings are environment variables; secrets are files in {directory}."
+    raise ConfigurationError("\n".join([hint, *lines]))
+
+
+def _line(location: tuple[int | str, ...], message: str) -> str:
+    """Return what is wrong with a setting, or with several together if there is no *location*."""
+    where = f"setting {'.'.join(map(str, location))}: " if location else ""
+    return where + message.removeprefix("Value error, ")

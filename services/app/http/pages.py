@@ -1,10 +1,7 @@
 """The calls that every strategy serves: they parse, ask the strategy, answer."""
 
-from collections.abc import Iterator, Sequence
-from http import HTTPStatus
-from typing import Any
+from collections.abc import Iterable, Iterator
 
-import msgspec
 from aiohttp import web
 from aiohttp.typedefs import Handler
 from pydantic import Field, SecretStr
@@ -23,13 +20,9 @@ from services.app.strategy import (
 )
 from services.common.devices import others_only
 from services.common.http.addresses import client_address
+from services.common.http.answers import answer, encode, no_content
 from services.common.http.bodies import Body, read_json
 from services.common.http.problems import Forbidden, Unauthenticated
-
-CATALOGUE: web.AppKey[Sequence[Info]] = web.AppKey("catalogue", Sequence)
-encode = msgspec.json.Encoder().encode
-NO_STORE = {"Cache-Control": "no-store"}
-JSON = NO_STORE | {"Content-Type": "application/json"}
 
 
 class LoginBody(Body):
@@ -39,19 +32,14 @@ class LoginBody(Body):
     password: SecretStr = Field(min_length=1)
 
 
-def answer(content: Any) -> web.Response:
-    """Return *content* as JSON that no cache keeps."""
-    return web.Response(body=encode(content), headers=JSON)
+def catalogue(infos: Iterable[Info]) -> Handler:
+    """Return the handler of `GET /strategies`, which lists *infos*."""
+    content = [info.entry() for info in infos]
 
+    async def strategies(_: web.Request) -> web.Response:
+        return answer(content)
 
-def done() -> web.Response:
-    """Return 204: there is nothing to say."""
-    return web.Response(status=HTTPStatus.NO_CONTENT, headers=NO_STORE)
-
-
-async def catalogue(request: web.Request) -> web.Response:
-    """`GET /strategies`: what there is, in the table's order."""
-    return answer([info.entry() for info in request.app[CATALOGUE]])
+    return strategies
 
 
 class Pages:
@@ -86,7 +74,7 @@ class Pages:
 
     async def logout(self, request: web.Request) -> web.Response:
         """`POST logout`: 204, whether somebody was logged in or not, unless the login may go on at another replica."""
-        response = done()
+        response = no_content()
         await self._strategy.logout(request, response)
         return response
 
@@ -135,7 +123,7 @@ def _end_device(strategy: ListsDevices) -> Handler:
         """`DELETE sessions/{id}`: 204; 404 if it is not one of the own logins."""
         if not await strategy.end_device(request, request.match_info["id"]):
             raise web.HTTPNotFound
-        return done()
+        return no_content()
 
     return end_device
 

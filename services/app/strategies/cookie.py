@@ -1,5 +1,6 @@
 """The session itself in an encrypted cookie: no store to ask, and none that could take anything back."""
 
+import base64
 import re
 
 from aiohttp import web
@@ -7,38 +8,41 @@ from pydantic import Field, SecretStr, field_validator
 
 from services.app.parts import Parts
 from services.app.sessions.cookie import SessionCookie
+from services.app.sessions.cookie_keys import CookieKeys
 from services.app.sessions.encrypted_cookie import CookieStorage, EncryptedCookieStrategy
 from services.app.sessions.state import SessionLifetimes
 from services.app.strategy import Capability, Facts, Info, Kind
 from services.common.settings import Settings
 
-FERNET_KEY = re.compile(r"[A-Za-z0-9_-]{43}=")
+COOKIE_KEY = re.compile(r"[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]=?")
+VERSION = 1  # of what is in the cookie; another one makes all cookies invalid
 
 
 class CookieSettings(Settings):
     """What `cookie` is configured with."""
 
     cookie_keys: SecretStr = Field(
-        validation_alias="cookie-keys", description="Fernet keys, separated by commas: the first encrypts, all decrypt"
+        validation_alias="cookie-keys",
+        description="keys separated by commas, each 32 bytes in base64url: the first encrypts, all decrypt",
     )
 
     @field_validator("cookie_keys")
     @classmethod
-    def _keys_are_fernets(cls, keys: SecretStr) -> SecretStr:
+    def _keys_are_long_enough(cls, keys: SecretStr) -> SecretStr:
         for number, key in enumerate(keys.get_secret_value().split(","), 1):
-            if not FERNET_KEY.fullmatch(key.strip()):  # `Fernet` itself skips what is not base64
-                raise ValueError(f"key {number} is not a Fernet key (32 bytes in base64url)")
+            if not COOKIE_KEY.fullmatch(key.strip()):
+                raise ValueError(f"key {number} is not 32 bytes in base64url")
         return keys
 
-    def split(self) -> list[str]:
-        """Return the keys, one by one."""
-        return [key.strip() for key in self.cookie_keys.get_secret_value().split(",")]
+    def decoded(self) -> list[bytes]:
+        """Return the keys, the one that encrypts first."""
+        texts = self.cookie_keys.get_secret_value().split(",")
+        return [base64.urlsafe_b64decode(text.strip().rstrip("=") + "=") for text in texts]
 
 
 def create(name: str, parts: Parts, app: web.Application) -> EncryptedCookieStrategy:  # noqa: ARG001  # a Factory
     """Return the strategy."""
     settings = parts.settings
-    keys = parts.read_settings(CookieSettings).split()
     cookie = SessionCookie(f"{name}-session", "[A-Za-z0-9_-]+", secure=settings.secure_cookies)
     info = Info(
         name,
@@ -55,4 +59,5 @@ def create(name: str, parts: Parts, app: web.Application) -> EncryptedCookieStra
         ),
     )
     lifetimes = SessionLifetimes(settings.session_idle_seconds, settings.session_absolute_seconds)
-    return EncryptedCookieStrategy(info, CookieStorage(keys, cookie), lifetimes, parts.clock)
+    keys = CookieKeys(parts.read_settings(CookieSettings).decoded(), f"{cookie.name} {VERSION}".encode())
+    return EncryptedCookieStrategy(info, CookieStorage(keys, lifetimes, cookie, parts.clock), lifetimes, parts.clock)
