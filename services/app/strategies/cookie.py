@@ -1,4 +1,4 @@
-"""The session itself in an encrypted cookie: no store to ask, and none that could take anything back."""
+"""The session itself in an encrypted cookie: there is no store to ask, and none that could end a session."""
 
 from aiohttp import web
 

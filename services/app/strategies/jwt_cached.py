@@ -1,4 +1,4 @@
-"""Access tokens whose signature each replica computes once: a token is remembered while it and its key are good."""
+"""Access tokens whose signature each replica verifies once: it caches a token while the token and its key are valid."""
 
 from aiohttp import web
 
@@ -8,12 +8,12 @@ from services.app.tokens.strategy import TokenStrategy
 
 
 def create(name: str, parts: Parts, app: web.Application) -> TokenStrategy:  # noqa: ARG001  # a Factory
-    """Return the strategy, with a memory of its own in this process."""
+    """Return the strategy, with a cache of its own in this process."""
     info = Info(
         name,
         Kind.TOKEN,
         "/auth/login",
-        "Signed access tokens (JWT); each replica remembers those that it has verified",
+        "Signed access tokens (JWT); each replica caches those it has verified",
         frozenset({Capability.ANY_REPLICA}),
         "Choose it when jwt would do and clients send the same token to the same replicas many times.",
     )

@@ -13,7 +13,7 @@ def create(name: str, parts: Parts, app: web.Application) -> RevocableTokenStrat
         name,
         Kind.TOKEN,
         "/auth/login",
-        "Signed access tokens (JWT), and in each replica's memory which of them were revoked",
+        "Signed access tokens (JWT), with a list of revocations in each replica's memory",
         frozenset({Capability.ANY_REPLICA, Capability.LOGOUT, Capability.FORCED_LOGOUT}),
         "Choose it when you need tokens, a logout must take effect within moments, and you run a Redis.",
     )

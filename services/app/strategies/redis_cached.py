@@ -1,4 +1,4 @@
-"""Sessions in Redis that each replica remembers until Redis says that they changed (`CLIENT TRACKING`)."""
+"""Sessions in Redis, cached in each replica until Redis reports a change (`CLIENT TRACKING`)."""
 
 from aiohttp import web
 
@@ -21,9 +21,9 @@ def create(name: str, parts: Parts, app: web.Application) -> SessionStrategy:
         name,
         Kind.SESSION,
         f"/{name}/login",
-        "Sessions in Redis; each replica remembers those that it has read until Redis says that they changed",
+        "Sessions in Redis; each replica caches those it has read until Redis reports a change",
         SERVER_SIDE | {Capability.ANY_REPLICA},
-        "Choose it when redis would do but its look-ups cost too much, and a change may be noticed a second late.",
+        "Choose it when redis would do but its look-ups cost too much, and changes may be noticed a second late.",
     )
     sessions = RedisSessionStore(parts.redis, parts.link, f"{name}:", parts.clock)
     return session_strategy(info, CachedSessionStore(sessions, link, cache), parts, Reach.CLUSTER)
