@@ -1,4 +1,4 @@
-"""The session itself in an encrypted cookie: no store to ask, and none that could take anything back."""
+"""The session itself in an encrypted cookie: there is no store to ask, and none that could end a session."""
 
 import base64
 import re

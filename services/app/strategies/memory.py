@@ -1,4 +1,4 @@
-"""Sessions in this process' memory: fast, lost with the process, unknown to the other replicas."""
+"""Sessions in the memory of this process: fast, lost with the process, and unknown to the other replicas."""
 
 from aiohttp import web
 from pydantic import Field
