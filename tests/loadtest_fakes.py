@@ -8,12 +8,12 @@ from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from aiohttp import encode_basic_auth, web
 
-from loadtest.cluster.protocol import CpuReading, ProcessCpu
+from loadtest.cluster.protocol import Capability, CpuReading, Memory, Process, ProcessCpu, Tier
 from loadtest.experiments import EXPERIMENTS
 from loadtest.experiments.experiment import QUICK, Context, Silent
 from loadtest.load.client import strategies_of
@@ -169,11 +169,52 @@ class FakeCluster:
         """There is only one."""
         return nullcontext()
 
-    def restart(self, process: str) -> None:
+    def capabilities(self) -> frozenset[Capability]:
+        return frozenset(get_args(Capability))
+
+    def processes(self) -> list[Process]:
+        return [Process("app-1", "app", "alive", os.getpid())]
+
+    def start(self, name: str) -> None:
+        """Everything runs."""
+
+    def stop(self, name: str) -> None:
         """It forgets nothing."""
 
-    def kill(self, replica: str) -> None:
+    def restart(self, name: str) -> None:
+        """It forgets nothing."""
+
+    def rolling_restart(self) -> None:
+        """It forgets nothing."""
+
+    def kill(self, name: str, *, stay_dead: bool = False) -> None:
         """Nothing dies: whoever loses a login lost it otherwise."""
+
+    def pause(self, name: str) -> None:
+        """Nothing hangs."""
+
+    def resume(self, name: str) -> None:
+        """Nothing hangs."""
+
+    def scale(self, replicas: int) -> None:
+        """There is only one."""
+
+    def reload_load_balancer(self) -> None:
+        """There is none."""
+
+    def delay(self, seconds: float, name: str = "redis") -> AbstractContextManager[float]:
+        """There is no Redis."""
+        return nullcontext(seconds)
+
+    def fill(self, name: str = "redis") -> AbstractContextManager[None]:
+        """There is no Redis."""
+        return nullcontext()
+
+    def memory(self) -> dict[str, Memory]:
+        return {"app-1": Memory("app", 1)}
+
+    def store_operations(self) -> dict[Tier, dict[str, int]]:
+        return {"redis": {}}
 
     def wait_ready(self, seconds: float = 30) -> None:
         """It always is."""
