@@ -18,11 +18,11 @@ from loadtest.cluster.local import PATIENCE_SECONDS, STATE, LocalCluster
 from loadtest.cluster.protocol import ClusterError
 from loadtest.cluster.supervisor import ProcessInfo
 from loadtest.cluster.topology import Topology
-from loadtest.experiments import EXPERIMENTS
+from loadtest.experiments import COMPARED, EXPERIMENTS
 from loadtest.experiments.compare import analysed
 from loadtest.experiments.crosscheck import CROSSCHECK
 from loadtest.experiments.crosscheck import crosscheck as measure_by_wrk
-from loadtest.experiments.experiment import FULL, QUICK, WrongAnswer
+from loadtest.experiments.experiment import WrongAnswer
 from loadtest.load.children import GeneratorError
 from loadtest.load.wrk import Wrk, find_wrk
 from loadtest.progress import Bars, left
@@ -162,7 +162,7 @@ seed_option = click.option("--seed", type=int, help="Repeat the order of an earl
 @seed_option
 def compare(*, full: bool, seed: int | None) -> int:
     """Measure every strategy on a cluster of its own and write a report. Takes about five minutes."""
-    return exit_code(measured(console, EXPERIMENTS, FULL if full else QUICK, seed=seed, standing=False), console)
+    return exit_code(measured(console, EXPERIMENTS, full=full, seed=seed, standing=False), console)
 
 
 @cli.command()
@@ -176,7 +176,7 @@ def run(names: tuple[str, ...], *, standing: bool, full: bool, seed: int | None)
     if unknown := [name for name in names if name not in known]:
         raise click.UsageError(f"There is no experiment {', '.join(unknown)}. There are: {', '.join(known)}.")
     chosen = [known[name] for name in names]
-    return exit_code(measured(console, chosen, FULL if full else QUICK, seed=seed, standing=standing), console)
+    return exit_code(measured(console, chosen, full=full, seed=seed, standing=standing), console)
 
 
 @cli.command("list")
@@ -198,7 +198,7 @@ def report(results: Path) -> None:
     """
     directory = results if results.is_dir() else results.parent
     analysed(Results.read(directory / "results.json")).write(directory)
-    console.print(f"report: {write_report(directory)}", soft_wrap=True)
+    console.print(f"report: {write_report(directory, EXPERIMENTS)}", soft_wrap=True)
 
 
 @cli.command()
@@ -216,7 +216,7 @@ def diff(a: Path, b: Path, *, as_json: bool) -> int:
         ours, theirs = (Results.read(path / "results.json" if path.is_dir() else path) for path in (a, b))
     except ResultsError as error:
         raise click.UsageError(str(error)) from None
-    found = differences(ours, theirs)
+    found = differences(ours, theirs, COMPARED)
     if as_json:
         click.echo(json.dumps(asdict(found), indent=1))
     else:
@@ -227,7 +227,7 @@ def diff(a: Path, b: Path, *, as_json: bool) -> int:
 @cli.command()
 @click.option("--rounds", default=15, show_default=True, type=click.IntRange(min=2), help="Blocks per strategy.")
 @click.option("--seconds", default=1, show_default=True, type=click.IntRange(min=1), help="Length of a block.")
-@click.option("--connections", default=64, show_default=True, type=click.IntRange(min=1), help="How many at once.")
+@click.option("--connections", default=32, show_default=True, type=click.IntRange(min=1), help="How many at once.")
 def crosscheck(*, rounds: int, seconds: int, connections: int) -> None:
     """Measure CPU per request with wrk, and then as `compare` does, at one replica: do the ratios agree?
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from loadtest.experiments.survival import kills as survival
+from loadtest.experiments.survival import figures as survival
 from loadtest.results.model import Figure, Row
 from tests.loadtest_fakes import FakeApp, config, context, measured, serve
 
