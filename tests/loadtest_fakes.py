@@ -70,7 +70,7 @@ class FakeApp:
     async def register(self, request: web.Request) -> web.Response:
         body = await request.json()
         self.accounts[body["username"]] = body["password"]
-        return web.json_response({"id": body["username"], "name": body["username"]}, status=201)
+        return web.json_response({"user": {"id": body["username"], "name": body["username"]}}, status=201)
 
     async def checked(self, request: web.Request) -> str | None:
         body = await request.json()
