@@ -24,7 +24,7 @@ class FakeApp:
     """Strategies `anonymous` (control), `memory` (session) and `jwt` (token) over one dict of logins."""
 
     def __init__(self) -> None:
-        self.accounts: dict[str, str] = {}
+        self.accounts: dict[str, str] = {"admin": "the admin-password"}
         self.logins: dict[str, str] = {}
         self.visits: dict[str, int] = {}
         self.refreshes = 0
@@ -37,6 +37,7 @@ class FakeApp:
         self.renew_cookies = False
         self.breaks_down = False
         self.introspection_works = True
+        self.ends_last = True
 
     def app(self) -> web.Application:
         """Return the application to serve."""
@@ -46,6 +47,9 @@ class FakeApp:
         app.router.add_post("/auth/login", self.token_login)
         app.router.add_post("/auth/token", self.refresh)
         app.router.add_post("/auth/introspect", self.introspect)
+        app.router.add_post("/auth/password", self.change_password)
+        app.router.add_post("/{area}/admin/users/{id}/logout", self.end_logins)
+        app.router.add_post("/{area}/admin/users/{id}/disable", self.end_logins)
         app.router.add_post("/{s}/login", self.session_login)
         app.router.add_get("/{s}/mypage", self.mypage)
         app.router.add_post("/{s}/visits", self.visit)
@@ -62,7 +66,7 @@ class FakeApp:
         return web.json_response(
             [
                 row("anonymous", "control", None, "any-replica"),
-                row("memory", "session", "/memory/login", "visits", "logout"),
+                row("memory", "session", "/memory/login", "visits", "logout", "forced-logout"),
                 row("jwt", "token", "/auth/login", "any-replica"),
             ]
         )
@@ -104,6 +108,22 @@ class FakeApp:
         form = await request.post()
         active = request.headers.get("Authorization") == right and form["token"] in self.logins
         return web.json_response({"active": active and self.introspection_works})
+
+    async def change_password(self, request: web.Request) -> web.Response:
+        name, body = self.logins[self.key(request)], await request.json()
+        assert self.accounts[name] == body["old_password"]
+        self.accounts[name] = body["new_password"]
+        return self.ended(name)
+
+    async def end_logins(self, request: web.Request) -> web.Response:
+        assert self.logins[self.key(request)] == "admin"
+        return self.ended(request.match_info["id"])
+
+    def ended(self, name: str) -> web.Response:
+        """Nothing ends where ends do not last."""
+        if self.ends_last:
+            self.logins = {key: who for key, who in self.logins.items() if who != name}
+        return web.json_response({"ended": 1})
 
     def tokens(self, name: str) -> web.Response:
         access, refresh = self.credential(name), self.credential(name)
