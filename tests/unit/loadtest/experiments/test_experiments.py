@@ -121,7 +121,7 @@ def test_every_figure_can_be_rebuilt_from_the_stored_rows(whole_run: Results, tm
 
 def test_an_interrupted_experiment_can_be_analysed_at_any_row(whole_run: Results) -> None:
     for experiment in EXPERIMENTS:
-        rows = measured_rows(whole_run.rounds[experiment.name]))
+        rows = measured_rows(whole_run.rounds[experiment.name])
         for end in range(len(rows)):
             experiment.analyse(rows[:end], whole_run.config)
 
