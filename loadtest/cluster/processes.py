@@ -1,9 +1,14 @@
 """What the operating system says about our processes: which are still there, and who listens where."""
 
+import signal
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
+from time import monotonic
 
 import psutil
 
+GLANCE_SECONDS = 0.05
 RUN_DIR_VARIABLE = "RUN_DIR"  # every process of a local cluster carries it in its environment
 
 
@@ -34,21 +39,34 @@ def _is_of(process: psutil.Process, state: Path) -> bool:
     return of_nginx or any(Path(directory).is_relative_to(state) for directory in named if directory)
 
 
-def end(processes: list[psutil.Process], patience: float) -> None:
-    """Ask *processes* to end; kill those that are still there after *patience* seconds."""
-    for process in processes:
-        _signal(process, kill=False)
-    _, stubborn = psutil.wait_procs(processes, timeout=patience)
-    for process in stubborn:
-        _signal(process, kill=True)
+def end(processes: list[psutil.Process], patience: float, meanwhile: Callable[[], None] = lambda: None) -> None:
+    """Ask *processes* to end; kill those that are still there after *patience* seconds. Paused ones are resumed first.
+
+    *meanwhile* is called again and again until they have ended.
+    """
+    signal_all(processes, "TERM")
+    signal_all(processes, "CONT")
+    stubborn, deadline = processes, monotonic() + patience
+    while stubborn and monotonic() < deadline:
+        meanwhile()
+        _, stubborn = psutil.wait_procs(stubborn, timeout=GLANCE_SECONDS)
+    signal_all(stubborn, "KILL")
     psutil.wait_procs(stubborn, timeout=5)
 
 
-def _signal(process: psutil.Process, *, kill: bool) -> None:
-    try:
-        process.kill() if kill else process.terminate()
-    except psutil.NoSuchProcess:
-        return
+def signal_all(processes: Iterable[psutil.Process], name: str) -> None:
+    """Send signal *name* (`STOP`, `KILL`, ...) to all *processes* that are still there."""
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            process.send_signal(signal.Signals[f"SIG{name}"])
+
+
+def all_paused(pid: int) -> bool:
+    """Return whether the process *pid* and its descendants do nothing because they were stopped by a signal."""
+    members = family(pid)
+    with suppress(psutil.NoSuchProcess):
+        return bool(members) and all(member.status() == psutil.STATUS_STOPPED for member in members)
+    return False
 
 
 def listener(port: int) -> str:

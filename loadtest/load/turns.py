@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from yarl import URL
 
-from loadtest.children import Child
+from loadtest.load.children import Child
 
 READY_SECONDS = 30.0
 TURN_SECONDS = 30.0  # above the child's own patience: it knows better what is missing

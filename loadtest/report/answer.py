@@ -7,11 +7,11 @@ is the answer, provided that simultaneous intervals show it to be the cheapest.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from loadtest.numbers import amount, listed, number
 from loadtest.report.changes import Change, changes, cores
 from loadtest.report.need import BROWSERS, KILLED, cheapest, known_extra, measured, on_top
+from loadtest.results.numbers import amount, listed, number
+from loadtest.results.view import View
 from loadtest.verdicts import FORBID_COST
-from loadtest.view import View
 
 GUARANTEES = "logins survive the loss of a replica, and every logout takes effect, even a forced one"
 

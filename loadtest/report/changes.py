@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from loadtest.numbers import amount, listed, number, with_interval
 from loadtest.report.need import (
     BROWSERS,
     LOGOUT,
@@ -16,9 +15,10 @@ from loadtest.report.need import (
     on_top,
     shortcoming,
 )
-from loadtest.results import Figure
+from loadtest.results.model import Figure
+from loadtest.results.numbers import amount, listed, number, with_interval
+from loadtest.results.view import View
 from loadtest.verdicts.ranking import JUDGED, TOGETHER, Relation, relation
-from loadtest.view import View
 
 
 @dataclass(frozen=True)

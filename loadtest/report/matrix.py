@@ -3,10 +3,10 @@
 import math
 from dataclasses import dataclass
 
-from loadtest.numbers import interval, number
-from loadtest.results import Figure
+from loadtest.results.model import Figure
+from loadtest.results.numbers import interval, number
+from loadtest.results.view import View
 from loadtest.verdicts.ranking import JUDGED, TOGETHER
-from loadtest.view import View
 
 NO_DIFFERENCE = "no difference shown"
 DEEPEST = math.log(2)

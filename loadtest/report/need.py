@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from loadtest.numbers import duration, number, with_interval
-from loadtest.results import Figure
+from loadtest.results.model import Figure
+from loadtest.results.numbers import duration, number, with_interval
+from loadtest.results.view import View
 from loadtest.verdicts.ranking import JUDGED, Relation, relation
-from loadtest.view import View
 
 LEEWAY_SECONDS = 10
 """How far a replica's clock may be off: tokens are accepted this long after they expire (docs/strategies)."""

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from loadtest.results import Figure
-from loadtest.view import View
+from loadtest.results.model import Figure
+from loadtest.results.view import View
 
 
 @dataclass(frozen=True)

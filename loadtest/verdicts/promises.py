@@ -6,10 +6,10 @@ Measured at a busy replica, bypassing nginx, with simultaneous intervals.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from loadtest.numbers import number, with_interval
-from loadtest.results import Figure, Verdict
+from loadtest.results.model import Figure, Verdict
+from loadtest.results.numbers import number, with_interval
+from loadtest.results.view import View
 from loadtest.verdicts.claims import NOT_MEASURED, Judged
-from loadtest.view import View
 
 KEPT, NOT_KEPT, UNDECIDED = "kept", "not kept", "undecided"
 

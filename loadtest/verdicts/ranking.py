@@ -2,7 +2,7 @@
 
 from enum import Enum, auto
 
-from loadtest.view import View
+from loadtest.results.view import View
 
 JUDGED = {"path": "nginx", "tier": "total"}
 """The labels of the figures that rankings rest on."""

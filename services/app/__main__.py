@@ -1,4 +1,7 @@
-"""Run one replica: `python -m services.app`. The environment configures it, see `AppSettings`."""
+"""Run one replica: `python -m services.app`.
+
+The environment configures it: see `AppSettings`, and each strategy's file for its own settings.
+"""
 
 from services.app.application import create_app
 from services.app.settings import AppSettings

@@ -24,6 +24,7 @@ from services.common.http.lifecycle import LIFECYCLE
 from services.common.http.service import add_routes, create_service
 from services.common.redis_client import closing, connect
 from services.common.removed_keys import RemovedKeys
+from services.common.settings import ReadSettings, read_settings
 from services.common.tokens.verifier import FindKey
 
 JWKS_SECONDS = 2.0
@@ -33,10 +34,15 @@ INFOS: web.AppKey[Sequence[Info]] = web.AppKey("infos", Sequence)
 KEYS: web.AppKey[VerificationKeys] = web.AppKey("keys", VerificationKeys)
 
 
-def create_app(settings: AppSettings, *, clock: Callable[[], float] = time.time) -> web.Application:
-    """Return a replica. It connects to nothing before it starts. *clock* returns Unix time."""
+def create_app(
+    settings: AppSettings, *, clock: Callable[[], float] = time.time, read: ReadSettings = read_settings
+) -> web.Application:
+    """Return a replica. It connects to nothing before it starts.
+
+    *clock* returns Unix time; *read* reads the settings that belong to one strategy.
+    """
     app = create_service(settings.replica, [])
-    parts = _parts(app, settings, clock)
+    parts = _parts(app, settings, read, clock)
     strategies = [create(name, parts, app) for name, create in STRATEGIES.items()]
     app.cleanup_ctx.append(parts.revocations.followed)  # after the strategies, which listen
     app[INFOS] = tuple(strategy.info for strategy in strategies)
@@ -44,7 +50,7 @@ def create_app(settings: AppSettings, *, clock: Callable[[], float] = time.time)
     return app
 
 
-def _parts(app: web.Application, settings: AppSettings, clock: Callable[[], float]) -> Parts:
+def _parts(app: web.Application, settings: AppSettings, read: ReadSettings, clock: Callable[[], float]) -> Parts:
     """Make what the strategies share. *app* opens and closes it."""
     url, password = settings.redis_url, settings.redis_password.get_secret_value()
     servers = AuthServers([str(url) for url in settings.auth_urls])
@@ -55,6 +61,7 @@ def _parts(app: web.Application, settings: AppSettings, clock: Callable[[], floa
     secret = settings.token_signing_secret.get_secret_value()
     return Parts(
         settings=settings,
+        read_settings=read,
         clock=clock,
         redis=redis,
         link=link,

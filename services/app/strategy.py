@@ -1,7 +1,7 @@
 """The protocol of strategies. Handlers know nothing else about them."""
 
 from enum import StrEnum
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from aiohttp import web
 
@@ -60,22 +60,56 @@ class Capability(StrEnum):
     ATOMIC = "atomic-writes"  # loses no concurrent write, and no old credential restores an old state
     LOGOUT = "logout"  # a logout invalidates the credential
     ANY_REPLICA = "any-replica"  # a login at one replica is valid at all of them
+    AFFINITY = "affinity"  # the load balancer keeps each user at one replica: a line of loadbalancer/nginx.conf
     DEVICES = "devices"  # users can list and end their own logins
     FORCED_LOGOUT = "forced-logout"  # administrators can end a user's logins, here or at the auth service
 
 
+class Facts(NamedTuple):
+    """What readers compare strategies by: a few words each, for the tables in the documentation.
+
+    *state* is where the login state lives, *request* what a request costs. *without_replica*, *without_redis* and
+    *without_auth* say what is lost when one of them dies. *staleness* is how long a replica may continue with something
+    that was changed or ended elsewhere.
+    """
+
+    state: str
+    request: str
+    without_replica: str = "nothing"
+    without_redis: str = "nothing"
+    without_auth: str = "new logins"
+    forced_logout: str = "no"
+    staleness: str = "none"
+
+
 class Info(NamedTuple):
-    """A strategy as `GET /strategies` lists it. *login* is the URL path to POST username and password to, if any.
+    """A strategy as `GET /strategies` lists it.
 
     *choose_when* is a sentence of advice: "Choose it when ...".
     """
 
     name: str
     kind: Kind
-    login: str | None
     description: str
     capabilities: frozenset[Capability]
     choose_when: str
+    facts: Facts
+
+    @property
+    def login(self) -> str | None:
+        """The URL path to POST username and password to, if any."""
+        return {Kind.CONTROL: None, Kind.SESSION: f"/{self.name}/login", Kind.TOKEN: "/auth/login"}[self.kind]
+
+    def entry(self) -> dict[str, Any]:
+        """Return the strategy's entry in `GET /strategies`."""
+        return {
+            "name": self.name,
+            "kind": self.kind,
+            "login": self.login,
+            "description": self.description,
+            "capabilities": sorted(self.capabilities),
+            "choose_when": self.choose_when,
+        }
 
 
 class Strategy(Protocol):

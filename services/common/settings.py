@@ -3,7 +3,7 @@
 import os
 import socket
 from pathlib import Path
-from typing import Literal, Self, TypeVar
+from typing import Literal, Protocol, Self, TypeVar
 
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -14,16 +14,17 @@ Algorithm = Literal["EdDSA", "ES256", "RS256", "HS256"]
 MIN_HMAC_BITS = 256
 
 
-class CommonSettings(BaseSettings):
-    """Settings of both auth and app. Secrets are files in `SECRETS_DIR`, named like their alias. None has a default."""
+class Settings(BaseSettings):
+    """Environment variables. Secrets are files in `SECRETS_DIR`, named like their alias. None has a default."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", populate_by_name=True)
 
+
+class CommonSettings(Settings):
+    """Settings of both auth and app."""
+
     host: str = Field("127.0.0.1", validation_alias="HOST")
-    port_base: int = Field(validation_alias="PORT", ge=0, le=65535)
-    port_offset: int = Field(
-        0, validation_alias="PORT_OFFSET", ge=0, description="added to PORT: the number that a supervisor gives"
-    )
+    port: int = Field(validation_alias="PORT", ge=0, le=65535)
     replica: str = Field(
         default_factory=socket.gethostname,
         validation_alias="REPLICA",
@@ -87,17 +88,19 @@ class CommonSettings(BaseSettings):
         """How many logins a user may have."""
         return LoginLimit(self.session_limit, self.session_limit_policy)
 
-    @property
-    def port(self) -> int:
-        """The port on which this process listens."""
-        return self.port_base + self.port_offset
-
 
 class ConfigurationError(Exception):
     """The process cannot start as it is configured. The text tells the operator why, one line for each mistake."""
 
 
-S = TypeVar("S", bound=CommonSettings)
+S = TypeVar("S", bound=Settings)
+
+
+class ReadSettings(Protocol):
+    """Builds settings of any class, or stops the start."""
+
+    def __call__(self, kind: type[S], /) -> S:
+        """Return the settings that *kind* describes."""
 
 
 def read_settings(kind: type[S]) -> S:

@@ -9,7 +9,6 @@ import aiohttp
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
-from services.app.application import create_app
 from services.app.redis_link import connection as redis_connection
 from services.app.redis_link import link as redis_link
 from services.app.sessions import redis_store
@@ -62,7 +61,7 @@ async def start(world: World, answers: Recorder) -> AsyncIterator[StartReplica]:
     clients: list[Client] = []
 
     async def start_one(replica: str = "a", **changes: Any) -> Client:
-        app = create_app(world.settings(replica, **changes), clock=world.clock)
+        app = world.replica(replica, **changes)
         answers.watch(app)
         server = TestServer(app)
         await server.start_server(max_line_size=MAX_HEADER_BYTES, max_field_size=MAX_HEADER_BYTES)

@@ -34,7 +34,7 @@ class LoginBody(Body):
 
 def catalogue(infos: Iterable[Info]) -> Handler:
     """Return the handler of `GET /strategies`, which lists *infos*."""
-    content = [info._asdict() | {"capabilities": sorted(info.capabilities)} for info in infos]
+    content = [info.entry() for info in infos]
 
     async def strategies(_: web.Request) -> web.Response:
         return answer(content)

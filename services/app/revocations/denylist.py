@@ -35,8 +35,8 @@ class Denylist:
 
     def denies_token(self, token: AccessTokenClaims) -> bool:
         """Return whether the token, its login or all of its user's logins were revoked (by id, never by text: J12)."""
-        kinds, issued_at = self._by_kind, token.raw["iat"]
-        if token.session_id in kinds["family"] or token.raw["jti"] in kinds["jti"]:
+        kinds, issued_at = self._by_kind, token.issued
+        if token.session_id in kinds["family"] or token.token_id in kinds["jti"]:
             return True
         user = kinds["user"].get(token.user_id)
         return issued_at <= self._everybody_before or (user is not None and issued_at < int(user.before))

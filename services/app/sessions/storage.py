@@ -107,10 +107,7 @@ class SessionStorage(AbstractStorage):
         found = await self.find(request)
         if found is None:
             return await self.new_session()
-        state = found.state
-        known = {"user": state.user, "device": state.device, "created": state.created}
-        values = copy.deepcopy(state.values)  # whoever loads a session may change it
-        return Session(found.key, data={"session": {**values, **known}}, new=False)
+        return as_session(found.key, found.state)
 
     async def save_session(self, request: web.Request, response: web.StreamResponse, session: Session) -> None:
         """Store *session*. A new session replaces the request's own, an empty one ends it.
@@ -122,7 +119,7 @@ class SessionStorage(AbstractStorage):
         elif session.new:
             self._cookie.set(response, await self._begin(request, session))
         else:
-            await self.change(request, lambda values: values | _values(session))
+            await self.change(request, lambda values: values | values_of(session))
 
     async def log_out(self, request: web.Request, response: web.StreamResponse) -> bool:
         """End the request's session and delete its cookie. Returns False if the cookie belongs to no session."""
@@ -136,7 +133,7 @@ class SessionStorage(AbstractStorage):
     async def _begin(self, request: web.Request, session: Session) -> str:
         """Store a new session and end the request's own. If storing fails, the old session remains."""
         user, now = session["user"], self._clock()
-        state = self._lifetimes.begun(user, session["device"], session["created"], now, _values(session))
+        state = self._lifetimes.begun(user, session["device"], session["created"], now, values_of(session))
         cookie = new_cookie(user.id)
         key, old = key_of(cookie), self._keys(request)
         replaced = await self._replaced(key.owner, old)
@@ -171,5 +168,13 @@ def _good(key: SessionKey, raw: bytes | None, now: float) -> Found | None:
     return Found(key, raw, state) if raw and state and state.expires > now else None
 
 
-def _values(session: Session) -> dict[str, Any]:
+def as_session(identity: Any, state: SessionState) -> Session:
+    """Return *state* as aiohttp-session has it."""
+    known = {"user": state.user, "device": state.device, "created": state.created}
+    values = copy.deepcopy(state.values)  # whoever loads a session may change it
+    return Session(identity, data={"session": {**values, **known}}, new=False)
+
+
+def values_of(session: Session) -> dict[str, Any]:
+    """Return what a session says beside whose it is."""
     return {name: value for name, value in session.items() if name not in RESERVED}

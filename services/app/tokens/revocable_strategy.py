@@ -44,4 +44,4 @@ class RevocableTokenStrategy(TokenStrategy):
             return
         await self._auth.revoke(token)
         expires = claims.expires + LEEWAY_SECONDS
-        self._revocations.denylist.add(Revocation("jti", claims.raw["jti"], claims.raw["iat"], expires))
+        self._revocations.denylist.add(Revocation("jti", claims.token_id, claims.issued, expires))

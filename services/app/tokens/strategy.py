@@ -2,10 +2,20 @@
 
 from aiohttp import web
 
-from services.app.strategy import Info, User
+from services.app.strategy import Facts, Info, User
 from services.common.http.bearer import bearer_token, invalid_token
 from services.common.tokens.jws import InvalidTokenError
 from services.common.tokens.verifier import AccessTokenClaims, AccessTokenVerifier
+
+TOKEN_FACTS = Facts(
+    state="in a signed token that the client holds",
+    request="a signature check",
+    without_redis="logins and refreshes: users are out when the token expires",
+    without_auth="logins and refreshes",
+    forced_logout="ends refreshing; the token expires",
+    staleness="the token's life + 10 s",
+)
+"""Of every token that is good until it expires."""
 
 
 class TokenStrategy:

@@ -12,7 +12,7 @@ import pytest
 
 from loadtest.cluster import processes
 from loadtest.cluster.topology import REPOSITORY
-from loadtest.results import Results
+from loadtest.results.model import Results
 
 pytestmark = pytest.mark.e2e
 

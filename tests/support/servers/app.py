@@ -2,6 +2,7 @@
 
 import base64
 import json
+import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -14,9 +15,11 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from services.app.application import create_app
 from services.app.settings import AppSettings
 from services.app.strategy import Info, Kind
 from services.common.revocations import STREAM
+from services.common.settings import S
 from services.common.tokens.jwk import thumbprint
 from tests.support.clock import ManualClock
 from tests.support.servers.valkey import REDIS_PASSWORD, Valkey
@@ -115,6 +118,15 @@ class FakeAuth:
         return jwt.encode(claims, self.private_key, "EdDSA", {"typ": "at+jwt", "kid": KID} | headers)
 
 
+def replica(values: dict[str, Any], clock: Callable[[], float] = time.time) -> web.Application:
+    """Return a replica whose settings, those of strategies' own included, are *values* by their names."""
+
+    def read(kind: type[S]) -> S:
+        return kind(**values)
+
+    return create_app(read(AppSettings), clock=clock, read=read)
+
+
 class World:
     """Everything that a contract test can use."""
 
@@ -122,10 +134,11 @@ class World:
         self.clock, self.auth, self.auth_url, self.valkey = clock, auth, auth_url, valkey
         auth.revoke = self.revoke
 
-    def settings(self, replica: str = "a", **changes: Any) -> AppSettings:
+    def replica(self, name: str = "a", **changes: Any) -> web.Application:
+        """Return a replica, not started yet, with other values of some settings."""
         values: dict[str, Any] = {
             "port": 0,
-            "replica": replica,
+            "replica": name,
             "issuer": ISSUER,
             "redis_url": self.valkey.url,
             "redis_password": REDIS_PASSWORD,
@@ -136,7 +149,7 @@ class World:
             "secure_cookies": False,
             "cookie_keys": COOKIE_KEY,
         }
-        return AppSettings(**(values | changes))
+        return replica(values | changes, self.clock)
 
     @asynccontextmanager
     async def redis(self) -> AsyncIterator[redis.asyncio.Redis]:

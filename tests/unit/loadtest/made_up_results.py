@@ -8,7 +8,7 @@ import numpy as np
 from hdrh.histogram import HdrHistogram
 
 from loadtest.experiments.compare import analysed
-from loadtest.results import Config, Results, StrategyFacts
+from loadtest.results.model import Config, Results, StrategyFacts
 
 TIERS = ("app", "loadbalancer", "redis", "auth")
 SERVER_SIDE = ["atomic-writes", "devices", "forced-logout", "logout", "visits"]

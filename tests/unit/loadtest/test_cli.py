@@ -21,9 +21,9 @@ from loadtest.cluster.protocol import ClusterError
 from loadtest.cluster.topology import REPOSITORY
 from loadtest.experiments import EXPERIMENTS
 from loadtest.experiments.compare import INTERRUPTED
-from loadtest.generator import GeneratorError
+from loadtest.load.children import GeneratorError
 from loadtest.progress import left
-from loadtest.results import Figure, Results, ResultsError, Verdict
+from loadtest.results.model import Figure, Results, ResultsError, Verdict
 from tests.unit.loadtest.fakes import results
 
 COMMANDS = cli.cli.commands

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from loadtest.results import Figure, Results, ResultsError, Verdict
-from loadtest.whole_files import write_whole
+from loadtest.results.model import Figure, Results, ResultsError, Verdict
+from loadtest.results.whole_files import write_whole
 from tests.unit.loadtest import fakes as loadtest_fakes
 
 

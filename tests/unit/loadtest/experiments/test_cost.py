@@ -8,16 +8,17 @@ from typing import Any
 
 import pytest
 
-from loadtest.children import GeneratorError
 from loadtest.cluster.protocol import ClusterError, CpuReading, CpuUse
-from loadtest.experiments import cost
-from loadtest.experiments.contestants import cpu_columns
-from loadtest.experiments.cost_figures import analyse
-from loadtest.results import Figure
-from tests.unit.loadtest.fakes import FakeApp, config, context, serve
+from loadtest.experiments.cost import turns as cost
+from loadtest.experiments.cost.contestants import cpu_columns
+from loadtest.experiments.cost.figures import analyse
+from loadtest.load.children import GeneratorError
+from loadtest.results.model import Figure
+from tests.unit.loadtest.fakes import TINY, FakeApp, config, context, serve
 
 CONFIG = config(anonymous="control", redis="session", jwt="token", jwt_cached="token", jwt_denylist="token")
 REQUESTS = 100
+PLAN = cost.Plan(**TINY["cost"])
 NOBODY = 2**31 - 1  # above all process ids
 
 
@@ -151,19 +152,17 @@ async def test_all_contestants_take_turns_over_both_paths(tmp_path: Path) -> Non
     fake = FakeApp()
     async with serve(fake) as cluster:
         ours = await context(cluster, tmp_path)
-        await cost.measure(ours)
-    plan, strategies = ours.plan, {"anonymous", "memory", "jwt", "null"}
+        await cost.measure(ours, PLAN)
+    strategies = {"anonymous", "memory", "jwt", "null"}
     rows = [row for row in ours.rows if row["kind"] == "turn"]
     assert {row["strategy"] for row in rows if row["path"] == "nginx"} == strategies
     assert {row["strategy"] for row in rows if row["path"] == "direct"} == strategies | {"bare server"}
-    assert len(rows) == plan.cost_cycles * (5 * plan.cost_rounds_direct + 4 * plan.cost_rounds_nginx)
-    assert {row["requests"] for row in rows} == {plan.turn_requests}
-    assert fake.pages > len(rows) * plan.turn_requests / 2
-    assert {row["round"] for row in rows if row["path"] == "direct"} == set(
-        range(plan.cost_cycles * plan.cost_rounds_direct)
-    )
+    assert len(rows) == PLAN.cycles * (5 * PLAN.rounds_direct + 4 * PLAN.rounds_nginx)
+    assert {row["requests"] for row in rows} == {PLAN.requests}
+    assert fake.pages > len(rows) * PLAN.requests / 2
+    assert {row["round"] for row in rows if row["path"] == "direct"} == set(range(PLAN.cycles * PLAN.rounds_direct))
     idle = [(row["path"], row["process"]) for row in ours.rows if row["kind"] == "idle"]
-    assert idle == plan.cost_cycles * [("direct", "app-1"), ("direct", "bare server"), ("nginx", "app-1")]
+    assert idle == PLAN.cycles * [("direct", "app-1"), ("direct", "bare server"), ("nginx", "app-1")]
     assert {f.metric for f in analyse(ours.rows, config(anonymous="control", memory="session", jwt="token"))} >= {
         "cpu_per_request", "cpu_difference", "cpu_ratio", "null_ratio", "floor_ratio", "failed_answers",
     }  # fmt: skip
@@ -179,7 +178,7 @@ async def test_a_wrong_answer_ends_the_experiment(tmp_path: Path) -> None:
 
         cluster.when_read = read
         with pytest.raises(GeneratorError, match=r"client for .*: expected 200 .*, received 500"):
-            await cost.measure(await context(cluster, tmp_path))
+            await cost.measure(await context(cluster, tmp_path), PLAN)
 
 
 async def test_a_cluster_that_dies_during_the_run_ends_it(tmp_path: Path) -> None:
@@ -192,13 +191,13 @@ async def test_a_cluster_that_dies_during_the_run_ends_it(tmp_path: Path) -> Non
 
         cluster.cpu = cpu  # type: ignore[method-assign]
         with pytest.raises(ClusterError, match="ended or were restarted while their CPU time was measured: app-1"):
-            await cost.measure(ours)
+            await cost.measure(ours, PLAN)
 
 
 async def test_only_nginx_is_asked_where_replicas_cannot_be_reached(tmp_path: Path) -> None:
     async with serve(FakeApp()) as cluster:
         ours = await context(cluster, tmp_path)
         cluster.replica_urls = dict  # type: ignore[method-assign]
-        await cost.measure(ours)
+        await cost.measure(ours, PLAN)
     assert {row["path"] for row in ours.rows} == {"nginx"}
     assert "bare server" not in {row.get("strategy") for row in ours.rows}

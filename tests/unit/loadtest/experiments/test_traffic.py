@@ -8,7 +8,7 @@ import pytest
 from hdrh.histogram import HdrHistogram
 
 from loadtest.experiments import traffic
-from loadtest.results import Figure, Row
+from loadtest.results.model import Figure, Row
 from tests.unit.loadtest.fakes import FakeApp, config, context, measured, serve
 
 

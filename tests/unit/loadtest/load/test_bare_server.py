@@ -8,9 +8,9 @@ import aiohttp
 import psutil
 import pytest
 
-from loadtest.bare_process import BareServer
-from loadtest.children import ROOT
 from loadtest.cluster.protocol import ClusterError
+from loadtest.load.bare_process import BareServer
+from loadtest.load.children import ROOT, GeneratorError
 from tests.unit.loadtest.fakes import FakeApp, serve
 
 
@@ -49,13 +49,13 @@ async def test_it_ends_with_its_block_even_when_that_fails(tmp_path: Path) -> No
 def test_it_ends_when_its_parent_is_killed() -> None:
     starter = (
         "import subprocess, sys, time; "
-        "child = subprocess.Popen([sys.executable, '-m', 'loadtest.bare_server', '0'], stdin=subprocess.PIPE); "
+        "child = subprocess.Popen([sys.executable, '-m', 'loadtest.load.bare_server', '0'], stdin=subprocess.PIPE); "
         "print(child.pid, flush=True); time.sleep(60)"
     )
     with subprocess.Popen([sys.executable, "-c", starter], cwd=ROOT, stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout
         child = psutil.Process(int(parent.stdout.readline()))
-        assert parent.stdout.readline().startswith("http://127.0.0.1:")
+        assert "http://127.0.0.1:" in parent.stdout.readline()
         parent.kill()
         _gone, alive = psutil.wait_procs([child], timeout=10)
         for process in alive:
@@ -71,6 +71,6 @@ async def test_a_page_that_is_not_served_is_a_clear_error(tmp_path: Path) -> Non
 
 async def test_a_server_that_does_not_start_shows_its_log(tmp_path: Path) -> None:
     broken = BareServer({}, "a page", tmp_path / "log")
-    broken._answer = "no JSON"
-    with pytest.raises(ClusterError, match="JSONDecodeError"):
+    broken._child._command = [*broken._child._command[:-1], "no JSON"]
+    with pytest.raises(GeneratorError, match="JSONDecodeError"):
         await broken.__aenter__()

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from loadtest.cluster.protocol import CpuReading
-from loadtest.generator import Generator, GeneratorError, user_class
+from loadtest.load.children import GeneratorError
+from loadtest.load.generator import Generator
 from tests.unit.loadtest.fakes import FakeApp, serve
 
 
@@ -79,7 +80,7 @@ async def test_a_token_client_that_is_refused_refreshes_and_tries_once_more(tmp_
 async def test_a_browser_sends_the_latest_cookie(tmp_path: Path) -> None:
     fake = FakeApp()
     fake.renew_cookies = True  # with each page, and the one before is dead
-    async with serve(fake) as cluster, Generator("cookie", cluster.url, 2, tmp_path / "log") as generator:
+    async with serve(fake) as cluster, Generator("memory", cluster.url, 2, tmp_path / "log") as generator:
         block = await generator.run_block(cluster, 0.1, 0.3)
     assert block.requests > 4
     assert block.failed == 0
@@ -110,15 +111,22 @@ async def test_a_failed_login_is_an_error_that_says_why_without_secrets(tmp_path
     assert not any(password in str(error.value) for password in fake.accounts.told)
 
 
-async def test_a_strategy_without_a_locust_user_is_an_error_that_names_the_class(tmp_path: Path) -> None:
-    with pytest.raises(GeneratorError, match="NoSuchUser"):
-        async with Generator("no_such", "http://127.0.0.1:9", 1, tmp_path / "log"):
+async def test_a_strategy_that_is_not_served_is_an_error_that_names_those_that_are(tmp_path: Path) -> None:
+    async with serve(FakeApp()) as cluster:
+        with pytest.raises(GeneratorError, match="there is no strategy no-such; there are: anonymous, memory, jwt"):
+            async with Generator("no-such", cluster.url, 1, tmp_path / "log"):
+                pass
+
+
+async def test_a_host_that_does_not_answer_is_an_error_that_names_it(tmp_path: Path) -> None:
+    with pytest.raises(GeneratorError, match=r"GET http://127\.0\.0\.1:9/strategies: .*refused"):
+        async with Generator("memory", "http://127.0.0.1:9", 1, tmp_path / "log"):
             pass
 
 
 async def test_closing_stdin_ends_the_process(tmp_path: Path) -> None:
     async with serve(FakeApp()) as cluster, Generator("anonymous", cluster.url, 1, tmp_path / "log") as generator:
-        process = generator._process
+        process = generator._child._process
         assert process is not None
         assert process.stdin is not None
         process.stdin.close()
@@ -129,18 +137,14 @@ async def test_a_parent_that_dies_in_the_middle_of_a_block_ends_the_process(tmp_
     """As after a `kill -9` of the parent: both pipes are closed, and nobody tells the users to stop."""
     fake = FakeApp()
     async with serve(fake) as cluster, Generator("anonymous", cluster.url, 1, tmp_path / "log") as generator:
-        process = generator._process
+        process = generator._child._process
         assert process is not None
-        generator._ask(run={"warmup": 0.0, "seconds": 0.3, "rate": None})
-        await generator._expect("window", 20)
+        generator._child.ask(run={"warmup": 0.0, "seconds": 0.3, "rate": None})
+        await generator._child.expect("window", 20)
         for pipe in (0, 1):
             transport = process._transport.get_pipe_transport(pipe)  # type: ignore[attr-defined]
             transport.close()
         assert await asyncio.wait_for(process.wait(), 20) == 1
-
-
-def test_names_of_strategies_become_names_of_classes() -> None:
-    assert [user_class(name) for name in ("jwt", "redis-cached", "a_b")] == ["JwtUser", "RedisCachedUser", "ABUser"]
 
 
 class Forgetful(dict[str, str]):

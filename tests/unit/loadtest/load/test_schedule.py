@@ -5,7 +5,7 @@ import itertools
 
 import pytest
 
-from loadtest.schedule import OpenSchedule
+from loadtest.load.schedule import OpenSchedule
 
 
 def test_arrivals_are_evenly_spaced_within_the_window() -> None:

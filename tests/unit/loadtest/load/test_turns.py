@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from loadtest.children import GeneratorError
 from loadtest.load.answers import read_answer
+from loadtest.load.children import GeneratorError
 from loadtest.load.turn_client import Login, TurnClient, TurnError
 from loadtest.load.turns import Page, Turns
 

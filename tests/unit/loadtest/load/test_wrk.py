@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from loadtest.generator import GeneratorError
-from loadtest.wrk import Wrk, find_wrk
+from loadtest.load.children import GeneratorError
+from loadtest.load.wrk import Wrk, find_wrk
 
 GOOD = """Running 2s test @ http://127.0.0.1:8101/anonymous/mypage
   1 threads and 32 connections

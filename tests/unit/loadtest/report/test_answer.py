@@ -5,15 +5,15 @@ from dataclasses import replace
 
 import pytest
 
+from loadtest.experiments.cost.plots import Point, frontier
 from loadtest.report.answer import Answer, answer
 from loadtest.report.changes import between_losses, core_rate, cores
 from loadtest.report.matrix import NO_DIFFERENCE, judged, matrix
 from loadtest.report.overview import Row, rows
-from loadtest.report.plots.cost import Point, frontier
 from loadtest.report.trust import trust
-from loadtest.results import Figure, Results
+from loadtest.results.model import Figure, Results
+from loadtest.results.view import View
 from loadtest.verdicts.ranking import JUDGED, TOGETHER
-from loadtest.view import View
 from tests.unit.loadtest.made_up_results import empty, full_run, reconfigured
 
 COSTS = {"memory": 10.0, "redis": 60.0, "redis-cached": 41.0, "cookie": 55.0, "jwt": 100.0, "jwt-cached": 16.0,

@@ -1,0 +1,121 @@
+"""What the plots share. Colours are Okabe and Ito's: colour-blind readers can tell them apart."""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from loadtest.results.model import Figure
+from loadtest.results.numbers import amount
+from loadtest.results.view import View
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes as Axes
+else:
+    Axes = object  # matplotlib takes a second to load: `up` and `status` need not wait for it
+
+INK = "#010203"
+"""Stands for the reader's text colour in SVG."""
+SOFT = "#888f98"
+BLUE, ORANGE, GREEN, RED, SKY, PINK = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7"
+KINDS = {"control": SOFT, "session": BLUE, "token": ORANGE}
+TIERS = {"loadbalancer": SKY, "app": BLUE, "auth": GREEN, "redis": RED, "database": PINK}
+SMALLEST_SHOWN = 0.002
+"""The share of the longest bar that a tier must have to be drawn."""
+
+
+def colour(view: View, strategy: str) -> str:
+    """Return the colour of the strategy's kind."""
+    return KINDS.get(view.kind(strategy), SOFT)
+
+
+def panels(axes: Axes, number: int) -> list[Axes]:
+    """Put so many panels with one vertical axis in the place of *axes*, and return them."""
+    place = axes.get_subplotspec()
+    assert place is not None  # noqa: S101  # it came from subplots()
+    axes.remove()
+    return list(np.asarray(place.subgridspec(1, number).subplots(sharey=True, squeeze=False), dtype=object)[0])
+
+
+def errors(figures: Sequence[Figure]) -> list[list[float]]:
+    """Return how far the intervals reach below and above the values; 0 where there is none."""
+    low = [f.value - f.ci_low if f.ci_low is not None else 0.0 for f in figures]
+    high = [f.ci_high - f.value if f.ci_high is not None else 0.0 for f in figures]
+    return [[max(0.0, one) for one in low], [max(0.0, one) for one in high]]
+
+
+def highest(figures: Sequence[Figure]) -> float:
+    """Return the highest end of an interval."""
+    return max((f.ci_high if f.ci_high is not None else f.value for f in figures), default=1.0)
+
+
+def dots(axes: Axes, figures: Sequence[Figure], names: Sequence[str], colours: Sequence[str]) -> None:
+    """Draw a dot with its interval per figure, the first on top, and write the value behind it."""
+    for place, (figure, dot) in enumerate(zip(figures, colours, strict=True)):
+        axes.errorbar(figure.value, place, xerr=errors([figure]), fmt="o", color=dot, capsize=3, markersize=6)
+    values_beside(axes, figures, range(len(figures)))
+    rows(axes, names)
+
+
+def rows(axes: Axes, names: Sequence[str]) -> None:
+    """Name the rows, the first on top, and draw a faint line for each."""
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 0.45, -0.55)
+    axes.tick_params(axis="y", length=0)
+    axes.grid(axis="y", color=SOFT, alpha=0.22, linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.spines["left"].set_visible(False)
+
+
+def values_beside(axes: Axes, figures: Sequence[Figure], places: Sequence[int]) -> None:
+    """Write each value behind the end of its interval."""
+    for figure, place in zip(figures, places, strict=True):
+        text = amount(figure.value, "" if "/" in figure.unit else figure.unit)
+        axes.annotate(
+            text, (highest([figure]), place), (5, 0), textcoords="offset points", va="center", fontsize="small"
+        )
+
+
+def legend(axes: Axes, columns: int = 4) -> None:
+    """Put the legend above the plot, if there is anything to explain."""
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(
+            loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=columns, frameon=False, fontsize="small",
+            columnspacing=1.2, handletextpad=0.5,
+        )  # fmt: skip
+
+
+def legend_above(drawn: Sequence[Axes]) -> None:
+    """Put one legend for all panels above them."""
+    canvas = drawn[0].get_figure()
+    handles = {label: handle for axes in drawn for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+    if canvas and handles:
+        canvas.legend(
+            handles.values(), handles.keys(), loc="outside upper center", ncols=5, frameon=False, fontsize="small",
+            columnspacing=1.2, handletextpad=0.5,
+        )  # fmt: skip
+
+
+def bars_by_tier(axes: Axes, view: View, bars: Mapping[str, tuple[str, str]]) -> None:
+    """Draw one stacked bar per label of *bars*, from its (metric, strategy); the interval is the total's."""
+    costs = {bar: partial(_tier, view, *what) for bar, what in bars.items()}
+    totals = [cost("total") for cost in costs.values()]
+    left, places = [0.0] * len(bars), range(len(bars))
+    for tier, tint in TIERS.items():
+        values = [max(0.0, cost(tier).value) for cost in costs.values()]
+        if max(values, default=0) > SMALLEST_SHOWN * highest(totals):
+            axes.barh(places, values, left=left, color=tint, label=tier, height=0.6)
+        left = [start + value for start, value in zip(left, values, strict=True)]
+    axes.errorbar([f.value for f in totals], list(places), xerr=errors(totals), fmt="none", ecolor="#777777", capsize=3)
+    values_beside(axes, totals, places)
+    rows(axes, list(bars))
+    axes.set_xlim(0, 1.25 * highest(totals) or 1.0)
+    axes.xaxis.set_major_formatter(lambda value, _: amount(value, "us"))
+    axes.tick_params(axis="x", labelsize="small")
+    legend(axes, 5)
+
+
+def _tier(view: View, metric: str, strategy: str, tier: str) -> Figure:
+    path = {"path": "nginx"} if metric == "cpu_per_request" else {}
+    return view.one(metric, strategy, tier=tier, **path) or Figure("", strategy, metric, "us", 0.0)

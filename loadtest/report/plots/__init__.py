@@ -1,1 +1,0 @@
-"""The plots. Each function draws on the axes that it gets."""

@@ -1,0 +1,1 @@
+"""What a run found: rows, figures and verdicts, how they are read and written, and how numbers are said. Pure."""
