@@ -1,13 +1,11 @@
 """From a session's cookie to where the session is kept."""
 
 import base64
-import functools
 import hashlib
 import secrets
 
 import msgspec
 
-REMEMBERED = 2048  # cookies whose keys are not worked out anew each time
 OWNER, SECRET = 22, 43  # characters of base64url: 128 bits that stand for the user, 256 random bits
 SECRET_BYTES = 32
 
@@ -29,7 +27,6 @@ def new_cookie(user_id: str) -> str:
     return owner_of(user_id) + secrets.token_urlsafe(SECRET_BYTES)
 
 
-@functools.lru_cache(REMEMBERED)
 def key_of(cookie: str) -> SessionKey:
     """Return where the session of *cookie* is kept. The store has its hash only: who reads it cannot log in."""
     return SessionKey(cookie[:OWNER], _hashed(cookie))

@@ -1,6 +1,5 @@
 """What a session is, and the text that it is kept as: in memory, in Redis and in an encrypted cookie alike."""
 
-import functools
 import logging
 import math
 from typing import Any, NamedTuple
@@ -11,8 +10,6 @@ from services.app.strategy import User
 from services.common.devices import Device
 
 log = logging.getLogger(__name__)
-
-REMEMBERED = 2048  # texts whose states are not worked out anew each time
 
 
 class SessionState(NamedTuple):
@@ -53,7 +50,7 @@ class SessionLifetimes(NamedTuple):
 
 
 # msgspec checks every type, in a quarter of pydantic's time.
-_decode = functools.lru_cache(REMEMBERED)(msgspec.json.Decoder(SessionState).decode)
+_decode = msgspec.json.Decoder(SessionState).decode
 encode = msgspec.json.Encoder().encode
 """Returns a state as a JSON array."""
 
@@ -61,7 +58,7 @@ encode = msgspec.json.Encoder().encode
 def decode(raw: bytes | str | None) -> SessionState | None:
     """Return the state, or None. What is no state of ours counts as none: its user is logged out, as the log says.
 
-    Others may get the same object: never change its values in place.
+    What is remembered is handed out again: never change a state's values in place.
     """
     if raw is None:
         return None

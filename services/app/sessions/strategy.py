@@ -115,7 +115,9 @@ def count_visit(values: dict[str, Any]) -> dict[str, Any]:
     return values | {"visits": values.get("visits", 0) + 1}
 
 
-def session_strategy(info: Info, store: SessionStore, parts: Parts, reach: Reach) -> SessionStrategy:
+def session_strategy(
+    info: Info, store: SessionStore, parts: Parts, reach: Reach, remembered: int = 0
+) -> SessionStrategy:
     """Return the strategy *info* that keeps its sessions in *store*, which other replicas share or not (*reach*)."""
     settings = parts.settings
     storage = SessionStorage(
@@ -124,6 +126,7 @@ def session_strategy(info: Info, store: SessionStore, parts: Parts, reach: Reach
         settings.limit,
         SessionCookie(f"{info.name}-session", f"[A-Za-z0-9_-]{{{OWNER + SECRET}}}", secure=settings.secure_cookies),
         parts.clock,
+        remembered,
     )
     strategy = SessionStrategy(info, storage, reach, parts.revocations.denylist)
     parts.revocations.tell(strategy.force_logout)

@@ -26,4 +26,5 @@ def create(name: str, parts: Parts, app: web.Application) -> SessionStrategy:
         "Choose it when redis would do but its look-ups cost too much, and a change may be noticed a second late.",
     )
     sessions = RedisSessionStore(parts.redis, parts.link, f"{name}:", parts.clock)
-    return session_strategy(info, CachedSessionStore(sessions, link, cache), parts, Reach.CLUSTER)
+    store = CachedSessionStore(sessions, link, cache)
+    return session_strategy(info, store, parts, Reach.CLUSTER, settings.near_cache_users)
