@@ -135,7 +135,7 @@ class LocalCluster:
         self._meter.forget()
         everything = processes.leftovers(self.directory)
         supervisors = [process for process in everything if "supervisord" in " ".join(process.cmdline()[:3])]
-        processes.end(supervisors, PATIENCE_SECONDS)
+        processes.end(supervisors, PATIENCE_SECONDS, self._supervisor.wake)
         processes.end([process for process in everything if process.is_running()], PATIENCE_SECONDS)
         if self._launched is not None:
             self._launched.wait()
@@ -235,7 +235,8 @@ class LocalCluster:
             retry_error_callback=lambda state: state.outcome.result() if state.outcome else None,
         )
         if reason := polling(_not_ready, port):
-            raise ClusterError(f"{name} is not ready on port {port}: {reason}\n{self.last_lines(name)}")
+            what = "cannot start" if self._halted(name) else f"is not ready on port {port} ({reason})"
+            raise ClusterError(f"{name} {what}: {self._log(name)[-1]}\n{self.last_lines(name)}")
 
     def _wait_running(self, deadline: float) -> None:
         """Return when every process runs, also those that supervisord is trying again by itself."""
@@ -245,17 +246,23 @@ class LocalCluster:
             sleep(0.05)
 
     def _halted(self, name: str) -> bool:
-        """Return whether supervisord has given up on *name*, or is gone itself."""
+        """Return whether *name* cannot start: supervisord has given up on it, or is gone itself."""
         try:
-            return any(info["name"] == name and info["statename"] == "FATAL" for info in self.processes())
+            infos = [info for info in self.processes() if info["name"] == name]
         except ClusterError:
             return self._launched is None or self._launched.poll() is not None
+        return any(info["statename"] == "FATAL" or info["exitstatus"] == os.EX_CONFIG for info in infos)
 
     def last_lines(self, name: str, count: int = 15) -> str:
         """Return the end of the log of process *name*, and where all of it is."""
-        log = self.directory / "logs" / f"{name}.log"
-        lines = log.read_text(errors="replace").splitlines()[-count:] if log.exists() else ["(it has no log yet)"]
-        return "\n".join([f"The last lines of {log}:", *lines])
+        return "\n".join([f"The last lines of {self._log_file(name)}:", *self._log(name)[-count:]])
+
+    def _log(self, name: str) -> list[str]:
+        file = self._log_file(name)
+        return (file.read_text(errors="replace").splitlines() if file.exists() else []) or ["(its log is empty)"]
+
+    def _log_file(self, name: str) -> Path:
+        return self.directory / "logs" / f"{name}.log"
 
     def _check_settings(self) -> None:
         """Raise `ClusterError` if the running cluster was started with other settings than .env has now."""

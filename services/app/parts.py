@@ -11,14 +11,19 @@ from services.app.redis_link.link import RedisLink
 from services.app.revocations.follower import RevocationFollower
 from services.app.settings import AppSettings
 from services.app.strategy import Strategy
+from services.common.settings import ReadSettings
 from services.common.tokens.verifier import AccessTokenVerifier, FindKey
 
 
 @dataclass(frozen=True)
 class Parts:
-    """Shared by all strategies of a replica, opened and closed by the composition root. *clock* returns Unix time."""
+    """Shared by all strategies of a replica, opened and closed by the composition root.
+
+    *read_settings* reads the settings of a strategy's own. *clock* returns Unix time.
+    """
 
     settings: AppSettings
+    read_settings: ReadSettings
     clock: Callable[[], float]
     redis: Redis
     link: RedisLink

@@ -64,18 +64,40 @@ class Capability(StrEnum):
     FORCED_LOGOUT = "forced-logout"  # somebody else can end a user's logins, here or at the auth service
 
 
+class Facts(NamedTuple):
+    """What readers compare strategies by: a few words each, for the tables in the documentation.
+
+    *state* is where the login state lives, *request* what a request costs. *without_replica*, *without_redis* and
+    *without_auth* say what is lost when one of them dies. *staleness* is how long a replica may continue with something
+    that was changed or ended elsewhere.
+    """
+
+    state: str
+    request: str
+    without_replica: str = "nothing"
+    without_redis: str = "nothing"
+    without_auth: str = "new logins"
+    forced_logout: str = "no"
+    staleness: str = "none"
+
+
 class Info(NamedTuple):
-    """A strategy as `GET /strategies` tells it. *login* is the URL path to POST username and password to, if any.
+    """What a strategy says about itself; `GET /strategies` serves it, without *facts*.
 
     *choose_when* is one sentence, "Choose it when ...": the strategy's own advice to whoever compares strategies.
     """
 
     name: str
     kind: Kind
-    login: str | None
     description: str
     capabilities: frozenset[Capability]
     choose_when: str
+    facts: Facts
+
+    @property
+    def login(self) -> str | None:
+        """The URL path to POST username and password to, if any."""
+        return {Kind.CONTROL: None, Kind.SESSION: f"/{self.name}/login", Kind.TOKEN: "/auth/login"}[self.kind]
 
 
 class Strategy(Protocol):

@@ -1,10 +1,8 @@
 """The calls that every strategy serves: they parse, ask the strategy, answer."""
 
-from collections.abc import Iterator, Sequence
-from http import HTTPStatus
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-import msgspec
 from aiohttp import web
 from aiohttp.typedefs import Handler
 from pydantic import Field, SecretStr
@@ -23,13 +21,9 @@ from services.app.strategy import (
 )
 from services.common.devices import others_only
 from services.common.http.addresses import client_address
+from services.common.http.answers import answer, encode, no_content
 from services.common.http.bodies import Body, read_json
 from services.common.http.problems import Forbidden, Unauthenticated
-
-CATALOGUE: web.AppKey[Sequence[Info]] = web.AppKey("catalogue", Sequence)
-encode = msgspec.json.Encoder().encode
-NO_STORE = {"Cache-Control": "no-store"}
-JSON = NO_STORE | {"Content-Type": "application/json"}
 
 
 class LoginBody(Body):
@@ -39,19 +33,25 @@ class LoginBody(Body):
     password: SecretStr = Field(min_length=1)
 
 
-def answer(content: Any) -> web.Response:
-    """Return *content* as JSON that no cache keeps."""
-    return web.Response(body=encode(content), headers=JSON)
+def catalogue(infos: Iterable[Info]) -> Handler:
+    """Return the handler of `GET /strategies`, which lists *infos*."""
+    content = [_entry(info) for info in infos]
+
+    async def strategies(_: web.Request) -> web.Response:
+        return answer(content)
+
+    return strategies
 
 
-def done() -> web.Response:
-    """Return 204: there is nothing to say."""
-    return web.Response(status=HTTPStatus.NO_CONTENT, headers=NO_STORE)
-
-
-async def catalogue(request: web.Request) -> web.Response:
-    """`GET /strategies`: what there is, in the table's order."""
-    return answer([info._asdict() | {"capabilities": sorted(info.capabilities)} for info in request.app[CATALOGUE]])
+def _entry(info: Info) -> dict[str, Any]:
+    return {
+        "name": info.name,
+        "kind": info.kind,
+        "login": info.login,
+        "description": info.description,
+        "capabilities": sorted(info.capabilities),
+        "choose_when": info.choose_when,
+    }
 
 
 class Pages:
@@ -86,7 +86,7 @@ class Pages:
 
     async def logout(self, request: web.Request) -> web.Response:
         """`POST logout`: 204, whether somebody was logged in or not, unless the login may go on at another replica."""
-        response = done()
+        response = no_content()
         await self._strategy.logout(request, response)
         return response
 
@@ -135,7 +135,7 @@ def _end_device(strategy: ListsDevices) -> Handler:
         """`DELETE sessions/{id}`: 204; 404 if it is not one of the own logins."""
         if not await strategy.end_device(request, request.match_info["id"]):
             raise web.HTTPNotFound
-        return done()
+        return no_content()
 
     return end_device
 

@@ -20,8 +20,9 @@ from redis.asyncio.connection import parse_url
 from redis.exceptions import ResponseError
 
 from services.app.redis_link.connection import Command, LostError, OnAnswer, RedisConnection
+from services.common.background import repeating
 from services.common.http.problems import Unavailable
-from services.common.redis_client import SOON_SECONDS, TIMEOUT_SECONDS
+from services.common.redis_client import NO_ANSWER, SOON_SECONDS, TIMEOUT_SECONDS
 
 log = logging.getLogger(__name__)
 
@@ -90,7 +91,7 @@ class RedisLink:
         """
         await self._settled.wait()
         if self._connection is None:
-            raise Unavailable("The session store does not answer.")
+            raise Unavailable(NO_ANSWER)
         return self._connection
 
     async def missing(self) -> str | None:
@@ -102,23 +103,23 @@ class RedisLink:
 
     async def kept(self, _: web.Application) -> AsyncIterator[None]:
         """Keep a connection while the application runs (for `cleanup_ctx`); a first attempt is made before it does."""
-        await self._try_to_connect()
-        keeping = asyncio.create_task(self._keep())
-        yield
-        keeping.cancel()
-        await asyncio.gather(keeping, return_exceptions=True)
+        async with repeating(self._keep, first_after=await self._reconnect()):
+            yield
         self._connection, last = None, self._connection
         if last:
             last.abort()
 
-    async def _keep(self) -> None:
-        while True:
-            if connection := self._connection:
-                await self._live(connection)
-                connection.abort()
-            await asyncio.sleep(SOON_SECONDS if connection else RETRY_SECONDS)
-            await self._try_to_connect()
-            self._settled.set()
+    async def _keep(self) -> float:
+        if (connection := self._connection) is None:
+            return await self._reconnect()
+        await self._live(connection)
+        connection.abort()
+        return SOON_SECONDS
+
+    async def _reconnect(self) -> float:
+        await self._try_to_connect()
+        self._settled.set()
+        return SOON_SECONDS if self._connection else RETRY_SECONDS
 
     async def _live(self, connection: RedisConnection) -> None:
         """Ask for a sign of life now and then; return when there is none (`LOADING` is none either)."""

@@ -11,6 +11,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from services.app.revocations.denylist import Denylist
+from services.common.background import repeating
 from services.common.http.problems import Unavailable
 from services.common.redis_client import SOON_SECONDS, open_redis
 from services.common.revocations import MAX_ENTRIES, STREAM, Revocation, read_revocation
@@ -20,7 +21,6 @@ log = logging.getLogger(__name__)
 BLOCK_SECONDS = 0.5  # Redis answers at the latest after this: a sign of life
 PATIENCE_SECONDS = 1.0  # for that answer, in all
 RETRY_SECONDS = 0.25
-CANCEL_SECONDS = 0.1
 AT_A_TIME = 1000
 START_SECONDS = 1.0  # the longest that a replica's start waits to have caught up
 
@@ -61,27 +61,24 @@ class RevocationFollower:
 
     async def followed(self, _: web.Application) -> AsyncIterator[None]:
         """Follow while the application runs (for `cleanup_ctx`)."""
-        following = asyncio.create_task(self._follow_for_ever())
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._caught_up.wait(), START_SECONDS)
-        yield
-        while not following.done():  # redis-py 8.1 swallows a cancellation now and then: one is not enough
-            following.cancel()
-            await asyncio.wait({following}, timeout=CANCEL_SECONDS)
+        async with repeating(self._follow):
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._caught_up.wait(), START_SECONDS)
+            yield
 
-    async def _follow_for_ever(self) -> None:
+    async def _follow(self) -> float:
+        """Follow until the connection is lost."""
         patience = {"socket_timeout": PATIENCE_SECONDS, "timeout": PATIENCE_SECONDS, "max_connections": 1}
-        while True:
-            known_at = self._known_at
-            try:
-                async with open_redis(self._url, self._password, **patience) as redis:
-                    await self._note_a_gap(redis)
-                    await self._read_on(redis, None)
-                    while True:
-                        await self._read_on(redis, round(1000 * BLOCK_SECONDS))
-            except (RedisError, OSError, Unavailable) as error:
-                log.warning("revocations: %s; reading on when Redis is back", type(error).__name__)
-            await asyncio.sleep(SOON_SECONDS if self._known_at > known_at else RETRY_SECONDS)
+        known_at = self._known_at
+        try:
+            async with open_redis(self._url, self._password, **patience) as redis:
+                await self._note_a_gap(redis)
+                await self._read_on(redis, None)
+                while True:
+                    await self._read_on(redis, round(1000 * BLOCK_SECONDS))
+        except (RedisError, OSError, Unavailable) as error:
+            log.warning("revocations: %s; reading on when Redis is back", type(error).__name__)
+        return SOON_SECONDS if self._known_at > known_at else RETRY_SECONDS
 
     async def _read_on(self, redis: Redis, block: int | None) -> None:
         """Read what there is; if there is nothing, wait for it for *block* milliseconds."""

@@ -1,4 +1,4 @@
-"""The keys that encrypt sessions into cookies: AES-256-GCM, under keys that are derived from them (ADR 21)."""
+"""The keys that encrypt sessions into cookies: AES-256-GCM, under keys that are derived from them (ADR 22)."""
 
 import functools
 import hashlib

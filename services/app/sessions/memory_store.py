@@ -1,12 +1,12 @@
 """Sessions in this process' memory: fast, lost with the process, unknown to the other replicas."""
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 
 from aiohttp import web
 
 from services.app.sessions.key import SessionKey, owner_of
 from services.app.sessions.state import decode
+from services.common.background import repeating
 from services.common.devices import LoginLimit
 
 SWEEP_SECONDS = 10.0
@@ -79,15 +79,13 @@ class MemorySessionStore:
 
     async def swept(self, _: web.Application, every: float = SWEEP_SECONDS) -> AsyncIterator[None]:
         """Sweep in the background while the application runs (for `cleanup_ctx`)."""
-        task = asyncio.create_task(self._sweep_for_ever(every))
-        yield
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
 
-    async def _sweep_for_ever(self, every: float) -> None:
-        while True:
-            await asyncio.sleep(every)
+        async def sweep() -> float:
             self.sweep()
+            return every
+
+        async with repeating(sweep, first_after=every):
+            yield
 
     def _write(self, key: SessionKey, raw: bytes) -> None:
         self._sessions[key.id] = raw

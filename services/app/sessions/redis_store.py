@@ -10,14 +10,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from redis.asyncio import Redis
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import ResponseError
 
 from services.app.redis_link.connection import OnAnswer
 from services.app.redis_link.link import RedisLink
 from services.app.sessions.key import SessionKey
 from services.common.devices import LoginLimit
-from services.common.http.problems import Unavailable
-from services.common.redis_client import TIMEOUT_SECONDS, repeated
+from services.common.redis_client import TIMEOUT_SECONDS, repeated, unavailable, unavailable_without_redis
 
 log = logging.getLogger(__name__)
 
@@ -116,7 +115,7 @@ class RedisSessionStore:
             _refuse_unless_foreign(error)
             return None
         except OSError as error:
-            raise _unavailable(error) from error
+            raise unavailable(error) from error
         return raw if isinstance(raw, bytes) else None
 
     async def replace(self, key: SessionKey, old: bytes, new: bytes, ttl: float) -> bool:
@@ -144,27 +143,21 @@ class RedisSessionStore:
 
     async def _ask(self, command: Callable[[], Awaitable[Any]]) -> Any:
         """Return Redis' answer, or raise `Unavailable` after `TIMEOUT_SECONDS`, whatever the reason for having none."""
-        try:
-            async with asyncio.timeout(TIMEOUT_SECONDS):
-                await self._link.connected()
-                return await command()
-        except ResponseError as error:
-            _refuse_unless_foreign(error)
-            return None
-        except (RedisError, OSError) as error:  # a TimeoutError is an OSError
-            raise _unavailable(error) from error
+        with unavailable_without_redis():
+            try:
+                async with asyncio.timeout(TIMEOUT_SECONDS):
+                    await self._link.connected()
+                    return await command()
+            except ResponseError as error:
+                _refuse_unless_foreign(error)
+                return None
 
 
 def _refuse_unless_foreign(error: ResponseError) -> None:
     """Take a value of another type for none; raise `Unavailable` for any other refusal, such as a full memory."""
     if "WRONGTYPE" not in str(error):
-        raise _unavailable(error) from error
+        raise unavailable(error) from error
     log.error("a value in Redis is no user's sessions: he is logged out")
-
-
-def _unavailable(error: Exception) -> Unavailable:
-    log.warning("Redis: %s", type(error).__name__)
-    return Unavailable("The session store does not answer.")
 
 
 def _milliseconds(seconds: float) -> int:

@@ -3,7 +3,7 @@
 from aiohttp import web
 
 from services.app.parts import Parts
-from services.app.strategy import Capability, Info, Kind, User
+from services.app.strategy import Capability, Facts, Info, Kind, User
 
 ANYBODY = User("anonymous", "anonymous")
 
@@ -15,10 +15,10 @@ class Anonymous:
         self.info = Info(
             name,
             Kind.CONTROL,
-            None,
-            "No login: the control that others are compared with",
-            frozenset({Capability.ANY_REPLICA}),
-            "Choose it when the page is the same for everybody: it protects nothing.",
+            description="No login: the control that others are compared with",
+            capabilities=frozenset({Capability.ANY_REPLICA}),
+            choose_when="Choose it when the page is the same for everybody: it protects nothing.",
+            facts=Facts(state="nowhere: the control", request="the page", without_auth="nothing"),
         )
 
     async def user(self, request: web.Request) -> User:  # noqa: ARG002  # the protocol's

@@ -5,7 +5,8 @@ from aiohttp import web
 from services.app.auth_client.client import AuthClient
 from services.app.revocations.follower import RevocationFollower
 from services.app.strategy import Info
-from services.app.tokens.strategy import TokenStrategy, bearer, invalid_token
+from services.app.tokens.strategy import TokenStrategy
+from services.common.http.bearer import bearer_token, invalid_token
 from services.common.http.problems import Unauthenticated, Unavailable
 from services.common.revocations import Revocation
 from services.common.tokens.verifier import LEEWAY_SECONDS, AccessTokenClaims, AccessTokenVerifier
@@ -37,7 +38,7 @@ class RevocableTokenStrategy(TokenStrategy):
     async def logout(self, request: web.Request, response: web.Response) -> None:  # noqa: ARG002  # the protocol's
         """End the token's login at the auth service, which tells all replicas; this one knows at once."""
         try:
-            token = bearer(request)
+            token = bearer_token(request)
             claims = await self.claims(token)
         except Unauthenticated:
             return

@@ -1,11 +1,21 @@
 """What token strategies share; they differ in how they come to believe a token."""
 
-from aiohttp import hdrs, web
+from aiohttp import web
 
-from services.app.strategy import Info, User
-from services.common.http.problems import Unauthenticated
+from services.app.strategy import Facts, Info, User
+from services.common.http.bearer import bearer_token, invalid_token
 from services.common.tokens.jws import InvalidTokenError
-from services.common.tokens.verifier import INVALID_TOKEN, REALM, AccessTokenClaims, AccessTokenVerifier
+from services.common.tokens.verifier import AccessTokenClaims, AccessTokenVerifier
+
+TOKEN_FACTS = Facts(
+    state="in a signed token that the client holds",
+    request="a signature check",
+    without_redis="logins and refreshes: users are out when the token expires",
+    without_auth="logins and refreshes",
+    forced_logout="ends refreshing; the token expires",
+    staleness="the token's life + 10 s",
+)
+"""Of every token that is good until it expires."""
 
 
 class TokenStrategy:
@@ -17,7 +27,7 @@ class TokenStrategy:
 
     async def user(self, request: web.Request) -> User:
         """Return whom the request's token was issued to."""
-        token = await self.claims(bearer(request))
+        token = await self.claims(bearer_token(request))
         return User(token.user_id, token.name, token.roles)
 
     async def logout(self, request: web.Request, response: web.Response) -> None:
@@ -34,16 +44,3 @@ class TokenStrategy:
 
     def refuse_revoked(self, claims: AccessTokenClaims) -> None:
         """Raise if the token was revoked: for strategies that can know."""
-
-
-def bearer(request: web.Request) -> str:
-    """Return the request's token, whatever it is worth."""
-    scheme, _, token = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
-    if scheme.lower() != "bearer":
-        raise Unauthenticated("No access token.", challenge=REALM)
-    return token.strip(" ")
-
-
-def invalid_token() -> Unauthenticated:
-    """Return the refusal of RFC 6750 §3.1. It says no more than that: the reason would help an attacker only."""
-    return Unauthenticated("The access token is not valid (any more).", challenge=INVALID_TOKEN)

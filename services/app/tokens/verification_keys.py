@@ -15,6 +15,7 @@ import jwt
 from aiohttp import web
 
 from services.app.tokens.jwks import load_keys
+from services.common.background import repeating
 from services.common.http.problems import Unavailable
 
 log = logging.getLogger(__name__)
@@ -103,17 +104,11 @@ class VerificationKeys:
 
     async def kept_fresh(self, _: web.Application) -> AsyncIterator[None]:
         """Fetch at start and every *refresh_seconds*, in the background (for `cleanup_ctx`)."""
-        task = asyncio.create_task(self._refresh_for_ever())
-        yield
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        async with repeating(self._refresh_regularly):
+            yield
 
-    async def _refresh_for_ever(self) -> None:
-        while True:
-            await self.refresh()
-            await asyncio.sleep(self._pause())
-
-    def _pause(self) -> float:
+    async def _refresh_regularly(self) -> float:
+        await self.refresh()
         if not self._keys:
             return RETRY_SECONDS
         failed = self._age() >= min(self._refresh_seconds, RETRY_STALE_SECONDS)

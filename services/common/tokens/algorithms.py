@@ -1,4 +1,4 @@
-"""The signature algorithms: PyJWT's, with EdDSA by libsodium where there is PyNaCl (docs/adr/0020-libsodium.md)."""
+"""The signature algorithms: PyJWT's, with EdDSA by libsodium where there is PyNaCl (docs/adr/0021-libsodium.md)."""
 
 from typing import Any
 

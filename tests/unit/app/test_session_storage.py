@@ -17,17 +17,10 @@ from services.app.sessions.storage import SessionStorage
 from services.app.strategy import User
 from services.common.devices import Device, LoginLimit
 from services.common.http.problems import Unavailable
+from tests.support.clock import ManualClock
 
 ALICE = User("1", "alice", ("user",))
 COOKIE = SessionCookie("s", "[A-Za-z0-9_-]{65}", secure=True)
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1e9
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class Interrupted(MemorySessionStore):
@@ -44,7 +37,7 @@ class Interrupted(MemorySessionStore):
 
 class Bench:
     def __init__(self, limit: int = 10_000, remembered: int = 0) -> None:
-        self.clock = Clock()
+        self.clock = ManualClock()
         self.store = Interrupted(limit, self.clock)
         self.storage = SessionStorage(
             self.store, SessionLifetimes(600, 3600), LoginLimit(10_000, "deny"), COOKIE, self.clock, remembered

@@ -203,7 +203,7 @@ async def serve(fake: FakeApp) -> AsyncIterator[FakeCluster]:
         await runner.cleanup()
 
 
-TINY_TURNS = {"warm_up": 4, "requests": 10, "connections": 4, "logins": 2, "idle_seconds": 0.02}
+TINY_TURNS = {"warm_up": 4, "requests": 10, "connections": 4, "logins": 2, "idle_seconds": 0.2}
 TINY_LOAD = {"users": 2, "warmup": 0.05, "rounds": 2, "seconds": 0.2}
 TINY: dict[str, dict[str, Any]] = {
     "cost": TINY_TURNS | {"cycles": 2, "rounds_direct": 1, "rounds_nginx": 1},
