@@ -1,7 +1,6 @@
-"""The calls that every strategy serves: they parse, ask the strategy, answer."""
+"""The pages of a strategy. A handler parses the request, calls the strategy, and answers."""
 
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -35,23 +34,12 @@ class LoginBody(Body):
 
 def catalogue(infos: Iterable[Info]) -> Handler:
     """Return the handler of `GET /strategies`, which lists *infos*."""
-    content = [_entry(info) for info in infos]
+    content = [info.entry() for info in infos]
 
     async def strategies(_: web.Request) -> web.Response:
         return answer(content)
 
     return strategies
-
-
-def _entry(info: Info) -> dict[str, Any]:
-    return {
-        "name": info.name,
-        "kind": info.kind,
-        "login": info.login,
-        "description": info.description,
-        "capabilities": sorted(info.capabilities),
-        "choose_when": info.choose_when,
-    }
 
 
 class Pages:
@@ -63,7 +51,7 @@ class Pages:
         self._place = {"strategy": strategy.info.name, "replica": replica}
 
     def routes(self) -> Iterator[web.RouteDef]:
-        """Yield what the strategy can serve; for the rest there is no route."""
+        """Yield a route for each page that the strategy can serve."""
         strategy, root = self._strategy, f"/{self._strategy.info.name}"
         mypage = self._renewed(strategy) if isinstance(strategy, Renews) else self.mypage
         yield web.get(f"{root}/mypage", mypage)
@@ -80,12 +68,12 @@ class Pages:
             yield web.post(f"{root}/admin/users/{{id}}/logout", _force_logout(strategy))
 
     async def mypage(self, request: web.Request) -> web.Response:
-        """`GET mypage`: who asks, and who answered."""
+        """`GET mypage`: the user, and the replica that answered."""
         user = await self._strategy.user(request)
         return answer({"user": {"id": user.id, "name": user.name}, **self._place})
 
     async def logout(self, request: web.Request) -> web.Response:
-        """`POST logout`: 204, whether somebody was logged in or not, unless the login may go on at another replica."""
+        """`POST logout`: 204, even if nobody was logged in; an error if the login may still be valid."""
         response = no_content()
         await self._strategy.logout(request, response)
         return response
@@ -124,7 +112,7 @@ def _visits(strategy: KeepsState) -> Handler:
 
 def _devices(strategy: ListsDevices) -> Handler:
     async def devices(request: web.Request) -> web.Response:
-        """`GET sessions`: the own logins. Unix times."""
+        """`GET sessions`: the user's logins, with Unix times."""
         return answer({"sessions": [device._asdict() for device in await strategy.devices(request)]})
 
     return devices
@@ -132,7 +120,7 @@ def _devices(strategy: ListsDevices) -> Handler:
 
 def _end_device(strategy: ListsDevices) -> Handler:
     async def end_device(request: web.Request) -> web.Response:
-        """`DELETE sessions/{id}`: 204; 404 if it is not one of the own logins."""
+        """`DELETE sessions/{id}`: 204; 404 if it is not one of the user's logins."""
         if not await strategy.end_device(request, request.match_info["id"]):
             raise web.HTTPNotFound
         return no_content()
@@ -142,7 +130,7 @@ def _end_device(strategy: ListsDevices) -> Handler:
 
 def _end_devices(strategy: ListsDevices) -> Handler:
     async def end_devices(request: web.Request) -> web.Response:
-        """`DELETE sessions[?others=true]`: how many of the own logins ended, and where."""
+        """`DELETE sessions[?others=true]`: how many of the user's logins ended, at one replica or at all."""
         ended = await strategy.end_devices(request, others=others_only(request))
         return answer({"ended": ended, "reach": strategy.reach})
 
@@ -151,9 +139,9 @@ def _end_devices(strategy: ListsDevices) -> Handler:
 
 def _force_logout(strategy: ForcesLogout) -> Handler:
     async def force_logout(request: web.Request) -> web.Response:
-        """`POST admin/users/{id}/logout`: how many logins ended, and where. An unknown user has none."""
+        """`POST admin/users/{id}/logout`: how many logins ended, at one replica or at all. Unknown users have none."""
         if ADMIN_ROLE not in (await strategy.user(request)).roles:
-            raise Forbidden("This takes an administrator.")
+            raise Forbidden("Administrator role required.")
         ended = await strategy.force_logout(request.match_info["id"])
         return answer({"ended": ended, "reach": strategy.reach})
 

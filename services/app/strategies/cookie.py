@@ -1,4 +1,4 @@
-"""The session itself in an encrypted cookie: no store to ask, and none that could take anything back."""
+"""The session itself in an encrypted cookie: there is no store to ask, and none that could end a session."""
 
 import base64
 import re
@@ -54,6 +54,7 @@ def create(name: str, parts: Parts, app: web.Application) -> EncryptedCookieStra
         facts=Facts(
             state="in an encrypted cookie",
             request="decrypting it",
+            forced_logout="no, not even by disabling the account",
             staleness="the login's life, up to `SESSION_ABSOLUTE_SECONDS`",
         ),
     )

@@ -17,7 +17,7 @@ class DenylistSettings(Settings):
         10,
         validation_alias="DENYLIST_MAX_STALE_SECONDS",
         gt=1,
-        description="without news of revocations for so long, tokens get a 503",
+        description="how long tokens are trusted without news of revocations; then they get a 503",
     )
 
 
@@ -26,7 +26,7 @@ def create(name: str, parts: Parts, app: web.Application) -> RevocableTokenStrat
     info = Info(
         name,
         Kind.TOKEN,
-        description="Signed access tokens (JWT), and in each replica's memory which of them were revoked",
+        description="Signed access tokens (JWT), with a list of revocations in each replica's memory",
         capabilities=frozenset({Capability.ANY_REPLICA, Capability.LOGOUT, Capability.FORCED_LOGOUT}),
         choose_when="Choose it when you need tokens, a logout must take effect within moments, and you run a Redis.",
         facts=TOKEN_FACTS._replace(

@@ -1,4 +1,4 @@
-"""Sessions in this process' memory: fast, lost with the process, unknown to the other replicas."""
+"""Sessions in the memory of this process: fast, lost with the process, and unknown to the other replicas."""
 
 from aiohttp import web
 from pydantic import Field
@@ -6,7 +6,7 @@ from pydantic import Field
 from services.app.parts import Parts
 from services.app.sessions.memory_store import MemorySessionStore
 from services.app.sessions.strategy import SERVER_SIDE, SessionStrategy, session_strategy
-from services.app.strategy import Facts, Info, Kind, Reach
+from services.app.strategy import Capability, Facts, Info, Kind, Reach
 from services.common.settings import Settings
 
 
@@ -26,7 +26,7 @@ def create(name: str, parts: Parts, app: web.Application) -> SessionStrategy:
         name,
         Kind.SESSION,
         description="Sessions in each replica's memory; the load balancer keeps a user on one replica",
-        capabilities=SERVER_SIDE,
+        capabilities=SERVER_SIDE | {Capability.AFFINITY},
         choose_when="Choose it when there is one replica, or when users may have to log in again after every "
         "deployment.",
         facts=Facts(

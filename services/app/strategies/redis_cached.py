@@ -1,4 +1,4 @@
-"""Sessions in Redis that each replica remembers until Redis says that they changed (`CLIENT TRACKING`)."""
+"""Sessions in Redis, cached in each replica until Redis reports a change (`CLIENT TRACKING`)."""
 
 from aiohttp import web
 from pydantic import Field
@@ -16,7 +16,7 @@ class NearCacheSettings(Settings):
     """What `redis-cached` is configured with."""
 
     near_cache_users: int = Field(
-        10_000, validation_alias="NEAR_CACHE_USERS", ge=1, description="whose sessions a replica remembers"
+        10_000, validation_alias="NEAR_CACHE_USERS", ge=1, description="how many users' sessions a replica caches"
     )
 
 
@@ -31,13 +31,12 @@ def create(name: str, parts: Parts, app: web.Application) -> SessionStrategy:
     info = Info(
         name,
         Kind.SESSION,
-        description="Sessions in Redis; each replica remembers those that it has read until Redis says that "
-        "they changed",
+        description="Sessions in Redis; each replica caches those it has read until Redis reports a change",
         capabilities=SERVER_SIDE | {Capability.ANY_REPLICA},
-        choose_when="Choose it when redis would do but its look-ups cost too much, and a change may be noticed "
+        choose_when="Choose it when redis would do but its look-ups cost too much, and changes may be noticed "
         "a second late.",
         facts=Facts(
-            state="in Redis; each replica remembers it until Redis says that it changed",
+            state="in Redis; each replica caches it until Redis reports a change",
             request="a dict look-up; over the network after a change",
             without_redis="every answer: 503, up to 1 s later",
             forced_logout="everywhere, within 1 s",

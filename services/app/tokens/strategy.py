@@ -1,4 +1,4 @@
-"""What token strategies share; they differ in how they come to believe a token."""
+"""What token strategies share. They differ in how they verify a token."""
 
 from aiohttp import web
 
@@ -19,14 +19,14 @@ TOKEN_FACTS = Facts(
 
 
 class TokenStrategy:
-    """Takes a bearer token (RFC 6750 §2.1) that the auth service issued and that *tokens* verifies."""
+    """Accepts bearer tokens (RFC 6750 §2.1) that the auth service issued and *tokens* verifies."""
 
     def __init__(self, info: Info, tokens: AccessTokenVerifier) -> None:
         self.info = info
         self._tokens = tokens
 
     async def user(self, request: web.Request) -> User:
-        """Return whom the request's token was issued to."""
+        """Return the user that the request's token was issued to."""
         token = await self.claims(bearer_token(request))
         return User(token.user_id, token.name, token.roles)
 
@@ -34,7 +34,7 @@ class TokenStrategy:
         """Do nothing: the access token lives until it expires. The client revokes its refresh token."""
 
     async def claims(self, token: str) -> AccessTokenClaims:
-        """Return what *token* says if it is good."""
+        """Return the claims of *token*. Raises `Unauthenticated` if it is not valid."""
         try:
             claims = await self._tokens.verify(token)
         except InvalidTokenError as error:
@@ -43,4 +43,4 @@ class TokenStrategy:
         return claims
 
     def refuse_revoked(self, claims: AccessTokenClaims) -> None:
-        """Raise if the token was revoked: for strategies that can know."""
+        """Raise an error if the token was revoked, in strategies that know about revocations."""
