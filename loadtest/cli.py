@@ -93,7 +93,7 @@ def up() -> None:
         _revive(cluster)
         return
     with console.status("starting Redis, auth, replicas and nginx"):
-        cluster.start()
+        cluster.up()
     console.print(
         f"ready: {cluster.url} (without affinity: {cluster.url_no_affinity}); logs in {cluster.directory}/logs"
     )
@@ -102,10 +102,10 @@ def up() -> None:
 
 def _revive(cluster: LocalCluster) -> None:
     """Say which processes of the running cluster have stopped, and why, and restart them."""
-    halted = cluster.halted()
+    halted = cluster.supervised.halted()
     for info in halted:
         console.print(f"[bold red]{_state(info)}[/]", highlight=False)
-        console.print(cluster.last_lines(info["name"]), markup=False, highlight=False, soft_wrap=True)
+        console.print(cluster.supervised.last_lines(info["name"]), markup=False, highlight=False, soft_wrap=True)
     with console.status("waiting until everything is ready"):
         cluster.revive()
     if halted:
@@ -125,7 +125,7 @@ def _names(infos: Sequence[ProcessInfo]) -> str:
 def down() -> None:
     """Stop the cluster that `up` started, and everything else that this checkout has left running."""
     with console.status("stopping"):
-        standing_cluster().stop()
+        standing_cluster().down()
         processes.end(processes.leftovers(STATE), PATIENCE_SECONDS)
     console.print("down: all cluster processes of this checkout have stopped")
 
@@ -136,7 +136,7 @@ def status() -> None:
     cluster = standing_cluster()
     if not cluster.running():
         raise ClusterError("no cluster is up: `make up` starts one")
-    table, infos = Table("process", "state", "pid", "since"), cluster.processes()
+    table, infos = Table("process", "state", "pid", "since"), cluster.supervised.infos()
     for info in infos:
         state, since = info["statename"], info["description"].partition("uptime ")[2]
         style = None if state == "RUNNING" else "bold red"

@@ -24,10 +24,7 @@ class CommonSettings(Settings):
     """What auth and app share."""
 
     host: str = Field("127.0.0.1", validation_alias="HOST")
-    port_base: int = Field(validation_alias="PORT", ge=0, le=65535)
-    port_offset: int = Field(
-        0, validation_alias="PORT_OFFSET", ge=0, description="added to PORT: a supervisor's number"
-    )
+    port: int = Field(validation_alias="PORT", ge=0, le=65535)
     replica: str = Field(
         default_factory=socket.gethostname,
         validation_alias="REPLICA",
@@ -88,11 +85,6 @@ class CommonSettings(Settings):
     def limit(self) -> LoginLimit:
         """How many logins a user may have."""
         return LoginLimit(self.session_limit, self.session_limit_policy)
-
-    @property
-    def port(self) -> int:
-        """Where this process listens."""
-        return self.port_base + self.port_offset
 
 
 class ConfigurationError(Exception):

@@ -17,7 +17,6 @@ NGINX_CONF = REPOSITORY / "loadbalancer/nginx.conf"
 
 def local(prefix: Path) -> None:
     """What the local cluster writes."""
-    (prefix / "nginx/cluster").mkdir(parents=True)
     write_configuration(prefix / "nginx", Topology.from_environment().on_free_ports())
 
 

@@ -8,12 +8,12 @@ from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from aiohttp import encode_basic_auth, web
 
-from loadtest.cluster.protocol import CpuReading, ProcessCpu
+from loadtest.cluster.protocol import Capability, CpuReading, Memory, Process, ProcessCpu, Tier
 from loadtest.experiments import EXPERIMENTS
 from loadtest.experiments.experiment import Context, Experiment, Silent
 from loadtest.load.client import strategies_of
@@ -24,7 +24,7 @@ class FakeApp:
     """Strategies `anonymous` (control), `memory` (session) and `jwt` (token) over one dict of logins."""
 
     def __init__(self) -> None:
-        self.accounts: dict[str, str] = {}
+        self.accounts: dict[str, str] = {"admin": "the admin-password"}
         self.logins: dict[str, str] = {}
         self.visits: dict[str, int] = {}
         self.refreshes = 0
@@ -37,6 +37,7 @@ class FakeApp:
         self.renew_cookies = False
         self.breaks_down = False
         self.introspection_works = True
+        self.ends_last = True
 
     def app(self) -> web.Application:
         """Return the application to serve."""
@@ -46,6 +47,9 @@ class FakeApp:
         app.router.add_post("/auth/login", self.token_login)
         app.router.add_post("/auth/token", self.refresh)
         app.router.add_post("/auth/introspect", self.introspect)
+        app.router.add_post("/auth/password", self.change_password)
+        app.router.add_post("/{area}/admin/users/{id}/logout", self.end_logins)
+        app.router.add_post("/{area}/admin/users/{id}/disable", self.end_logins)
         app.router.add_post("/{s}/login", self.session_login)
         app.router.add_get("/{s}/mypage", self.mypage)
         app.router.add_post("/{s}/visits", self.visit)
@@ -62,7 +66,7 @@ class FakeApp:
         return web.json_response(
             [
                 row("anonymous", "control", None, "any-replica"),
-                row("memory", "session", "/memory/login", "visits", "logout"),
+                row("memory", "session", "/memory/login", "visits", "logout", "forced-logout"),
                 row("jwt", "token", "/auth/login", "any-replica"),
             ]
         )
@@ -70,7 +74,7 @@ class FakeApp:
     async def register(self, request: web.Request) -> web.Response:
         body = await request.json()
         self.accounts[body["username"]] = body["password"]
-        return web.json_response({"id": body["username"], "name": body["username"]}, status=201)
+        return web.json_response({"user": {"id": body["username"], "name": body["username"]}}, status=201)
 
     async def checked(self, request: web.Request) -> str | None:
         body = await request.json()
@@ -104,6 +108,22 @@ class FakeApp:
         form = await request.post()
         active = request.headers.get("Authorization") == right and form["token"] in self.logins
         return web.json_response({"active": active and self.introspection_works})
+
+    async def change_password(self, request: web.Request) -> web.Response:
+        name, body = self.logins[self.key(request)], await request.json()
+        assert self.accounts[name] == body["old_password"]
+        self.accounts[name] = body["new_password"]
+        return self.ended(name)
+
+    async def end_logins(self, request: web.Request) -> web.Response:
+        assert self.logins[self.key(request)] == "admin"
+        return self.ended(request.match_info["id"])
+
+    def ended(self, name: str) -> web.Response:
+        """Nothing ends where ends do not last."""
+        if self.ends_last:
+            self.logins = {key: who for key, who in self.logins.items() if who != name}
+        return web.json_response({"ended": 1})
 
     def tokens(self, name: str) -> web.Response:
         access, refresh = self.credential(name), self.credential(name)
@@ -169,11 +189,52 @@ class FakeCluster:
         """There is only one replica."""
         return nullcontext()
 
-    def restart(self, process: str) -> None:
-        """This cluster cannot forget affinity."""
+    def capabilities(self) -> frozenset[Capability]:
+        return frozenset(get_args(Capability))
 
-    def kill(self, replica: str) -> None:
-        """Kill nothing: a lost login was lost in another way."""
+    def processes(self) -> list[Process]:
+        return [Process("app-1", "app", "alive", os.getpid())]
+
+    def start(self, name: str) -> None:
+        """Everything runs."""
+
+    def stop(self, name: str) -> None:
+        """It forgets nothing."""
+
+    def restart(self, name: str) -> None:
+        """It forgets nothing."""
+
+    def rolling_restart(self) -> None:
+        """It forgets nothing."""
+
+    def kill(self, name: str, *, stay_dead: bool = False) -> None:
+        """Nothing dies: whoever loses a login lost it otherwise."""
+
+    def pause(self, name: str) -> None:
+        """Nothing hangs."""
+
+    def resume(self, name: str) -> None:
+        """Nothing hangs."""
+
+    def scale(self, replicas: int) -> None:
+        """There is only one."""
+
+    def reload_load_balancer(self) -> None:
+        """There is none."""
+
+    def delay(self, seconds: float, name: str = "redis") -> AbstractContextManager[float]:
+        """There is no Redis."""
+        return nullcontext(seconds)
+
+    def fill(self, name: str = "redis") -> AbstractContextManager[None]:
+        """There is no Redis."""
+        return nullcontext()
+
+    def memory(self) -> dict[str, Memory]:
+        return {"app-1": Memory("app", 1)}
+
+    def store_operations(self) -> dict[Tier, dict[str, int]]:
+        return {"redis": {}}
 
     def wait_ready(self, seconds: float = 30) -> None:
         """It is always ready."""

@@ -12,8 +12,7 @@ from services.app.settings import AppSettings
 from services.auth.settings import AuthSettings
 
 ENGINE = {
-    "HOST", "PORT", "PORT_OFFSET", "REPLICA", "AUTH_ISSUER", "AUTH_URL", "AUTH_DATABASE_URL", "REDIS_URL",
-    "SECURE_COOKIES",
+    "HOST", "PORT", "REPLICA", "AUTH_ISSUER", "AUTH_URL", "AUTH_DATABASE_URL", "REDIS_URL", "SECURE_COOKIES",
 }  # fmt: skip
 """What each cluster decides for itself."""
 
