@@ -21,7 +21,7 @@ from services.common.tokens.jwk import REQUIRED_MEMBERS, shared_key_jwk, thumbpr
 
 PrivateKey = Ed25519PrivateKey | EllipticCurvePrivateKey | RSAPrivateKey
 
-RSA_BITS, MIN_RSA_BITS = 3072, 2048  # NIST SP 800-57: 128 bits of strength for new ones; 112 bits at the least
+RSA_BITS, MIN_RSA_BITS = 3072, 2048  # NIST SP 800-57: as strong as 128 and 112 bits
 
 
 class UnfitKeyError(Exception):
@@ -48,7 +48,7 @@ class SigningKey:
         raise UnfitKeyError(f"a key of type {type(self.private).__name__} is not one for {self.algorithm}")
 
     @classmethod
-    def generate(cls, algorithm: Algorithm = "EdDSA") -> "SigningKey":
+    def generate(cls, algorithm: Algorithm = "EdDSA", rsa_bits: int = RSA_BITS) -> "SigningKey":
         """Return a new key from the operating system's randomness. RSA takes its time: not in an event loop."""
         match algorithm:
             case "EdDSA":
@@ -56,13 +56,18 @@ class SigningKey:
             case "ES256":
                 return cls(algorithm, generate_private_key(SECP256R1()))
             case "RS256":
-                return cls(algorithm, generate_rsa(65537, RSA_BITS))
+                return cls(algorithm, generate_rsa(65537, rsa_bits))
         raise UnfitKeyError(f"{algorithm} has no key pairs: its key is a shared secret")
 
     @classmethod
     def from_pem(cls, algorithm: Algorithm, pem: bytes) -> "SigningKey":
         """Return the key that `pem` gave, or that somebody else made: it is checked alike."""
         return cls(algorithm, load_pem_private_key(pem, password=None))  # type: ignore[arg-type]  # checked above
+
+    def is_for(self, algorithm: Algorithm, rsa_bits: int) -> bool:
+        """Whether it is such a key as `generate` makes with these arguments."""
+        size_fits = not isinstance(self.private, RSAPrivateKey) or self.private.key_size == rsa_bits
+        return self.algorithm == algorithm and size_fits
 
     def pem(self) -> bytes:
         """Return the private key as PKCS#8, unencrypted: whoever stores it encrypts it."""
