@@ -1,6 +1,17 @@
 """Experiments: each puts one question to a cluster. A new one is a file, and a line in this table."""
 
-from loadtest.experiments import algorithms, correctness, cost, login, revocation, survival, throughput, tokens, traffic
+from loadtest.experiments import (
+    algorithms,
+    correctness,
+    cost,
+    login,
+    outage,
+    revocation,
+    survival,
+    throughput,
+    tokens,
+    traffic,
+)
 from loadtest.experiments.experiment import Experiment
 
 EXPERIMENTS: tuple[Experiment, ...] = (
@@ -8,6 +19,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     cost.EXPERIMENT,
     survival.EXPERIMENT,
     revocation.EXPERIMENT,
+    outage.EXPERIMENT,
     traffic.EXPERIMENT,
     throughput.EXPERIMENT,
     login.EXPERIMENT,

@@ -10,7 +10,8 @@ from yarl import URL
 
 from loadtest.cluster.protocol import ClusterError
 
-TIMEOUT = aiohttp.ClientTimeout(total=15)
+PATIENCE_SECONDS = 15.0
+TIMEOUT = aiohttp.ClientTimeout(total=PATIENCE_SECONDS)
 
 Form = Mapping[str, str]
 
@@ -58,16 +59,25 @@ class Answer:
 
 
 class Client:
-    """One device of one user, an async context manager. *connector* is shared with others, cookies are not."""
+    """One device of one user, an async context manager. *connector* is shared with others, cookies are not.
 
-    def __init__(self, base: str, strategy: Strategy, connector: aiohttp.BaseConnector) -> None:
+    *patience*: after so many seconds it gives a request up.
+    """
+
+    def __init__(
+        self, base: str, strategy: Strategy, connector: aiohttp.BaseConnector, patience: float = PATIENCE_SECONDS
+    ) -> None:
         self.strategy = strategy
         self._base = URL(base)
         self._headers: dict[str, str] = {}
         self._refresh_token = ""
         jar = aiohttp.CookieJar(unsafe=True)  # "unsafe": cookies of an IP address, which a local cluster has
         self._http = aiohttp.ClientSession(
-            connector=connector, connector_owner=False, cookie_jar=jar, timeout=TIMEOUT, trust_env=False
+            connector=connector,
+            connector_owner=False,
+            cookie_jar=jar,
+            timeout=aiohttp.ClientTimeout(total=patience),
+            trust_env=False,
         )
 
     async def __aenter__(self) -> Self:

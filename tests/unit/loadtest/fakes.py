@@ -8,12 +8,12 @@ from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 import numpy as np
 from aiohttp import encode_basic_auth, web
 
-from loadtest.cluster.protocol import Capability, CpuReading, Memory, Process, ProcessCpu, Tier
+from loadtest.cluster.protocol import Capability, CpuReading, Memory, Process, ProcessCpu, State, Tier
 from loadtest.experiments import EXPERIMENTS
 from loadtest.experiments.experiment import Context, Experiment, Silent
 from loadtest.load.client import strategies_of
@@ -38,6 +38,7 @@ class FakeApp:
         self.breaks_down = False
         self.introspection_works = True
         self.ends_last = True
+        self.fails_open = False
 
     def app(self) -> web.Application:
         """Return the application to serve."""
@@ -142,6 +143,8 @@ class FakeApp:
             return web.Response(status=500)
         strategy = request.match_info["s"]
         name = "nobody" if strategy == "anonymous" else self.logins.get(self.key(request))
+        if self.fails_open and self.key(request):
+            name = name or "somebody"
         if strategy == "jwt" and self.refuse_access_tokens:
             self.refuse_access_tokens -= 1
             name = None
@@ -173,6 +176,8 @@ class FakeCluster:
     def __init__(self, url: str) -> None:
         self.url = self.url_no_affinity = url
         self.when_read: Callable[[], None] = lambda: None
+        self.states: dict[str, State] = {"app-1": "alive"}
+        self.when_changed: Callable[[], None] = lambda: None
 
     engine = "this process"
 
@@ -193,13 +198,18 @@ class FakeCluster:
         return frozenset(get_args(Capability))
 
     def processes(self) -> list[Process]:
-        return [Process("app-1", "app", "alive", os.getpid())]
+        return [Process(name, cast(Tier, name.partition("-")[0]), state) for name, state in self.states.items()]
+
+    def become(self, name: str, state: State) -> None:
+        """Only what somebody has put there can be broken: nothing else is."""
+        self.states[name] = state
+        self.when_changed()
 
     def start(self, name: str) -> None:
-        """Everything runs."""
+        self.become(name, "alive")
 
     def stop(self, name: str) -> None:
-        """It forgets nothing."""
+        self.become(name, "dead")
 
     def restart(self, name: str) -> None:
         """It forgets nothing."""
@@ -208,13 +218,15 @@ class FakeCluster:
         """It forgets nothing."""
 
     def kill(self, name: str, *, stay_dead: bool = False) -> None:
-        """Nothing dies: whoever loses a login lost it otherwise."""
+        """Whoever loses a login lost it otherwise."""
+        if stay_dead:
+            self.become(name, "dead")
 
     def pause(self, name: str) -> None:
-        """Nothing hangs."""
+        self.become(name, "paused")
 
     def resume(self, name: str) -> None:
-        """Nothing hangs."""
+        self.become(name, "alive")
 
     def scale(self, replicas: int) -> None:
         """There is only one."""
