@@ -27,6 +27,7 @@ ELSEWHERE = ("LOCUST_PORT",)
 """What it has for nobody here."""
 OPTIONAL = (
     "AUTH_AUDIENCE",
+    "AUTH_RSA_BITS",
     "DRAIN_SECONDS",
     "FAILURES_PER_ACCOUNT",
     "FAILURES_PER_ADDRESS",
