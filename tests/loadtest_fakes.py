@@ -253,6 +253,7 @@ TINY: dict[str, dict[str, Any]] = {
     "traffic": TINY_LOAD | {"low": 0.05, "high": 0.2, "capacity_seconds": 0.2, "idle_seconds": 0.05},
     "login": {"rounds": 2, "logins": 2},
     "tokens": {"rounds": 2, "logins": 3},
+    "forgery": {"logins": 1},
     "survival": {"users": 4, "after_kill_seconds": 0.0},
 }
 """What differs from the quick plans."""
