@@ -254,6 +254,7 @@ TINY: dict[str, dict[str, Any]] = {
     "login": {"rounds": 2, "logins": 2},
     "tokens": {"rounds": 2, "logins": 3},
     "forgery": {"logins": 1},
+    "exposure": {"pairs": 1},
     "survival": {"users": 4, "after_kill_seconds": 0.0},
 }
 """What differs from the quick plans."""

@@ -1,6 +1,17 @@
 """Experiments: each puts one question to a cluster. A new one is a file, and a line in this table."""
 
-from loadtest.experiments import algorithms, correctness, cost, forgery, login, survival, throughput, tokens, traffic
+from loadtest.experiments import (
+    algorithms,
+    correctness,
+    cost,
+    exposure,
+    forgery,
+    login,
+    survival,
+    throughput,
+    tokens,
+    traffic,
+)
 from loadtest.experiments.experiment import Experiment
 
 EXPERIMENTS: tuple[Experiment, ...] = (
@@ -13,6 +24,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     tokens.EXPERIMENT,
     algorithms.EXPERIMENT,
     forgery.EXPERIMENT,
+    exposure.EXPERIMENT,
 )
 """In the order of the report."""
 CLAIMS = [claim for experiment in EXPERIMENTS for claim in experiment.claims]
