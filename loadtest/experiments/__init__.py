@@ -7,7 +7,9 @@ from loadtest.experiments import (
     exposure,
     forgery,
     login,
+    refresh,
     survival,
+    theft,
     throughput,
     tokens,
     traffic,
@@ -25,6 +27,8 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     algorithms.EXPERIMENT,
     forgery.EXPERIMENT,
     exposure.EXPERIMENT,
+    theft.EXPERIMENT,
+    refresh.EXPERIMENT,
 )
 """In the order of the report."""
 CLAIMS = [claim for experiment in EXPERIMENTS for claim in experiment.claims]

@@ -141,7 +141,7 @@ def draw(axes: Axes, view: View) -> None:
     names = [f"{f.strategy}: {f.labels['credential']}" for f in found]
     dots(axes, found, names, [colour(view, f.strategy) for f in found])
     axes.set_xlim(-0.2, 4)
-    axes.set_xlabel("facts that can be read: user id, user name, time of the login")
+    axes.set_xlabel("facts that can be read")
 
 
 def readable(view: View) -> tuple[str, str] | None:
