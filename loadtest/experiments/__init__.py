@@ -4,6 +4,7 @@ from loadtest.experiments import (
     algorithms,
     correctness,
     cost,
+    devices,
     exposure,
     forgery,
     login,
@@ -31,6 +32,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     exposure.EXPERIMENT,
     theft.EXPERIMENT,
     refresh.EXPERIMENT,
+    devices.EXPERIMENT,
 )
 """In the order of the report."""
 CLAIMS = [claim for experiment in EXPERIMENTS for claim in experiment.claims]
