@@ -10,6 +10,7 @@ from loadtest.experiments import (
     login,
     refresh,
     revocation,
+    secret_guessing,
     survival,
     theft,
     throughput,
@@ -33,6 +34,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     theft.EXPERIMENT,
     refresh.EXPERIMENT,
     devices.EXPERIMENT,
+    secret_guessing.EXPERIMENT,
 )
 """In the order of the report."""
 CLAIMS = [claim for experiment in EXPERIMENTS for claim in experiment.claims]

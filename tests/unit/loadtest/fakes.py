@@ -289,6 +289,7 @@ TINY: dict[str, dict[str, Any]] = {
     "forgery": {"logins": 1},
     "exposure": {"pairs": 1},
     "devices": {"users": 1},
+    "secret_guessing": {"seconds": 0.02},
     "survival": {"users": 4, "after_kill_seconds": 0.0},
 }
 """What differs from the quick plans."""
