@@ -6,6 +6,7 @@ from loadtest.experiments import (
     cost,
     devices,
     exposure,
+    footprint,
     forgery,
     login,
     refresh,
@@ -35,6 +36,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     refresh.EXPERIMENT,
     devices.EXPERIMENT,
     secret_guessing.EXPERIMENT,
+    footprint.EXPERIMENT,
 )
 """In the order of the report."""
 CLAIMS = [claim for experiment in EXPERIMENTS for claim in experiment.claims]

@@ -208,7 +208,7 @@ def draw(axes: Axes, view: View) -> None:
     axes.set_xscale("log")
     axes.set_xlim(1e-3, 1e3 * max(exponents) ** 1.25)
     rows(axes, [f.labels["kind"] for f in found])
-    axes.set_xlabel("seconds to guess it on this machine, on average")
+    axes.set_xlabel("seconds on this machine, on average")
 
 
 def weak_secrets(view: View) -> tuple[str, str] | None:

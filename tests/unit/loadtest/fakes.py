@@ -290,6 +290,7 @@ TINY: dict[str, dict[str, Any]] = {
     "exposure": {"pairs": 1},
     "devices": {"users": 1},
     "secret_guessing": {"seconds": 0.02},
+    "footprint": {"logins": 2, "requests": 3, "idle_seconds": 0.0},
     "survival": {"users": 4, "after_kill_seconds": 0.0},
 }
 """What differs from the quick plans."""

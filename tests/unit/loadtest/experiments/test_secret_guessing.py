@@ -56,7 +56,7 @@ async def test_a_cluster_that_refuses_a_weak_secret_is_cleared(tmp_path: Path) -
         return refusing("the secret token-signing-secret has 104 bits")
 
     found = await figures(tmp_path, spare)
-    assert verdict(found).startswith("holds for HS256: a common password, 6 digits")
+    assert verdict(found).startswith("holds for HS256: a common password and 6 digits")
     assert verdict(found).endswith("; a weak secret is refused at the start")
     assert asked == [{"AUTH_ALGORITHM": "HS256", "token-signing-secret": secret_guessing.WEAK_SECRET}]
 
