@@ -4,6 +4,7 @@ from loadtest.experiments import (
     algorithms,
     correctness,
     cost,
+    cross_origin,
     devices,
     exposure,
     footprint,
@@ -37,6 +38,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     devices.EXPERIMENT,
     secret_guessing.EXPERIMENT,
     footprint.EXPERIMENT,
+    cross_origin.EXPERIMENT,
 )
 """In the order of the report."""
 CLAIMS = [claim for experiment in EXPERIMENTS for claim in experiment.claims]
