@@ -10,6 +10,7 @@ from sqlalchemy.exc import ArgumentError
 from services.auth.accounts.guess_limits import GuessBuckets
 from services.auth.accounts.precis import new_password
 from services.auth.keys.life import Policy
+from services.auth.logins.refresh_rotation import RefreshLifetimes
 from services.common.settings import CommonSettings
 
 DAY = 24 * 60 * 60
@@ -71,6 +72,11 @@ class AuthSettings(CommonSettings):
     def key_policy(self) -> Policy:
         """How long a key is published before its first use and after its last."""
         return Policy(self.key_publish_seconds, self.access_token_seconds + RETIRE_MARGIN_SECONDS)
+
+    @property
+    def refresh_lifetimes(self) -> RefreshLifetimes:
+        """How long a login lives between refreshes and in all, and how long a replaced token may be repeated."""
+        return RefreshLifetimes(self.refresh_idle_seconds, self.refresh_absolute_seconds, self.refresh_grace_seconds)
 
     @property
     def guess_limits(self) -> GuessBuckets:

@@ -1,18 +1,25 @@
-"""How both services reach Redis: bounded in time and in connections, and never twice with one command that writes."""
+"""How both services reach Redis: with limits on time and connections, and without repeating commands that write."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeVar
 
 from redis.asyncio import BlockingConnectionPool, Connection, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as LostConnectionError
+from redis.exceptions import RedisError
+
+from services.common.http.problems import Unavailable
+
+log = logging.getLogger(__name__)
 
 TIMEOUT_SECONDS = 0.25
 SOON_SECONDS = 0.01  # before the first attempt to replace a connection that was lost: one that never lasts costs little
 MAX_CONNECTIONS = 32
+NO_ANSWER = "The session store is not responding."
 
 T = TypeVar("T")
 
@@ -58,17 +65,34 @@ async def repeated(read: Callable[[], Awaitable[T]]) -> T:
             return await read()
 
 
+@contextmanager
+def unavailable_without_redis(detail: str = NO_ANSWER) -> Iterator[None]:
+    """Raise `Unavailable` with *detail* if Redis does not answer a command in the block, or refuses it."""
+    try:
+        yield
+    except (RedisError, OSError) as error:  # a TimeoutError is an OSError
+        raise unavailable(error, detail) from error
+
+
+def unavailable(error: Exception, detail: str = NO_ANSWER) -> Unavailable:
+    """Log *error* and return what to raise in its place."""
+    log.warning("Redis: %s", str(error) or type(error).__name__)
+    return Unavailable(detail)
+
+
 @asynccontextmanager
 async def open_redis(url: str, password: str, **options: Any) -> AsyncIterator[Redis]:
     """Yield what `connect` returns and close it in the end. Redis need not be there yet."""
     redis = connect(url, password, **options)
-    try:
+    async with closing(redis):
         yield redis
+
+
+@asynccontextmanager
+async def closing(redis: Redis) -> AsyncIterator[None]:
+    """Close *redis* and its pool at the end of the block."""
+    try:
+        yield
     finally:
-        await close(redis)
-
-
-async def close(redis: Redis) -> None:
-    """Close the client and its pool."""
-    await redis.aclose()
-    await redis.connection_pool.aclose()
+        await redis.aclose()
+        await redis.connection_pool.aclose()

@@ -2,9 +2,8 @@
 
 import os
 import socket
-import sys
 from pathlib import Path
-from typing import Literal, Self, TypeVar
+from typing import Literal, Protocol, Self, TypeVar
 
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -15,10 +14,14 @@ Algorithm = Literal["EdDSA", "ES256", "RS256", "HS256"]
 MIN_HMAC_BITS = 256
 
 
-class CommonSettings(BaseSettings):
-    """What auth and app share. Secrets are files in `SECRETS_DIR`, named as their alias; none has a default."""
+class Settings(BaseSettings):
+    """Environment variables. Secrets are files in `SECRETS_DIR`, named as their alias; none has a default."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+
+class CommonSettings(Settings):
+    """What auth and app share."""
 
     host: str = Field("127.0.0.1", validation_alias="HOST")
     port: int = Field(validation_alias="PORT", ge=0, le=65535)
@@ -84,16 +87,36 @@ class CommonSettings(BaseSettings):
         return LoginLimit(self.session_limit, self.session_limit_policy)
 
 
-S = TypeVar("S", bound=CommonSettings)
+class ConfigurationError(Exception):
+    """The process cannot start as it is configured. The text tells the operator why, one line for each mistake."""
+
+
+S = TypeVar("S", bound=Settings)
+
+
+class ReadSettings(Protocol):
+    """Builds settings of any class, or stops the start."""
+
+    def __call__(self, kind: type[S], /) -> S:
+        """Return the settings that *kind* describes."""
 
 
 def read_settings(kind: type[S]) -> S:
-    """Build *kind* from the environment and `SECRETS_DIR`, or stop with one clear line for each mistake."""
+    """Build *kind* from the environment and the files in `SECRETS_DIR`. Raises `ConfigurationError`."""
     directory = os.environ.get("SECRETS_DIR")
     if not directory or not Path(directory).is_dir():
-        sys.exit(f"SECRETS_DIR is {directory or 'not set'}: run `python -m deploy.make_secrets DIR` and point it there")
+        raise ConfigurationError(
+            f"SECRETS_DIR is {directory or 'not set'}: run `python -m deploy.make_secrets DIR` and set it to DIR"
+        )
     try:
         return kind(_secrets_dir=directory)
     except ValidationError as error:
-        lines = (f"setting {'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
-        sys.exit("\n".join(lines) + f"\n(settings are environment variables; secrets are files in {directory})")
+        lines = [_line(item["loc"], item["msg"]) for item in error.errors()]
+    hint = f"Settings are environment variables; secrets are files in {directory}."
+    raise ConfigurationError("\n".join([hint, *lines]))
+
+
+def _line(location: tuple[int | str, ...], message: str) -> str:
+    """Return what is wrong with a setting, or with several together if there is no *location*."""
+    where = f"setting {'.'.join(map(str, location))}: " if location else ""
+    return where + message.removeprefix("Value error, ")

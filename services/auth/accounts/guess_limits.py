@@ -22,9 +22,9 @@ from redis.asyncio import Redis
 
 from services.auth.accounts.precis import comparable_name
 from services.auth.clock import Clock
-from services.auth.redis_faults import unavailable_without_redis
 from services.common.http.addresses import site_of
 from services.common.http.problems import TooManyRequests
+from services.common.redis_client import unavailable_without_redis
 
 KNOWN_ADDRESSES, KNOWN_SECONDS = 20, 90 * 24 * 60 * 60
 

@@ -8,14 +8,13 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
-from sqlalchemy import URL, Connection, Executable, Row, Select, inspect, literal, select, text
+from sqlalchemy import URL, Connection, Executable, Row, Select, literal, select
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, OperationalError, ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.sql.dml import UpdateBase
 
 from services.auth.database.engines import FAULTS, pooled_engine, unpooled_engine
 from services.auth.database.schema import metadata
-from services.auth.database.unique_names import make_names_unique
 from services.common.http.problems import Unavailable
 
 log = logging.getLogger(__name__)
@@ -27,18 +26,6 @@ START_ATTEMPTS, START_ATTEMPT_SECONDS, START_PAUSE_SECONDS = 20, 5, 0.5
 NO_ANSWER = "The account database does not answer."
 
 T = TypeVar("T")
-
-
-@asynccontextmanager
-async def open_database(url: URL) -> AsyncIterator["Database"]:
-    """Yield a database whose tables exist; stop the process with a clear line if it cannot be used."""
-    async with unpooled_engine(url) as unpooled, pooled_engine(url, BUDGET_SECONDS) as pooled:
-        await _create_tables(unpooled)
-        database = Database(pooled, unpooled)
-        try:
-            yield database
-        finally:
-            await database.close()
 
 
 class WriterQueue:
@@ -78,15 +65,30 @@ class Database:
     (docs/adr/0019-database-budget.md). `IntegrityError`, `ProgrammingError` and `DataError` are left to the caller.
     """
 
-    def __init__(self, pooled: AsyncEngine, unpooled: AsyncEngine) -> None:
+    _pooled: AsyncEngine
+    _unpooled: AsyncEngine
+
+    def __init__(self, url: URL) -> None:
         self.budget_seconds: float = START_ATTEMPT_SECONDS
-        self._pooled = pooled
-        self._unpooled = unpooled
-        self._writers = WriterQueue() if pooled.dialect.name == "sqlite" else None
+        self._url = url
+        self._writers = WriterQueue() if url.get_backend_name() == "sqlite" else None
         self._silent = False
         self._complaint = ""
         self._probing: asyncio.Task[None] | None = None
         self._left: set[asyncio.Task[Any]] = set()
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator["Database"]:
+        """Keep the database open for the block, with all tables. Stops the process if that is not possible."""
+        async with (
+            unpooled_engine(self._url) as self._unpooled,
+            pooled_engine(self._url, BUDGET_SECONDS) as self._pooled,
+        ):
+            await _prepare(self._unpooled)
+            try:
+                yield self
+            finally:
+                await self._close()
 
     async def rows(self, query: Select[Any]) -> Sequence[Row[Any]]:
         """Return the rows that *query* selects."""
@@ -111,8 +113,8 @@ class Database:
             return problem.detail
         return None
 
-    async def close(self) -> None:
-        """Stop the probe, and wait for what is still being cleaned up."""
+    async def _close(self) -> None:
+        """Stop the probe and wait for tasks that are still cleaning up."""
         if self._probing:
             self._leave(self._probing)
         await asyncio.gather(*self._left, return_exceptions=True)
@@ -207,31 +209,24 @@ class Database:
         return True
 
 
-async def _create_tables(engine: AsyncEngine) -> None:
-    """Create what is missing, with patience: the database may be starting, or another process creating."""
+async def _prepare(engine: AsyncEngine) -> None:
+    """Create missing tables. Be patient: the database may be starting, or another process may be creating them."""
     for attempt in range(START_ATTEMPTS):
         try:
             async with asyncio.timeout(START_ATTEMPT_SECONDS), engine.begin() as connection:
-                await connection.run_sync(metadata.create_all)
-                await connection.run_sync(make_names_unique)
-                return await connection.run_sync(_add_new_columns)
+                return await connection.run_sync(_create_tables)
         except FAULTS as error:  # a TimeoutError is an OSError
             reason = _first_line(error)
-            log.info("attempt %d at the database failed: %s", attempt + 1, reason)
+            log.info("database: attempt %d to prepare it failed: %s", attempt + 1, reason)
         await asyncio.sleep(START_PAUSE_SECONDS)
     sys.exit(f"AUTH_DATABASE_URL: {engine.url!r} cannot be used: {reason}")
 
 
+def _create_tables(connection: Connection) -> None:
+    metadata.create_all(connection)
+    for table in metadata.sorted_tables:
+        connection.execute(select(table).limit(0))  # fails if an existing table lacks a column
+
+
 def _first_line(error: Exception) -> str:
     return str(error).partition("\n")[0] or type(error).__name__
-
-
-def _add_new_columns(connection: Connection) -> None:
-    """Bring tables of an earlier version up to date. New columns may be empty: there is nothing to fill them with."""
-    inspector = inspect(connection)
-    for table in metadata.sorted_tables:
-        present = {column["name"] for column in inspector.get_columns(table.name)}
-        for column in table.columns:
-            if column.name not in present:
-                kind = column.type.compile(connection.dialect)
-                connection.execute(text(f"ALTER TABLE {table.name} ADD COLUMN {column.name} {kind}"))

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from services.common.settings import Algorithm
+from services.common.tokens.algorithms import verification_key
 from services.common.tokens.jwk import REQUIRED_MEMBERS, shared_key_jwk, thumbprint
 
 PrivateKey = Ed25519PrivateKey | EllipticCurvePrivateKey | RSAPrivateKey
@@ -80,7 +81,7 @@ class SigningKey:
     @cached_property
     def verifier(self) -> jwt.PyJWK:
         """The key as verifiers use it."""
-        return jwt.PyJWK(self.public_jwk)
+        return verification_key(self.public_jwk)
 
     @cached_property
     def _members(self) -> dict[str, str]:
@@ -109,7 +110,7 @@ class SharedKey:
     @cached_property
     def verifier(self) -> jwt.PyJWK:
         """What verifies: the same."""
-        return jwt.PyJWK(shared_key_jwk(self.secret))
+        return verification_key(shared_key_jwk(self.secret))
 
     @property
     def kid(self) -> str:

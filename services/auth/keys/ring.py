@@ -23,8 +23,8 @@ class KeyRing(Protocol):
     def signer(self) -> SigningKey | SharedKey:
         """The key for new tokens."""
 
-    def find(self, kid: str) -> jwt.PyJWK | None:
-        """Return what verifies the tokens of the key of that id, or None if there is none."""
+    async def find(self, kid: str) -> jwt.PyJWK | None:
+        """Return what verifies the tokens of the key with this id, or None if there is no such key (a `FindKey`)."""
 
     def jwks(self) -> dict[str, list[dict[str, str]]]:
         """Return the JWK set (RFC 7517 §5)."""
@@ -41,8 +41,8 @@ class SharedKeyRing:
         """That key."""
         return (self.signer,)
 
-    def find(self, kid: str) -> jwt.PyJWK | None:
-        """Return it if it is meant."""
+    async def find(self, kid: str) -> jwt.PyJWK | None:
+        """Return the key if it has this id."""
         return self.signer.verifier if kid == self.signer.kid else None
 
     def jwks(self) -> dict[str, list[dict[str, str]]]:
@@ -82,8 +82,8 @@ class StoredKeyRing:
             return key
         raise Unavailable("There is no signing key right now.")
 
-    def find(self, kid: str) -> jwt.PyJWK | None:
-        """Return what verifies the tokens of the published key of that id."""
+    async def find(self, kid: str) -> jwt.PyJWK | None:
+        """Return what verifies the tokens of the published key with this id."""
         return next((key.verifier for key in self.keys if key.kid == kid), None)
 
     def jwks(self) -> dict[str, list[dict[str, str]]]:

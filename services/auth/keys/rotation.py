@@ -1,15 +1,16 @@
 """Keeps the keys in memory in step with the database, and changes them: planned, or in an emergency."""
 
 import asyncio
-import contextlib
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 
 from services.auth.clock import Clock
 from services.auth.keys.key import SigningKey, UnfitKeyError
 from services.auth.keys.life import Create, KeyLife, KeyState, Policy, Promote, rotation, states, succession
 from services.auth.keys.ring import StoredKey, StoredKeyRing
 from services.auth.keys.store import KeyStore, WrongEncryptionSecretError
+from services.common.background import repeating
 from services.common.http.problems import Problem, Unavailable
 from services.common.removed_keys import RemovedKeys
 from services.common.settings import Algorithm
@@ -83,25 +84,17 @@ class KeyRotation:
         await self._removed.add(kid)
         return True
 
-    @contextlib.asynccontextmanager
-    async def polling(self, seconds: float) -> AsyncIterator[None]:
-        """Read the keys again every few seconds, in the background."""
-        task = asyncio.create_task(self._poll(seconds))
-        try:
-            yield
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+    def polling(self, seconds: float) -> AbstractAsyncContextManager[None]:
+        """Read the keys again every *seconds*, in the background."""
 
-    async def _poll(self, seconds: float) -> None:
-        while True:
-            await asyncio.sleep(seconds)
+        async def poll() -> float:
             try:
                 await self.reload()
             except (Problem, WrongEncryptionSecretError, UnfitKeyError) as error:
                 log.warning("signing keys not read, the old ones kept: %r", error)
-            except Exception:
-                log.exception("signing keys not read, the old ones kept")
+            return seconds
+
+        return repeating(poll, first_after=seconds)
 
     async def _create(self, stored: Sequence[StoredKey], create: Create) -> None:
         key = await asyncio.to_thread(SigningKey.generate, self._algorithm)

@@ -84,5 +84,4 @@ class KeyStore:
 
 
 def _life(row: Row[tuple[object, ...]]) -> KeyLife:
-    active_from = row.created_at if row.active_from is None else row.active_from
-    return KeyLife(row.kid, row.serial, active_from, row.removed_at)
+    return KeyLife(row.kid, row.serial, row.active_from, row.removed_at)

@@ -8,9 +8,8 @@ from typing import Any
 from redis.asyncio import Redis
 
 from services.auth.logins.refresh_rotation import Family, Issued, Terms
-from services.auth.redis_faults import unavailable_without_redis
 from services.common.devices import LoginLimit
-from services.common.redis_client import repeated
+from services.common.redis_client import repeated, unavailable_without_redis
 from services.common.revocations import PUBLISH, STREAM
 
 EPOCH_SECONDS = 3600  # far longer than any login takes

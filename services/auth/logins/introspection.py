@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import msgspec
+
 from services.auth.accounts.store import AccountStore
 from services.auth.clock import Clock
 from services.auth.logins.family_store import FamilyStore
@@ -92,4 +94,4 @@ class Introspection:
 
 
 def _told(token: AccessTokenClaims) -> dict[str, Any]:
-    return {name: token.raw[name] for name in TOLD if name in token.raw}
+    return {name: value for name, value in msgspec.to_builtins(token).items() if name in TOLD}

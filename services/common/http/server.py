@@ -4,9 +4,13 @@ import asyncio
 import contextlib
 import gc
 import logging
+import os
 import signal
 import socket
+import sys
+from collections.abc import Callable
 from functools import partial
+from typing import TypeVar
 
 import uvloop
 from aiohttp import web
@@ -14,21 +18,33 @@ from aiohttp import web
 from services.common.http.connections import OPTIONS, Connection
 from services.common.http.envelope import ENVELOPE
 from services.common.http.lifecycle import LIFECYCLE
+from services.common.settings import CommonSettings, ConfigurationError, read_settings
 
 log = logging.getLogger(__name__)
 
 BACKLOG = 1024  # connections that the kernel keeps for us until we accept them
 
+S = TypeVar("S", bound=CommonSettings)
 
-def run(app: web.Application, *, host: str, port: int, drain_seconds: float) -> None:
-    """Serve *app* until SIGTERM or SIGINT, then drain for at most *drain_seconds* and close."""
+
+def serve(kind: type[S], create_app: Callable[[S], web.Application]) -> None:
+    """Read the settings, serve the application until SIGTERM or SIGINT, then drain and close.
+
+    If the configuration is wrong, the process ends with status `EX_CONFIG`: starting it again would not help.
+    """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    _spare_the_collector()
-    uvloop.run(_serve(app, host, port, drain_seconds))
+    try:
+        settings = read_settings(kind)
+        app = create_app(settings)
+        _spare_the_collector()
+        uvloop.run(_serve(app, settings.host, settings.port, settings.drain_seconds))
+    except ConfigurationError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(os.EX_CONFIG)
 
 
 def _spare_the_collector() -> None:
-    """Let the garbage collector look at what requests leave behind, less often, and never at what start-up made."""
+    """Let the garbage collector run less often, and never look at the objects that start-up created."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)

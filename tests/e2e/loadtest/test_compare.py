@@ -1,4 +1,4 @@
-"""The main job, in small, on a real cluster: what `make compare` does; and Locust as one would run it by hand."""
+"""The main job on a small scale, on a real cluster: what `make compare` does, and Locust run by hand."""
 
 import os
 import shutil
@@ -68,7 +68,7 @@ async def test_compare_has_figures_for_every_strategy_and_no_failed_answer(
     assert "not measured" not in page[page.index(">Promises<") : page.index(">Self-audit<")]
 
 
-def test_the_locustfile_runs_by_itself(cluster: LocalCluster) -> None:
+def test_the_locustfile_runs_with_plain_locust(cluster: LocalCluster) -> None:
     command = f"-m locust -f loadtest/locustfile.py --headless -u {len(STRATEGIES)} -r 8 -t 6s --only-summary --host"
     done = subprocess.run(
         [sys.executable, *command.split(), cluster.url], cwd=REPOSITORY, capture_output=True, text=True, timeout=60
@@ -81,7 +81,7 @@ def test_the_locustfile_runs_by_itself(cluster: LocalCluster) -> None:
 
 
 @pytest.mark.skipif(not shutil.which(os.environ.get("WRK_BIN", "wrk")), reason="wrk is no package of ours")
-async def test_wrk_has_a_cost_for_every_strategy_and_for_a_bare_server(tmp_path: Path) -> None:
+async def test_wrk_measures_every_strategy_and_a_bare_server(tmp_path: Path) -> None:
     wrk, topology = Wrk(find_wrk(), connections=4, seconds=1), replace(Topology.from_environment(), app_replicas=1)
     with LocalCluster(topology.on_free_ports(), tmp_path / "state") as cluster:
         plan = Plan(**TINY["cost"] | {"rounds_nginx": 0})

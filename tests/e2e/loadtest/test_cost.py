@@ -1,4 +1,4 @@
-"""What `cost` needs of a real cluster, and `cost` itself in small."""
+"""What `cost` needs of a real cluster, and `cost` itself on a small scale."""
 
 import asyncio
 import json
@@ -34,7 +34,7 @@ def replicas_that_answer(cluster: LocalCluster) -> set[str]:
     return {json.loads(page.read())["replica"] for page in pages}
 
 
-def test_nginx_asks_only_the_replicas_that_it_is_told_to(cluster: LocalCluster) -> None:
+def test_nginx_uses_only_the_given_replicas(cluster: LocalCluster) -> None:
     everybody = set(cluster.replicas())
     one, *others = sorted(everybody)
     with cluster.balance_over([one]):
@@ -45,7 +45,7 @@ def test_nginx_asks_only_the_replicas_that_it_is_told_to(cluster: LocalCluster) 
     assert replicas_that_answer(cluster) == everybody
 
 
-def test_nginx_has_as_many_workers_as_it_is_told_to(cluster: LocalCluster) -> None:
+def test_nginx_has_the_given_number_of_workers(cluster: LocalCluster) -> None:
     def workers() -> int:
         return sum(name.startswith("loadbalancer/") for name in cluster.cpu().processes)
 
@@ -56,14 +56,14 @@ def test_nginx_has_as_many_workers_as_it_is_told_to(cluster: LocalCluster) -> No
     assert workers() == usually
 
 
-def test_nginx_asks_all_of_them_again_when_something_goes_wrong(cluster: LocalCluster) -> None:
+def test_nginx_uses_all_replicas_again_after_an_error(cluster: LocalCluster) -> None:
     with pytest.raises(KeyError), cluster.balance_over(["app-1"]):
         raise KeyError
     assert replicas_that_answer(cluster) == set(cluster.replicas())
 
 
 @pytest.mark.parametrize("names", [[], ["app-9"], ["app-1", "redis"]])
-def test_one_cannot_balance_over_what_is_no_replica(cluster: LocalCluster, names: list[str]) -> None:
+def test_balancing_over_an_unknown_replica_is_an_error(cluster: LocalCluster, names: list[str]) -> None:
     before = cluster.cpu()
     with pytest.raises(ClusterError, match="there are app-1"), cluster.balance_over(names):
         pass
@@ -74,7 +74,7 @@ def test_all_processes_have_a_cpu_clock_and_a_restart_between_two_readings_is_no
     before = cluster.cpu()
     assert {one.tier for one in before.processes.values()} == {"app", "auth", "loadbalancer", "redis"}
     assert before.processes.keys() >= {*cluster.replicas(), "redis", "loadbalancer", "auth-1", "auth-2"}
-    assert any(name.startswith("loadbalancer/") for name in before.processes)  # nginx' workers
+    assert any(name.startswith("loadbalancer/") for name in before.processes)  # nginx's workers
     assert all(use.seconds >= 0 < use.elapsed for use in cluster.cpu().since(before).values())
     cluster.restart("app-2")
     with pytest.raises(ClusterError, match="restarted while their CPU time was measured: app-2"):
@@ -84,7 +84,7 @@ def test_all_processes_have_a_cpu_clock_and_a_restart_between_two_readings_is_no
         cluster.cpu().since(before)
 
 
-async def test_cost_has_figures_for_every_strategy_in_both_ways(cluster: LocalCluster, tmp_path: Path) -> None:
+async def test_cost_has_figures_for_every_strategy_over_both_paths(cluster: LocalCluster, tmp_path: Path) -> None:
     strategies = await strategies_of(cluster.url)
     context = Context(cluster, strategies, Silent(), np.random.default_rng(1), tmp_path)
     await measure(context, TINY)

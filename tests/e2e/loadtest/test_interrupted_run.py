@@ -1,4 +1,4 @@
-"""A run that is ended early, on a cluster of its own: it keeps what it has measured and leaves nothing running."""
+"""An interrupted run on its own cluster keeps what it has measured and leaves nothing running."""
 
 import os
 import signal
@@ -41,7 +41,7 @@ def _cluster_dies(run: subprocess.Popen[str], state: Path) -> None:
     ("end", "status", "reason"),
     [(_ctrl_c, 130, "interrupted at the keyboard"), (_terminate, 130, "interrupted"), (_cluster_dies, 1, "")],
 )
-def test_a_run_that_is_ended_keeps_its_results_and_leaves_no_process(
+def test_an_interrupted_run_keeps_its_results_and_leaves_no_process(
     tmp_path: Path, end: Callable[[subprocess.Popen[str], Path], None], status: int, reason: str
 ) -> None:
     state, reports = tmp_path / "s", tmp_path / "reports"

@@ -1,4 +1,4 @@
-"""A small app that speaks the contract as a load test sees it, and can be told to misbehave; and a plan to match."""
+"""A small app with the contract as load tests see it, which can be told to misbehave, and a plan to match."""
 
 import asyncio
 import os
@@ -199,7 +199,7 @@ class FakeCluster:
         return {"app-1": self.url}
 
     def balance_over(self, replicas: Collection[str], workers: int | None = None) -> AbstractContextManager[None]:
-        """There is only one."""
+        """There is only one replica."""
         return nullcontext()
 
     def capabilities(self) -> frozenset[Capability]:
@@ -250,7 +250,7 @@ class FakeCluster:
         return {"redis": {}}
 
     def wait_ready(self, seconds: float = 30) -> None:
-        """It always is."""
+        """It is always ready."""
 
     def cpu(self) -> CpuReading:
         self.when_read()
@@ -277,7 +277,7 @@ async def serve(fake: FakeApp) -> AsyncIterator[FakeCluster]:
         await runner.cleanup()
 
 
-TINY_TURNS = {"warm_up": 4, "requests": 10, "connections": 4, "logins": 2, "idle_seconds": 0.02}
+TINY_TURNS = {"warm_up": 4, "requests": 10, "connections": 4, "logins": 2, "idle_seconds": 0.2}
 TINY_LOAD = {"users": 2, "warmup": 0.05, "rounds": 2, "seconds": 0.2}
 TINY: dict[str, dict[str, Any]] = {
     "cost": TINY_TURNS | {"cycles": 2, "rounds_direct": 1, "rounds_nginx": 1},
@@ -303,7 +303,7 @@ def tiny(*names: str) -> list[Experiment]:
 
 
 async def context(cluster: FakeCluster, logs: Path) -> Context:
-    """What an experiment may use, on *cluster*."""
+    """Return the context of an experiment on *cluster*."""
     return Context(cluster, await strategies_of(cluster.url), Silent(), np.random.default_rng(1), logs)
 
 
