@@ -16,7 +16,7 @@ from loadtest.results.model import Figure, Row
 from loadtest.results.view import View
 from tests.unit.loadtest.fakes import FakeApp, config, context, results, serve
 
-PLAN = theft.Plan(lives=(0.8, 1.2), pause_seconds=0.01, patience_seconds=0.8)
+PLAN = theft.Plan(short_life=0.8, long_life=1.2, pause_seconds=0.01, patience_seconds=0.8)
 
 
 class Mortal(FakeApp):
