@@ -224,9 +224,7 @@ def test_only_whole_rounds_are_compared() -> None:
 def test_every_experiment_has_a_unique_name_a_question_and_a_duration() -> None:
     assert len({experiment.name for experiment in EXPERIMENTS}) == len(EXPERIMENTS)
     assert all(experiment.question.endswith("?") for experiment in EXPERIMENTS)
-    costs = sum(experiment.seconds[0] for experiment in EXPERIMENTS if not experiment.disruptive)
-    assert costs < 300  # what things cost takes less than 5 minutes of the quick run
-    assert sum(experiment.seconds[0] for experiment in EXPERIMENTS) < costs + 180  # what breaks adds at most 3
+    assert sum(experiment.seconds[0] for experiment in EXPERIMENTS) < 8 * 60  # the quick run
     assert all(quick <= full for quick, full in (experiment.seconds for experiment in EXPERIMENTS))
 
 
