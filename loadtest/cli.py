@@ -179,6 +179,21 @@ def run(names: tuple[str, ...], *, standing: bool, full: bool, seed: int | None)
     return exit_code(measured(console, chosen, FULL if full else QUICK, seed=seed, standing=standing), console)
 
 
+@cli.command("console")
+@click.option("--standing", is_flag=True, help="Show the cluster that `up` started instead of a new one.")
+@click.option("--users", default=30, show_default=True, type=click.IntRange(1, 60), help="People in each row.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=8088, show_default=True, type=click.IntRange(1, 65535), help="Port to listen on.")
+@click.option("--history", type=click.Path(path_type=Path), help="Write every request and click to this file.")
+def console_(*, standing: bool, users: int, host: str, port: int, history: Path | None) -> None:
+    """Watch logins survive or die while you break the cluster."""
+    from loadtest.console.run import Options, run
+    from loadtest.cluster.interim import InterimCluster
+    topology = Topology.from_environment().with_settings({"ACCESS_TOKEN_SECONDS": "15", "KEY_PUBLISH_SECONDS": "4", "KEY_POLL_SECONDS": "0.5", "JWKS_MAX_AGE_SECONDS": "0", "JWKS_REFRESH_SECONDS": "1"})
+    with InterimCluster(topology.on_free_ports(), STATE / "demo") as cluster:
+        run(cluster, Options(host, port, users, history), lambda url: console.print(url, soft_wrap=True))
+
+
 @cli.command("list")
 def list_() -> None:
     """List the experiments, what each one answers, and how long it takes."""

@@ -57,11 +57,14 @@ class Answer:
 
 
 class Client:
-    """One device of one user, an async context manager. *connector* is shared with others, cookies are not."""
+    """One device of one user, an async context manager. *connector* is shared with others, cookies are not.
+
+    *base* is where it sends its requests. It may be changed: another listener of the same cluster.
+    """
 
     def __init__(self, base: str, strategy: Strategy, connector: aiohttp.BaseConnector) -> None:
         self.strategy = strategy
-        self._base = URL(base)
+        self.base = URL(base)
         self._headers: dict[str, str] = {}
         self._refresh_token = ""
         jar = aiohttp.CookieJar(unsafe=True)  # "unsafe": cookies of an IP address, which a local cluster has
@@ -86,7 +89,7 @@ class Client:
 
     def credential(self, path: str) -> dict[str, str]:
         """Return the headers that tell the server at *path* who this device is: its cookies, or its access token."""
-        cookies = self._http.cookie_jar.filter_cookies(self._base.join(URL(path)))
+        cookies = self._http.cookie_jar.filter_cookies(self.base.join(URL(path)))
         cookie = "; ".join(f"{name}={morsel.coded_value}" for name, morsel in cookies.items())
         return self._headers | ({"Cookie": cookie} if cookie else {})
 
@@ -97,7 +100,7 @@ class Client:
 
         *headers* replace the device's own (cookies stay).
         """
-        url = self._base.join(URL(path))
+        url = self.base.join(URL(path))
         sent = self._headers if headers is None else headers
         try:
             async with self._http.request(method, url, json=json, data=form, headers=sent) as response:
@@ -139,7 +142,7 @@ class Client:
         """Log out; the credential stays with this client, so that one can see whether it is dead."""
         kept = [(cookie.key, cookie.value) for cookie in self._http.cookie_jar]
         answer = await self.call("POST", f"/{self.strategy.name}/logout")
-        self._http.cookie_jar.update_cookies(kept, self._base)
+        self._http.cookie_jar.update_cookies(kept, self.base)
         return answer
 
 

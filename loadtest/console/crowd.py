@@ -1,0 +1,131 @@
+"""Everybody on the screen: the same people in every row, and the thieves beside them."""
+
+import asyncio
+import secrets
+from collections.abc import Iterable, Sequence
+
+import aiohttp
+from yarl import URL
+
+from loadtest.console.history import Entry, History
+from loadtest.console.visitor import Person, Thief, Visitor
+from loadtest.load.client import Account, Client, Strategy
+
+LOGINS_AT_ONCE = 8
+THIEVES = 3
+"""Seats for thieves in each row. The fourth one takes the place of the first."""
+REFRESH_SHARE = 0.5
+"""The part of an access token's life after which an app refreshes it."""
+REGISTRATION_ATTEMPTS = 20
+RETRY_SECONDS = 0.5
+
+
+class Crowd:
+    """*size* people under each of *strategies*. *urls*: the listener with affinity, and the one without.
+
+    *token_seconds*: how long an access token lives.
+    """
+
+    def __init__(
+        self,
+        urls: tuple[str, str],
+        strategies: Sequence[Strategy],
+        size: int,
+        token_seconds: float,
+        history: History,
+        connector: aiohttp.BaseConnector,
+    ) -> None:
+        self.size = size
+        self.history = history
+        self.strategies = strategies
+        self.refresh_after = REFRESH_SHARE * token_seconds
+        self._urls = urls
+        self._affinity = True
+        self._connector = connector
+        self._limit = asyncio.Semaphore(LOGINS_AT_ONCE)
+        self.rows: dict[str, list[Visitor]] = {strategy.name: [] for strategy in strategies}
+        self.thieves: dict[str, list[Thief]] = {strategy.name: [] for strategy in strategies}
+        self._next_thief = 0
+        self._next_seat = 0
+
+    @property
+    def affinity(self) -> bool:
+        """Whether users ask the listener with affinity."""
+        return self._affinity
+
+    @affinity.setter
+    def affinity(self, kept: bool) -> None:
+        self._affinity = kept
+        for client in self._clients():
+            client.base = URL(self._urls[not kept])
+
+    def all_visitors(self) -> Iterable[Visitor]:
+        """Return the users of all rows, without thieves."""
+        return [visitor for row in self.rows.values() for visitor in row]
+
+    def person(self, seat: int) -> list[Visitor]:
+        """Return the one in *seat*, in every row where they are."""
+        return [row[seat] for row in self.rows.values() if seat < len(row)]
+
+    def next_seat(self) -> int:
+        """Return whose turn it is when nobody was chosen: everybody's, one after the other."""
+        self._next_seat = (self._next_seat + 7) % self.size
+        return self._next_seat
+
+    async def enter(self) -> None:
+        """Let people open their accounts and log in, in the order of their seats."""
+        seats: list[asyncio.Task[None]] = []
+        async with asyncio.TaskGroup() as group:
+            for seat in range(self.size):
+                async with self._limit:
+                    person = Person(await self._registered())
+                for strategy in self.strategies:
+                    visitor = Visitor(strategy, seat, person, self._client(strategy), self.history)
+                    self.rows[strategy.name].append(visitor)
+                    seats.append(group.create_task(self._log_in(visitor)))
+
+    async def log_in_again(self, visitors: Iterable[Visitor]) -> None:
+        """Let *visitors* log in, a few at a time."""
+        await asyncio.gather(*(self._log_in(visitor) for visitor in visitors))
+
+    def steal(self, seat: int, entry: Entry) -> None:
+        """Let a thief use the credentials of the person in *seat*, as they are now, in every row where there are any."""
+        number = self._next_thief % THIEVES
+        self._next_thief += 1
+        for victim in self.person(seat):
+            if not victim.strategy.is_control and victim.present:
+                thief = Thief(victim, self.size + number, self._client(victim.strategy), self.history)
+                self._seat(thief)
+                self.history.stolen(entry, victim.strategy.name, thief.seat)
+
+    def _seat(self, thief: Thief) -> None:
+        row = self.thieves[thief.strategy.name]
+        for old in [one for one in row if one.seat == thief.seat]:
+            row.remove(old)
+        self.history.remove(thief.strategy.name, thief.seat)
+        row.append(thief)
+
+    async def close(self) -> None:
+        """Close everybody's client."""
+        await asyncio.gather(*(client.close() for client in self._clients()))
+
+    def _clients(self) -> list[Client]:
+        everybody = [*self.rows.values(), *self.thieves.values()]
+        return [one.client for row in everybody for one in row]
+
+    def _client(self, strategy: Strategy) -> Client:
+        return Client(self._urls[not self._affinity], strategy, self._connector)
+
+    async def _log_in(self, visitor: Visitor) -> None:
+        async with self._limit:
+            await visitor.log_in(self.refresh_after)
+
+    async def _registered(self) -> Account:
+        """Return a new account, once the cluster gives one."""
+        account = Account(f"person-{secrets.token_hex(6)}", secrets.token_urlsafe(18))
+        while True:
+            async with self._client(self.strategies[0]) as client:
+                answer = await client.call("POST", "/auth/users", account.credentials())
+            if answer.status in (201, 409):  # 409: an earlier attempt that got no answer
+                return account
+            await asyncio.sleep(RETRY_SECONDS)
