@@ -24,6 +24,8 @@ class Action:
     of: Literal["process", "person", "cluster"]
     work: Work
     needs: Capability | None = None
+    ends: bool = False
+    """whether it is to end a person's logins"""
 
 
 async def _kill(stage: Stage, entry: Entry) -> None:
@@ -164,10 +166,10 @@ ACTIONS: Mapping[str, Action] = {
         Action("log-in-again", "cluster", _log_in_again),
         Action("restore", "cluster", _restore),
         Action("steal", "person", _steal),
-        Action("log-out", "person", _log_out),
-        Action("force-logout", "person", _force_logout),
-        Action("disable", "person", _disable),
-        Action("expire", "person", _expire),
+        Action("log-out", "person", _log_out, ends=True),
+        Action("force-logout", "person", _force_logout, ends=True),
+        Action("disable", "person", _disable, ends=True),
+        Action("expire", "person", _expire, ends=True),
         Action("two-tabs", "person", _two_tabs),
     )
 }
@@ -189,4 +191,4 @@ def offered(process: Process, able: frozenset[Capability]) -> list[str]:
 def begin(stage: Stage, key: str, target: str = "", seat: int | None = None, step: int | None = None) -> asyncio.Task[None]:
     """Press the button *key*. Raises `KeyError` if there is none."""
     action = ACTIONS[key]
-    return stage.act(key, partial(action.work, stage), target=target, seat=seat, step=step)
+    return stage.act(key, partial(action.work, stage), target=target, seat=seat, ends=action.ends, step=step)

@@ -1,39 +1,60 @@
 """Composition root, and the pages."""
 
-import asyncio
-import os
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
 
 from aiohttp import web
 from aiohttp_sse import sse_response
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from loadtest.console.access import ACCESS, Access, guarded
-from loadtest.console.actions import ACTIONS, begin, offered
+from loadtest.cluster.protocol import Process
+from loadtest.console.actions import ACTIONS, BREAKABLE, begin, offered
 from loadtest.console.feed import Feed
+from loadtest.console.latest_report import latest_report
 from loadtest.console.picture import Picture
+from loadtest.console.shapes import SHAPES
 from loadtest.console.stage import Stage
 from loadtest.console.texts import DEFAULT, LANGUAGES, preferred, text
+from loadtest.console.timeline import lines
+from loadtest.console.tour import STEPS, Tour
 
 STATIC = Path(__file__).with_name("static")
 LANGUAGE_COOKIE = "authscale-language"
 STAGE: web.AppKey[Stage] = web.AppKey("stage", Stage)
 PICTURE: web.AppKey[Picture] = web.AppKey("picture", Picture)
 FEED: web.AppKey[Feed] = web.AppKey("feed", Feed)
+TOUR: web.AppKey[Tour] = web.AppKey("tour", Tour)
+REPORTS: web.AppKey[Path] = web.AppKey("reports", Path)
 TEMPLATES: web.AppKey[Environment] = web.AppKey("templates", Environment)
 PARTS = ("topology", "timeline", "tour")
-PERSON_ACTIONS = [key for key, action in ACTIONS.items() if action.of == "person"]
+NUMBERS = ("logged_in", "logged_out", "silent", "lost", "p50", "p99", "cpu")
+LEEWAY_SECONDS = 10
+"""For which replicas go on accepting a token that has expired."""
+TIERS = ("loadbalancer", "app", "redis", "auth", "database")
 
 routes = web.RouteTableDef()
 
 
-def create_app(access: Access, stage: Stage, picture: Picture, feed: Feed) -> web.Application:
-    """Return the console. It starts nothing."""
+@dataclass(frozen=True)
+class Tier:
+    """Processes that do the same work."""
+
+    name: str
+    processes: Sequence[Process]
+    breakable: bool
+
+
+def create_app(
+    access: Access, stage: Stage, picture: Picture, feed: Feed, tour: Tour, reports: Path
+) -> web.Application:
+    """Return the console. It starts nothing. *reports*: where the last report is, if there is one."""
     app = web.Application(middlewares=[guarded], client_max_size=4096)
-    app[ACCESS], app[STAGE], app[PICTURE], app[FEED] = access, stage, picture, feed
+    app[ACCESS], app[STAGE], app[PICTURE], app[FEED], app[TOUR] = access, stage, picture, feed, tour
+    app[REPORTS] = reports
     app[TEMPLATES] = Environment(
         loader=PackageLoader("loadtest.console"),
         autoescape=True,
@@ -73,6 +94,15 @@ async def part(request: web.Request) -> web.Response:
     return _rendered(request, f"{name}.html.j2")
 
 
+@routes.get("/report")
+async def report(request: web.Request) -> web.FileResponse:
+    """The last report, to be saved: as a page of ours it would need styles that our policy forbids."""
+    page = request.app[REPORTS] / "report.html"
+    if not page.exists():
+        raise web.HTTPNotFound
+    return web.FileResponse(page, headers={"Content-Disposition": 'attachment; filename="report.html"'})
+
+
 @routes.get("/events")
 async def events(request: web.Request) -> web.StreamResponse:
     """Everything that happens, from now on."""
@@ -104,6 +134,16 @@ async def act(request: web.Request) -> web.Response:
     return _done(request)
 
 
+@routes.post("/tour/{step:[0-9]}")
+async def go(request: web.Request) -> web.Response:
+    """Go to a step of the tour; 0 leaves it."""
+    try:
+        request.app[TOUR].go(int(request.match_info["step"]))
+    except ValueError:
+        raise web.HTTPNotFound from None
+    return _done(request)
+
+
 def _seat(stage: Stage, given: str) -> int:
     """Return the seat that was chosen, or else the next one."""
     if given.isdecimal() and 0 < int(given) <= stage.crowd.size:
@@ -123,18 +163,56 @@ def _rendered(request: web.Request, template: str, status: int = HTTPStatus.OK) 
     def t(key: str, **values: object) -> str:
         return text(language, key, **values)
 
+    stage, picture = request.app[STAGE], request.app[PICTURE]
     body = request.app[TEMPLATES].get_template(template).render(
         t=t,
         language=language,
         languages=LANGUAGES,
-        stage=request.app[STAGE],
-        picture=request.app[PICTURE],
+        now=datetime.now().astimezone(),
+        stage=stage,
+        picture=picture,
+        shapes=SHAPES,
+        numbers=NUMBERS,
+        rows=list(zip(stage.strategies, picture.numbers()["rows"], strict=True)),
+        tiers=_tiers(stage.processes),
         offered=offered,
-        able=request.app[STAGE].cluster.capabilities(),
-        actions=ACTIONS,
-        person_actions=PERSON_ACTIONS,
+        able=stage.cluster.capabilities(),
+        person_actions=_of("person", stage),
+        cluster_actions=_of("cluster", stage),
+        broken=stage.out_of_order(),
+        entries=lines(stage.history, {one.name for one in stage.strategies if one.is_control}, t),
+        steps=len(STEPS),
+        facts=_facts(stage),
+        report=latest_report(request.app[REPORTS]) if stage.step > len(STEPS) else None,
     )
     return web.Response(text=body, content_type="text/html", status=status)
+
+
+def _tiers(processes: Sequence[Process]) -> list[Tier]:
+    members = {name: [process for process in processes if process.tier == name] for name in TIERS}
+    return [Tier(name, found, name in BREAKABLE) for name, found in members.items() if found]
+
+
+def _of(what: str, stage: Stage) -> list[str]:
+    """Return the actions for a *what* that make sense now."""
+    able, useless = stage.cluster.capabilities(), "restore-affinity" if stage.crowd.affinity else "forget-affinity"
+    return [
+        key
+        for key, action in ACTIONS.items()
+        if action.of == what and key != useless and (action.needs is None or action.needs in able)
+    ]
+
+
+def _facts(stage: Stage) -> dict[str, object]:
+    """Return the values that texts of the tour need."""
+    life = stage.token_seconds
+    return {
+        "users": stage.crowd.size,
+        "replicas": sum(process.tier == "app" for process in stage.processes),
+        "seat": stage.subject + 1,
+        "life": round(life),
+        "longest": round(life + LEEWAY_SECONDS),
+    }
 
 
 def _language(request: web.Request) -> str:

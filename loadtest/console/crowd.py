@@ -49,6 +49,11 @@ class Crowd:
         self._next_seat = 0
 
     @property
+    def seats(self) -> int:
+        """How many seats a row has, thieves' included."""
+        return self.size + THIEVES
+
+    @property
     def affinity(self) -> bool:
         """Whether users ask the listener with affinity."""
         return self._affinity

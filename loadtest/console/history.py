@@ -11,6 +11,8 @@ from enum import StrEnum
 
 KEPT_ENTRIES = 300
 REMEMBERED_VISITS = 4
+GIVE_UP_SECONDS = 2.0
+"""Without an answer for so long, somebody has suffered from what was clicked; before, the machine may just be busy."""
 AT_ONCE = 2
 """Requests of one login that are in flight at the same time: two tabs."""
 
@@ -39,7 +41,7 @@ class State(StrEnum):
 class Operation:
     """One request of the dot in *seat* of *row*, and its answer. Times are monotonic, in seconds.
 
-    *login* names the login whose credential was sent, which is *user*'s. *status* 0: no answer came, or none in time.
+    *login* names the login whose credential was sent, which is *user*'s. *status* 0: no answer came, or none so far.
     """
 
     act: Act
@@ -58,11 +60,18 @@ class Operation:
     """who answered"""
     thief: bool = False
     """whether the one who asked had stolen the credential"""
+    waiting: bool = False
+    """whether the answer may still come"""
 
     @property
     def succeeded(self) -> bool:
         """Return whether the answer was 2xx."""
         return 200 <= self.status < 300
+
+    @property
+    def slow(self) -> bool:
+        """Return whether the answer is only late, and not so late yet that the user would give up."""
+        return self.waiting and self.ended - self.began < GIVE_UP_SECONDS
 
 
 @dataclass
@@ -110,7 +119,7 @@ class Dot:
         Requests that were in flight together may be acknowledged in any order.
         """
         if not operation.succeeded:
-            self.doubtful += operation.status not in (401, 403)
+            self.doubtful += operation.status not in (401, 403) and not operation.waiting
             return
         before = max((count for ended, count in self.visits if ended <= operation.began), default=0)
         highest = max(count for _, count in self.visits)
@@ -151,8 +160,9 @@ class Effect:
     returned: set[int] = field(default_factory=set)
     """who was not logged in before, and is now"""
 
-    def told(self, dot: Dot, seat: int, after: float) -> None:
-        """Learn from what the dot in *seat* shows now."""
+    def told(self, dot: Dot, operation: Operation, after: float) -> None:
+        """Learn from what *dot* shows after *operation*."""
+        seat = operation.seat
         if seat not in self.before:
             if dot.state in (State.IN, State.LOST):
                 self.returned.add(seat)
@@ -161,7 +171,8 @@ class Effect:
             self.out.setdefault(seat, after)
             self.back.discard(seat)
         elif dot.state is State.SILENT:
-            self.silent.add(seat)
+            if not operation.slow:
+                self.silent.add(seat)
         elif seat in self.out:
             self.back.add(seat)
         if dot.state is State.LOST:
@@ -183,6 +194,7 @@ class Loot:
 class Entry:
     """A click: at *at* (Unix time), *began* (monotonic); what it was to do, with what outcome, and what it did.
 
+    *seat*: whom it is about, if it is about somebody. *ends*: whether it is to end their logins. *step*: of the tour.
     *problem*: why nothing was done, or only a part of it. *done*: whether the action itself has ended.
     """
 
@@ -192,6 +204,7 @@ class Entry:
     action: str
     target: str = ""
     seat: int | None = None
+    ends: bool = False
     step: int | None = None
     problem: str = ""
     done: bool = False
@@ -223,9 +236,9 @@ class History:
         self._append(operation)
         if operation.thief:
             self._thief(operation)
-        elif (dot.state, dot.lost) != shown and self.entries:
-            entry = self.entries[-1]
-            entry.effects[operation.row].told(dot, operation.seat, operation.ended - entry.began)
+        elif self.entries and (dot.state is State.SILENT or (dot.state, dot.lost) != shown):
+            entry = self._cause(operation.row, operation.seat, dot.state)
+            entry.effects[operation.row].told(dot, operation, operation.ended - entry.began)
             self.revision += 1
         return dot
 
@@ -254,6 +267,19 @@ class History:
         """Return how the users of each row are now."""
         return {row: _counted(dots) for row, dots in self.dots.items()}
 
+    def _cause(self, row: str, seat: int, state: State) -> Entry:
+        """Return the click that the new *state* of a dot is put down to.
+
+        That is the last one; but a logout that somebody was to suffer is put down to the click that ordered it, however
+        late it takes effect.
+        """
+        for entry in reversed(self.entries) if state is State.OUT else ():
+            if entry.ends and entry.seat == seat and seat in (effect := entry.effects[row]).before:
+                if seat not in effect.out:
+                    return entry
+                break
+        return self.entries[-1]
+
     def _logged_in(self, row: str) -> Iterator[int]:
         for seat, dot in self.dots[row].items():
             if not dot.thief and dot.state in (State.IN, State.LOST):
@@ -267,7 +293,7 @@ class History:
                     loot.used = operation.ended - entry.began
                 elif operation.status == 401 and loot.over is None:
                     loot.over = operation.ended - entry.began
-                self.revision += 1
+                    self.revision += 1
                 return
 
     def _append(self, one: Operation | Entry) -> None:

@@ -16,7 +16,7 @@ from loadtest.console.stage import Stage
 
 DOTS_SECONDS = 0.1
 NUMBERS_SECONDS = 1.0
-PAST_SECONDS = 300
+PAST_SECONDS = 120
 CODES = {state: code for code, state in enumerate(State)}
 HIGHLIGHT_SECONDS = 20.0
 
@@ -79,6 +79,7 @@ class Picture:
             "gone": self._stage.gone,
             "cost": self._cost.share(),
             "seat": self._highlighted(now),
+            "clicks": self._clicks(),
         }
 
     def _highlighted(self, now: float) -> int | None:
@@ -106,13 +107,15 @@ class Picture:
         self.past.append((numbers["at"], [row["logged_in"] for row in numbers["rows"]]))
         self._feed.send("numbers", _json(numbers))
 
-    def _clicks(self) -> list[list[float]]:
-        return [[round(entry.at, 1)] for entry in self._stage.history.entries]
+    def _clicks(self) -> list[float]:
+        """Return when somebody clicked, as far as it can be seen."""
+        since = time.time() - PAST_SECONDS
+        return [round(entry.at, 1) for entry in self._stage.history.entries if entry.at > since]
 
     def _tell_of_changes(self) -> None:
         """Let pages fetch the parts that have changed."""
         stage = self._stage
-        now = (tuple(stage.processes), stage.crowd.affinity, stage.gone), stage.history.revision, stage.step
+        now = (tuple(stage.processes), stage.crowd.affinity, stage.gone), stage.history.revision, (stage.step, stage.subject)
         names = ("topology", "timeline", "tour")
         changed = [n for n, new, old in zip(names, now, self._told or (None,) * 3, strict=True) if new != old]
         self._told = now

@@ -4,7 +4,7 @@ import asyncio
 import json
 import signal
 from collections.abc import Callable
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TextIO
@@ -13,7 +13,7 @@ import aiohttp
 import uvloop
 from aiohttp import web
 
-from loadtest.cluster.protocol import Cluster, ClusterError
+from loadtest.cluster.protocol import Cluster
 from loadtest.console.access import Access
 from loadtest.console.administrator import Administrator
 from loadtest.console.app import create_app
@@ -24,38 +24,48 @@ from loadtest.console.feed import Feed
 from loadtest.console.history import Entry, History, Operation
 from loadtest.console.picture import Picture
 from loadtest.console.stage import Stage
+from loadtest.console.tour import Tour
 from loadtest.load.client import strategies_of
 
 
 @dataclass(frozen=True)
 class Options:
-    """How to run. *users* in each row; *history*: a file for every request and click, as JSON lines."""
+    """How to run. *users* in each row; *history*: a file for every request and click, as JSON lines. *reports*: where
+    the last report is.
+    """
 
     host: str = "127.0.0.1"
     port: int = 8088
     users: int = 30
     history: Path | None = None
+    reports: Path = Path("reports/latest")
 
 
 def run(cluster: Cluster, options: Options, say: Callable[[str], None]) -> None:
-    """Show *cluster* until Ctrl-C. *say* gets the address. Raises `ClusterError` or `OSError`."""
-    with suppress(KeyboardInterrupt):
-        uvloop.run(_run(cluster, options, say))
+    """Show *cluster* until Ctrl-C or SIGTERM. *say* gets the address. Raises `ClusterError` or `OSError`."""
+    uvloop.run(_run(cluster, options, say))
 
 
 async def _run(cluster: Cluster, options: Options, say: Callable[[str], None]) -> None:
+    end = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, end.set)
     async with AsyncExitStack() as stack:
         stage, beat, picture, feed = await _build(cluster, options, stack)
+        tour = Tour(stage)
+        stack.push_async_callback(tour.close)
         access = Access(options.host, options.port)
-        runner = web.AppRunner(create_app(access, stage, picture, feed), access_log=None, shutdown_timeout=1)
+        runner = web.AppRunner(create_app(access, stage, picture, feed, tour, options.reports), access_log=None, shutdown_timeout=1)
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
         await web.TCPSite(runner, options.host, options.port).start()
         stack.callback(feed.close)
         say(access.url(options.host))
         async with asyncio.TaskGroup() as group:
-            for work in (stage.watch(), beat.run(), picture.draw(), stage.crowd.enter()):
-                group.create_task(work)
+            works = [group.create_task(one) for one in (stage.watch(), beat.run(), picture.draw(), stage.crowd.enter())]
+            await end.wait()
+            for work in works:
+                work.cancel()
 
 
 async def _build(cluster: Cluster, options: Options, stack: AsyncExitStack) -> tuple[Stage, Beat, Picture, Feed]:
@@ -76,7 +86,7 @@ async def _build(cluster: Cluster, options: Options, stack: AsyncExitStack) -> t
     urls = cluster.url, cluster.url_no_affinity
     crowd = Crowd(urls, strategies, options.users, life, history, connector)
     administrator = Administrator(cluster.url, lambda: cluster.secret("admin-password"), connector)
-    stage = Stage(cluster, crowd, history, administrator)
+    stage = Stage(cluster, crowd, history, administrator, life)
     beat = Beat(crowd, stage.read_cpu)
     drawn.append(Picture(stage, beat, feed, OwnCost()))
     for closing in (administrator.close, crowd.close, stage.close, beat.close):

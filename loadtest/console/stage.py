@@ -18,9 +18,12 @@ WATCH_SECONDS = 0.4
 
 
 class Stage:
-    """Shared by everything that the console does. *steps* of the tour are counted from 1; 0 is before it."""
+    """Shared by everything that the console does. *token_seconds*: how long an access token lives."""
 
-    def __init__(self, cluster: Cluster, crowd: Crowd, history: History, administrator: Administrator) -> None:
+    def __init__(
+        self, cluster: Cluster, crowd: Crowd, history: History, administrator: Administrator, token_seconds: float
+    ) -> None:
+        self.token_seconds = token_seconds
         self.cluster = cluster
         self.crowd = crowd
         self.history = history
@@ -29,9 +32,11 @@ class Stage:
         self.gone = ""
         """why the cluster does not answer, if it does not"""
         self.step = 0
+        """of the tour, from 1; 0 is before it"""
+        self.subject = 0
+        """the seat of the person whom the step of the tour is about"""
         self.disabled: set[int] = set()
         """seats of people whose accounts are disabled"""
-        self.stepping = asyncio.Lock()
         self._acting = 0
         self._metering = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -45,6 +50,12 @@ class Stage:
     def quiet(self) -> bool:
         """Return whether nobody is doing anything to the cluster."""
         return not self._acting and not self.gone
+
+    def out_of_order(self) -> bool:
+        """Return whether something is broken, or somebody is not logged in."""
+        broken = any(process.state != "alive" for process in self.processes)
+        missing = any(visitor.out_of_order for visitor in self.crowd.all_visitors())
+        return broken or missing or bool(self.disabled) or not self.crowd.affinity
 
     async def read_cpu(self) -> CpuReading | None:
         """Read the CPU clocks; None while they cannot be read."""

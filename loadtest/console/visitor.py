@@ -6,11 +6,11 @@ from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import Any
 
-from loadtest.console.history import Act, History, Operation
+from loadtest.console.history import GIVE_UP_SECONDS, Act, History, Operation, State
 from loadtest.load.client import Account, Answer, Client, Strategy
 
-PATIENCE_SECONDS = 0.8
-"""A request that has no answer by then is shown as one without an answer. It is not given up."""
+LATE_SECONDS = (0.7, GIVE_UP_SECONDS + 0.1)
+"""After which it is noted that a request has no answer yet. It is not given up."""
 RETRY_SECONDS = 2.0
 SHOWN_CHARACTERS = 8
 
@@ -53,13 +53,13 @@ class Visitor:
     def logged_out(self) -> bool:
         """Whether the last answer said so."""
         dot = self._history.dots[self.strategy.name].get(self.seat)
-        return dot is not None and dot.state == "out"
+        return dot is not None and dot.state is State.OUT
 
     @property
     def out_of_order(self) -> bool:
         """Whether the last answer was not my page, or the login's state was lost."""
         dot = self._history.dots[self.strategy.name].get(self.seat)
-        return dot is not None and dot.state not in ("in", "absent")
+        return dot is not None and dot.state not in (State.IN, State.ABSENT)
 
     async def log_in(self, refresh_after: float) -> bool:
         """Log in, which begins a new login; the control has none. Return whether it succeeded."""
@@ -116,17 +116,22 @@ class Visitor:
 
     async def _ask(self, act: Act, call: Awaitable[Answer]) -> Answer:
         began, login = time.monotonic(), self.login
-        late = asyncio.get_running_loop().call_later(PATIENCE_SECONDS, self._record, act, login, began, Answer(0))
+        loop = asyncio.get_running_loop()
+        late = [loop.call_later(seconds, self._still_waiting, act, login, began) for seconds in LATE_SECONDS]
         self.busy += 1
         try:
             answer = await call
         finally:
             self.busy -= 1
-            late.cancel()
+            for timer in late:
+                timer.cancel()
         self._record(act, login, began, answer)
         return answer
 
-    def _record(self, act: Act, login: str, began: float, answer: Answer) -> None:
+    def _still_waiting(self, act: Act, login: str, began: float) -> None:
+        self._record(act, login, began, Answer(0), waiting=True)
+
+    def _record(self, act: Act, login: str, began: float, answer: Answer, *, waiting: bool = False) -> None:
         body: Any = answer.body if isinstance(answer.body, dict) else {}
         self._history.record(
             Operation(
@@ -142,6 +147,7 @@ class Visitor:
                 count=body.get("visits", 0),
                 replica=answer.replica or "",
                 thief=self.is_thief,
+                waiting=waiting,
             )
         )
 
