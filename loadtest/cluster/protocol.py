@@ -1,27 +1,15 @@
 """What an experiment may ask of a cluster, whoever supervises it."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-Tier = Literal["loadbalancer", "app", "auth", "redis", "database", "loadgen", "proxy"]
-State = Literal["alive", "draining", "paused", "dead"]
-Capability = Literal["stop", "kill", "pause", "scale", "reload", "delay", "fill", "memory", "store-operations"]
+Tier = Literal["loadbalancer", "app", "auth", "redis", "database", "loadgen"]
 
 
 class ClusterError(Exception):
     """The cluster cannot do what was asked; the message says why and what to do next."""
-
-
-@dataclass(frozen=True)
-class Process:
-    """One supervised process. *pid* is None where there is no process, or none that can be seen from here."""
-
-    name: str
-    tier: Tier
-    state: State
-    pid: int | None = None
 
 
 @dataclass(frozen=True)
