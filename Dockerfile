@@ -1,15 +1,17 @@
 # Two small images from one file: `services` (auth, app, one-shot set-up) and `loadtest` (Locust).
-FROM python:3.13-slim AS build-services
+FROM python:3.13-slim AS python
+
+FROM python AS build-services
 COPY services/requirements.txt .
 RUN python -m venv /venv && /venv/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements.txt
 
-FROM python:3.13-slim AS build-loadtest
+FROM python AS build-loadtest
 COPY requirements.txt .
 RUN python -m venv /venv && /venv/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements.txt
 
-FROM python:3.13-slim AS base
+FROM python AS base
 ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
-# A new volume takes the owner of the folder that it is first mounted on: these two are for secrets and for Redis' data.
+# A new volume takes over the owner of the folder it is first mounted on: here, for secrets and for Redis's data.
 RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin authscale \
  && install -d -m 700 -o 10001 -g 10001 /secrets /data
 WORKDIR /srv

@@ -1,26 +1,26 @@
-# Every target sets up what it needs: Python 3.11 or newer is all that a new machine must bring.
+# Every target sets up what it needs. A new machine needs only Python 3.11 to 3.14.
 PYTHON ?= python3
 BIN := .venv/bin
 TOOL := $(BIN)/python -m loadtest
 
 .PHONY: help compare diff test stress check up down lock clean
 
-help: ## this list
+help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-compare: $(BIN)/.ready ## measure every strategy on a cluster of its own; report in reports/latest (FULL=1: tighter intervals)
+compare: $(BIN)/.ready ## measure every strategy and write a report to reports/latest (FULL=1: tighter intervals)
 	@$(TOOL) compare $(if $(FULL),--full)
 
-diff: $(BIN)/.ready ## what changed from one run to another beyond noise: make diff A=reports/... B=reports/latest
+diff: $(BIN)/.ready ## show what changed between two runs by more than noise: make diff A=reports/... B=reports/latest
 	@$(TOOL) diff $(A) $(B)
 
-test: $(BIN)/.ready ## everything that must pass, on a real nginx, Redis and PostgreSQL
+test: $(BIN)/.ready ## run everything that must pass, on a real nginx, Redis and PostgreSQL
 	@$(BIN)/pytest
 
-stress: $(BIN)/.ready ## races, floods and drills in full numbers, about half an hour; best on an idle machine
+stress: $(BIN)/.ready ## run races, floods and fault drills in full numbers: half an hour on an idle machine
 	@$(BIN)/pytest -v -m stress tests/stress
 
-check: $(BIN)/.ready ## what CI runs: format, lint, types, import rules, configurations, tests
+check: $(BIN)/.ready ## run what CI runs: format, lint, types, import rules, configurations, tests
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
@@ -28,20 +28,20 @@ check: $(BIN)/.ready ## what CI runs: format, lint, types, import rules, configu
 	@! docker compose version >/dev/null 2>&1 || docker compose --profile loadtest config --quiet
 	@$(BIN)/pytest
 
-up: $(BIN)/.ready ## a local cluster that stays up
+up: $(BIN)/.ready ## start a local cluster that stays up
 	@$(TOOL) up
 
-down: $(BIN)/.ready ## stop it, and whatever else of ours is still running
+down: $(BIN)/.ready ## stop it, and everything else that this checkout has left running
 	@$(TOOL) down
 
-lock: ## pin the newest versions that pyproject.toml admits, with hashes
+lock: ## pin the newest versions that pyproject.toml allows, with hashes
 	@$(PYTHON) -m venv .run/uv && .run/uv/bin/pip install --quiet uv
 	@.run/uv/bin/uv pip compile pyproject.toml --group loadtest --group dev --universal --python-version 3.11 \
 	  --generate-hashes --no-emit-index-url --no-header --upgrade --quiet -o requirements.txt
 	@.run/uv/bin/uv pip compile pyproject.toml -c requirements.txt --universal --python-version 3.11 \
 	  --generate-hashes --no-emit-index-url --no-header --upgrade --quiet -o services/requirements.txt
 
-clean: down ## forget the environment and all local state; reports stay
+clean: down ## delete the environment and all local state, but no reports
 	@rm -rf .venv .run
 
 $(BIN)/.ready: requirements.txt

@@ -1,1 +1,1 @@
-"""What starts a deployment."""
+"""Files and scripts that start a deployment."""

@@ -1,7 +1,7 @@
-"""Make the secrets of a deployment that are missing: `python -m deploy.make_secrets DIRECTORY`.
+"""Make the missing secrets of a deployment: `python -m deploy.make_secrets DIRECTORY`.
 
-Run on first start, by the local cluster and by a one-shot service in compose. What is there already stays: a second run
-changes nothing. Files have mode 600; the directory 700.
+The local cluster and a one-shot service in Compose run this on first start. Existing secrets are kept, so a second run
+changes nothing. Files have mode 600, the directory 700.
 """
 
 import hashlib
@@ -31,12 +31,12 @@ def make_secrets(directory: Path) -> list[str]:
 
 
 def _secret(name: str) -> str:
-    """Return 256 random bits as text; Fernet wants base64's padding."""
+    """Return 256 random bits as text. Fernet requires base64 padding."""
     return secrets.token_urlsafe(32) + ("=" if name == "cookie-keys" else "")
 
 
 def _write_new(path: Path, text: str) -> bool:
-    """Write *text* to *path* unless there is a file already; whole or not at all."""
+    """Write *text* to *path* atomically, unless the file exists. Return whether it was written."""
     if path.exists():
         return False
     draft = path.with_name(f".{path.name}.{os.getpid()}")
@@ -50,4 +50,4 @@ if __name__ == "__main__":
     if len(sys.argv) != 2 or sys.argv[1].startswith("-"):  # the program and its one argument
         sys.exit(__doc__)
     target = Path(sys.argv[1])
-    print(f"{target}: made {', '.join(make_secrets(target)) or 'nothing, all there'}")  # noqa: T201  # its answer
+    print(f"{target}: made {', '.join(make_secrets(target)) or 'nothing: all secrets exist'}")  # noqa: T201  # the output of the command

@@ -18,11 +18,11 @@ from loadtest.cluster.local import PATIENCE_SECONDS, STATE, LocalCluster
 from loadtest.cluster.protocol import ClusterError
 from loadtest.cluster.supervisor import ProcessInfo
 from loadtest.cluster.topology import Topology
-from loadtest.experiments import EXPERIMENTS
+from loadtest.experiments import COMPARED, EXPERIMENTS
 from loadtest.experiments.compare import analysed
 from loadtest.experiments.crosscheck import CROSSCHECK
 from loadtest.experiments.crosscheck import crosscheck as measure_by_wrk
-from loadtest.experiments.experiment import FULL, QUICK, WrongAnswer
+from loadtest.experiments.experiment import WrongAnswer
 from loadtest.load.children import GeneratorError
 from loadtest.load.wrk import Wrk, find_wrk
 from loadtest.progress import Bars, left
@@ -93,7 +93,7 @@ def up() -> None:
         _revive(cluster)
         return
     with console.status("starting Redis, auth, replicas and nginx"):
-        cluster.start()
+        cluster.up()
     console.print(
         f"ready: {cluster.url} (without affinity: {cluster.url_no_affinity}); logs in {cluster.directory}/logs"
     )
@@ -102,10 +102,10 @@ def up() -> None:
 
 def _revive(cluster: LocalCluster) -> None:
     """Say which processes of the running cluster have halted, and why, and start them again."""
-    halted = cluster.halted()
+    halted = cluster.supervised.halted()
     for info in halted:
         console.print(f"[bold red]{_state(info)}[/]", highlight=False)
-        console.print(cluster.last_lines(info["name"]), markup=False, highlight=False, soft_wrap=True)
+        console.print(cluster.supervised.last_lines(info["name"]), markup=False, highlight=False, soft_wrap=True)
     with console.status("waiting until everything is ready"):
         cluster.revive()
     if halted:
@@ -125,7 +125,7 @@ def _names(infos: Sequence[ProcessInfo]) -> str:
 def down() -> None:
     """Stop the cluster that `up` started, and all else that this checkout has left running."""
     with console.status("stopping"):
-        standing_cluster().stop()
+        standing_cluster().down()
         processes.end(processes.leftovers(STATE), PATIENCE_SECONDS)
     console.print("down: nothing of this checkout is running any more")
 
@@ -136,7 +136,7 @@ def status() -> None:
     cluster = standing_cluster()
     if not cluster.running():
         raise ClusterError("no cluster is up: `make up` starts one")
-    table, infos = Table("process", "state", "pid", "since"), cluster.processes()
+    table, infos = Table("process", "state", "pid", "since"), cluster.supervised.infos()
     for info in infos:
         state, since = info["statename"], info["description"].partition("uptime ")[2]
         style = None if state == "RUNNING" else "bold red"
@@ -162,7 +162,7 @@ seed_option = click.option("--seed", type=int, help="Repeat the order of an earl
 @seed_option
 def compare(*, full: bool, seed: int | None) -> int:
     """Measure every strategy on a cluster of its own and write a report. Takes about five minutes."""
-    return exit_code(measured(console, EXPERIMENTS, FULL if full else QUICK, seed=seed, standing=False), console)
+    return exit_code(measured(console, EXPERIMENTS, full=full, seed=seed, standing=False), console)
 
 
 @cli.command()
@@ -176,7 +176,7 @@ def run(names: tuple[str, ...], *, standing: bool, full: bool, seed: int | None)
     if unknown := [name for name in names if name not in known]:
         raise click.UsageError(f"There is no experiment {', '.join(unknown)}. There are: {', '.join(known)}.")
     chosen = [known[name] for name in names]
-    return exit_code(measured(console, chosen, FULL if full else QUICK, seed=seed, standing=standing), console)
+    return exit_code(measured(console, chosen, full=full, seed=seed, standing=standing), console)
 
 
 @cli.command("console")
@@ -213,7 +213,7 @@ def report(results: Path) -> None:
     """
     directory = results if results.is_dir() else results.parent
     analysed(Results.read(directory / "results.json")).write(directory)
-    console.print(f"report: {write_report(directory)}", soft_wrap=True)
+    console.print(f"report: {write_report(directory, EXPERIMENTS)}", soft_wrap=True)
 
 
 @cli.command()
@@ -231,7 +231,7 @@ def diff(a: Path, b: Path, *, as_json: bool) -> int:
         ours, theirs = (Results.read(path / "results.json" if path.is_dir() else path) for path in (a, b))
     except ResultsError as error:
         raise click.UsageError(str(error)) from None
-    found = differences(ours, theirs)
+    found = differences(ours, theirs, COMPARED)
     if as_json:
         click.echo(json.dumps(asdict(found), indent=1))
     else:
@@ -242,7 +242,7 @@ def diff(a: Path, b: Path, *, as_json: bool) -> int:
 @cli.command()
 @click.option("--rounds", default=15, show_default=True, type=click.IntRange(min=2), help="Blocks per strategy.")
 @click.option("--seconds", default=1, show_default=True, type=click.IntRange(min=1), help="Length of a block.")
-@click.option("--connections", default=64, show_default=True, type=click.IntRange(min=1), help="How many at once.")
+@click.option("--connections", default=32, show_default=True, type=click.IntRange(min=1), help="How many at once.")
 def crosscheck(*, rounds: int, seconds: int, connections: int) -> None:
     """Measure CPU per request with wrk, and then as `compare` does, at one replica: do the ratios agree?
 

@@ -12,8 +12,9 @@ from rich.console import Console
 from loadtest.cluster.local import STATE, LocalCluster
 from loadtest.cluster.protocol import ClusterError
 from loadtest.cluster.topology import REPOSITORY, Topology
+from loadtest.experiments import EXPERIMENTS
 from loadtest.experiments.compare import INTERRUPTED, compare
-from loadtest.experiments.experiment import Experiment, Plan
+from loadtest.experiments.experiment import Experiment
 from loadtest.progress import Bars
 from loadtest.report import write_report
 from loadtest.results.model import Results
@@ -23,18 +24,18 @@ OK, FAILED, WITHDRAWN, CTRL_C = 0, 1, 4, 130
 
 
 def measured(
-    console: Console, experiments: Sequence[Experiment], plan: Plan, *, seed: int | None, standing: bool
+    console: Console, experiments: Sequence[Experiment], *, full: bool, seed: int | None, standing: bool
 ) -> Results:
     """Run *experiments*, show how far they are, write results and report, and say where they are."""
     started = datetime.now().astimezone()
     with Bars(console) as bars, _cluster(standing=standing, bars=bars) as cluster:
         logs = cluster.directory / "logs"
         results = asyncio.run(
-            compare(cluster, plan, bars, experiments=experiments, seed=seed, logs=logs, spare_cluster=spare_cluster)
+            compare(cluster, experiments, bars, full=full, seed=seed, logs=logs, spare_cluster=spare_cluster)
         )
     directory = REPORTS / started.strftime("%Y-%m-%dT%H-%M-%S")
     results.write(directory)
-    page = write_report(directory)
+    page = write_report(directory, EXPERIMENTS)
     if results.complete:
         _point_latest_to(directory)
     for warning in results.warnings:

@@ -6,16 +6,16 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from aiohttp import encode_basic_auth, web
 
-from loadtest.cluster.protocol import CpuReading, ProcessCpu
+from loadtest.cluster.protocol import Capability, CpuReading, Memory, Process, ProcessCpu, Tier
 from loadtest.experiments import EXPERIMENTS
-from loadtest.experiments.experiment import QUICK, Context, Silent
+from loadtest.experiments.experiment import Context, Experiment, Silent
 from loadtest.load.client import strategies_of
 from loadtest.results.model import Config, Figure, Results
 
@@ -169,11 +169,52 @@ class FakeCluster:
         """There is only one."""
         return nullcontext()
 
-    def restart(self, process: str) -> None:
+    def capabilities(self) -> frozenset[Capability]:
+        return frozenset(get_args(Capability))
+
+    def processes(self) -> list[Process]:
+        return [Process("app-1", "app", "alive", os.getpid())]
+
+    def start(self, name: str) -> None:
+        """Everything runs."""
+
+    def stop(self, name: str) -> None:
         """It forgets nothing."""
 
-    def kill(self, replica: str) -> None:
+    def restart(self, name: str) -> None:
+        """It forgets nothing."""
+
+    def rolling_restart(self) -> None:
+        """It forgets nothing."""
+
+    def kill(self, name: str, *, stay_dead: bool = False) -> None:
         """Nothing dies: whoever loses a login lost it otherwise."""
+
+    def pause(self, name: str) -> None:
+        """Nothing hangs."""
+
+    def resume(self, name: str) -> None:
+        """Nothing hangs."""
+
+    def scale(self, replicas: int) -> None:
+        """There is only one."""
+
+    def reload_load_balancer(self) -> None:
+        """There is none."""
+
+    def delay(self, seconds: float, name: str = "redis") -> AbstractContextManager[float]:
+        """There is no Redis."""
+        return nullcontext(seconds)
+
+    def fill(self, name: str = "redis") -> AbstractContextManager[None]:
+        """There is no Redis."""
+        return nullcontext()
+
+    def memory(self) -> dict[str, Memory]:
+        return {"app-1": Memory("app", 1)}
+
+    def store_operations(self) -> dict[Tier, dict[str, int]]:
+        return {"redis": {}}
 
     def wait_ready(self, seconds: float = 30) -> None:
         """It always is."""
@@ -203,25 +244,36 @@ async def serve(fake: FakeApp) -> AsyncIterator[FakeCluster]:
         await runner.cleanup()
 
 
-TINY = replace(
-    QUICK, users=2, warmup=0.05, closed_rounds=2, closed_seconds=0.2, traffic_rounds=2,
-    traffic_seconds=0.2, traffic_low=0.05, traffic_high=0.2, idle_seconds=0.05,
-    turn_requests=10, turn_connections=4, turn_logins=2, cost_cycles=2,
-    cost_rounds_direct=1, cost_rounds_nginx=1, cost_idle_seconds=0.02, algorithm_rounds=2, login_rounds=2, logins=2,
-    token_rounds=2, token_logins=3, survival_users=4, after_kill_seconds=0.0,
-)  # fmt: skip
+TINY_TURNS = {"warm_up": 4, "requests": 10, "connections": 4, "logins": 2, "idle_seconds": 0.02}
+TINY_LOAD = {"users": 2, "warmup": 0.05, "rounds": 2, "seconds": 0.2}
+TINY: dict[str, dict[str, Any]] = {
+    "cost": TINY_TURNS | {"cycles": 2, "rounds_direct": 1, "rounds_nginx": 1},
+    "algorithms": TINY_TURNS | {"rounds": 2},
+    "throughput": TINY_LOAD,
+    "traffic": TINY_LOAD | {"low": 0.05, "high": 0.2, "capacity_seconds": 0.2, "idle_seconds": 0.05},
+    "login": {"rounds": 2, "logins": 2},
+    "tokens": {"rounds": 2, "logins": 3},
+    "survival": {"users": 4, "after_kill_seconds": 0.0},
+}
+"""What differs from the quick plans."""
+
+
+def tiny(*names: str) -> list[Experiment]:
+    """Return the experiments of these *names*, or all, with plans that take no time."""
+    chosen = [experiment for experiment in EXPERIMENTS if not names or experiment.name in names]
+    return [replace(one, quick=replace(one.quick, **TINY.get(one.name, {}))) for one in chosen]
 
 
 async def context(cluster: FakeCluster, logs: Path) -> Context:
     """What an experiment may use, on *cluster*."""
-    return Context(cluster, await strategies_of(cluster.url), TINY, Silent(), np.random.default_rng(1), logs)
+    return Context(cluster, await strategies_of(cluster.url), Silent(), np.random.default_rng(1), logs)
 
 
 async def measured(name: str, found: Context) -> list[Figure]:
     """Let the experiment *name* measure, and return its figures."""
-    experiment = next(experiment for experiment in EXPERIMENTS if experiment.name == name)
+    (experiment,) = tiny(name)
     async with found.stack:
-        await experiment.measure(found)
+        await experiment.measure(found, experiment.quick)
     kinds: dict[str, str] = {strategy.name: strategy.kind for strategy in found.strategies}
     return experiment.analyse(found.rows, config(**kinds) | {"replicas": len(found.cluster.replicas())})
 
@@ -232,7 +284,7 @@ def config(**kinds: str) -> Config:
         "seed": 1,
         "replicas": 3,
         "engine": "this process",
-        "plan": asdict(TINY),
+        "plan": {"name": "quick", "users": 2},
         "strategies": {
             name.replace("_", "-"): {
                 "kind": kind, "login": None, "description": "", "capabilities": [], "choose_when": "Choose it."

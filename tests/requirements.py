@@ -1,6 +1,6 @@
-"""Which test speaks for which requirement: `python -m tests.requirements` writes docs/requirements.md from the tests.
+"""The requirements and their tests: `python -m tests.requirements` writes docs/requirements.md.
 
-A test speaks for an id that stands in its name (`test_t5_…`), its parameters' ids, its docstring or its comments.
+A test checks the requirements whose ids it names: in its name (`test_t5_…`), parameter ids, docstring or comments.
 """
 
 import inspect
@@ -19,65 +19,75 @@ ID = re.compile(r"(?<![a-z0-9])([SJT])(\d{1,2})(?![0-9a-z])", re.IGNORECASE)
 MARK = "requirement-of:"
 
 REQUIREMENTS = {
-    "S1": "session ids have at least 128 random bits from a CSPRNG",
-    "S2": "login and re-login give a new session id, the old one is dead",
-    "S3": "an id that was never issued is not adopted",
-    "S4": "logout destroys the server's state",
-    "S5": "a write in flight does not bring a logged-out session back",
-    "S6": "idle timeout, extended by reads",
-    "S7": "absolute timeout, extended by nothing",
-    "S8": "`__Host-` cookie, Secure, HttpOnly, Path=/, SameSite=Lax where TLS is on",
-    "S9": "the deleting Set-Cookie has the attributes of the one that it deletes",
-    "S10": "`Cache-Control: no-store` on login, token and session answers",
-    "S11": "a disabled account: all of its logins end",
-    "S12": "a changed password: all other logins end",
-    "S13": "a user lists and ends own logins, an admin anybody's",
-    "S14": "a cross-site POST changes nothing",
-    "S15": "no session id or token in a log line or URL",
+    "S1": "session ids have at least 128 random bits from a CSPRNG (ASVS 7.2.3)",
+    "S2": "login and re-login issue a new session id, and the old one is dead (ASVS 7.2.4)",
+    "S3": "an id that was never issued is not adopted (OWASP)",
+    "S4": "logout destroys the state on the server (ASVS 7.4.1)",
+    "S5": "a write in flight does not revive a session that was logged out",
+    "S6": "idle timeout, extended by reads (ASVS 7.3)",
+    "S7": "absolute timeout, extended by nothing (ASVS 7.3)",
+    "S8": "the cookie is `__Host-`, Secure, HttpOnly, Path=/ and SameSite=Lax wherever TLS is on",
+    "S9": "the Set-Cookie that deletes a cookie has the same attributes as the one that set it (draft 6265bis)",
+    "S10": "login, token and session answers carry `Cache-Control: no-store`",
+    "S11": "disabling an account ends all of its logins (ASVS 7.4)",
+    "S12": "changing a password ends all other logins (ASVS 7.4)",
+    "S13": "users list and end their own logins, administrators anyone's (ASVS 7.5.2)",
+    "S14": "a cross-site POST changes nothing (OWASP)",
+    "S15": "no session id or token appears in a log line or URL",
     "S16": "concurrent writes to different keys both survive",
-    "S17": "any bytes in a cookie or header: never a 5xx",
+    "S17": "no bytes in a cookie or header cause a 5xx",
     "S18": "every replica decides alike",
-    "J1": "`none` in any spelling, an empty signature: refused",
-    "J2": "HS256 signed with the public key: refused",
-    "J3": "`jwk`, `jku`, `x5u`, `x5c` headers are ignored, nothing is fetched",
-    "J4": "unknown `crit`: refused",
-    "J5": "the token's `alg` must be its key's own",
-    "J6": "`exp` required; `nbf`, `iat` checked; at most 30 s of leeway",
-    "J7": "`typ` is `at+jwt`; a refresh token as bearer is refused",
+    "J1": "`none` in any spelling and empty signatures are refused",
+    "J2": "HS256 signed with the public key is refused",
+    "J3": "`jwk`, `jku`, `x5u` and `x5c` headers are ignored, and nothing is fetched",
+    "J4": "an unknown `crit` is refused (RFC 7515)",
+    "J5": "the token's `alg` must be the algorithm of its key",
+    "J6": "`exp` is required; `nbf` and `iat` are checked; the leeway is at most 30 s",
+    "J7": "`typ` is `at+jwt`; a refresh token used as a bearer token is refused (RFC 9068)",
     "J8": "`aud` is compared exactly",
     "J9": "`iss` is compared exactly",
-    "J10": "iss, exp, aud, sub, client_id, iat, jti are all present",
+    "J10": "iss, exp, aud, sub, client_id, iat and jti are all present (RFC 9068)",
     "J11": "duplicate claims are refused",
-    "J12": "denial is by `jti`, never by the token's text",
-    "J13": "weak keys (HMAC below 256 bits, RSA below 2048): the service refuses to start",
-    "J14": "`kid` with paths, SQL, a URL, 64 KB: refused",
-    "J15": "unknown `kid`s: at most one JWKS fetch per cool-down",
-    "J16": "the JWKS has public keys only, each with its thumbprint as `kid` and `use: sig`",
-    "J17": "key rotation under load refuses nobody; an emergency removal kills on every replica within 60 s",
-    "J18": "401 carries `WWW-Authenticate: Bearer`; a missing role is 403",
-    "T1": "no OAuth password grant; a first-party login call",
-    "T2": "a refresh rotates the refresh token",
-    "T3": "reuse outside the grace ends the whole family, and only reuse does",
-    "T4": "parallel refreshes of one token are one lineage; inside the grace all get the same successor",
-    "T5": "a refresh that races a revocation: nothing lives after the acknowledgement",
+    "J12": "tokens are denied by `jti`, never by their text",
+    "J13": "the service refuses to start with a weak key (HMAC below 256 bits, RSA below 2048)",
+    "J14": "a `kid` that holds a path, SQL, a URL or 64 KB is refused",
+    "J15": "unknown `kid`s cause at most one JWKS fetch per cool-down",
+    "J16": "the JWKS holds public keys only, each with its thumbprint as `kid` (RFC 7638) and `use: sig`",
+    "J17": "key rotation under load refuses nobody; an emergency removal takes effect on every replica within 60 s",
+    "J18": "a 401 carries `WWW-Authenticate: Bearer` (RFC 6750); a missing role is a 403",
+    "T1": "there is no OAuth password grant, but a first-party login call (RFC 9700)",
+    "T2": "a refresh rotates the refresh token (RFC 9700)",
+    "T3": "reuse outside the grace period ends the whole family, and only reuse does (RFC 9700)",
+    "T4": "parallel refreshes of one token stay one lineage; within the grace period all get the same successor",
+    "T5": "when a refresh races a revocation, nothing lives after the acknowledgement",
     "T6": "refresh tokens have an idle and an absolute expiry",
-    "T7": "refresh tokens are stored hashed, bound to user, client and audience",
+    "T7": "refresh tokens are stored hashed, and bound to user, client and audience",
     "T8": "`/revoke` answers 200 for unknown tokens; `/introspect` needs authentication and tells nothing of dead ones",
-    "T9": "the metadata's issuer is the tokens' `iss`",
-    "T10": "Argon2id after OWASP, off the event loop, in a bounded queue",
-    "T11": "passwords of 8 to at least 64 characters, none cut short, no composition rules",
-    "T12": "common passwords are refused",
-    "T13": "guessing is limited per account and per address, without locking the victim out",
-    "T14": "unknown user and wrong password: same status, same body, same time",
+    "T9": "the issuer in the metadata is the `iss` of the tokens (RFC 8414)",
+    "T10": "passwords are hashed with Argon2id as OWASP recommends, off the event loop, in a bounded queue",
+    "T11": "passwords have 8 to at least 64 characters, none cut off, with no composition rules (NIST SP 800-63B)",
+    "T12": "common passwords are refused (NIST SP 800-63B)",
+    "T13": "guessing is limited per account and per address, without locking out the victim",
+    "T14": "an unknown user and a wrong password get the same status, the same body, and take the same time",
 }
 
-HEAD = """# Which test speaks for which requirement
+SECTIONS = {
+    "S": "Sessions and cookies",
+    "J": "JSON Web Tokens",
+    "T": "The auth service: passwords, refresh tokens, OAuth",
+}
 
-Made from the tests by `python -m tests.requirements`; do not edit. Tests of `tests/stress` run with `make stress`, all
-others with `make test`.
+HEAD = """# Requirements
 
-| id | requirement | tests |
-|---|---|---|
+What authscale promises about security, and which tests check it. Each requirement has an id that never changes: a
+letter for its subject and a number. A test names the ids that it checks in its name (`test_s5_…`), its docstring or a
+comment; ADRs and code refer to them in the same way.
+
+Sources: the OWASP Application Security Verification Standard 5.0 (ASVS) and cheat sheets, the RFCs named, and
+NIST SP 800-63B. Requirements without a source follow the behaviour of Spring Session, Ory, SuperTokens and Keycloak.
+
+Generated from the tests by `python -m tests.requirements`; do not edit. Tests in `tests/stress` run with `make stress`,
+all others with `make test`.
 """
 
 
@@ -87,7 +97,7 @@ def ids_in(text: str) -> set[str]:
 
 
 def ids_of(item: pytest.Item) -> set[str]:
-    """Return the requirements that a collected test speaks for."""
+    """Return the requirements that a collected test checks."""
     function = getattr(item, "function", None)
     source = inspect.getsource(function) if function else ""
     return ids_in(item.name) | ids_in("\n".join([*_comments(source), inspect.getdoc(function) or ""]))
@@ -98,14 +108,14 @@ def _comments(source: str) -> list[str]:
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """As a pytest plug-in: print one line per requirement and test."""
+    """Pytest plug-in: print one line per requirement and test."""
     for item in session.items:
         for name in ids_of(item):
             sys.stdout.write(f"\n{MARK}{name} {item.nodeid.partition('[')[0]}\n")
 
 
 def collect() -> dict[str, list[str]]:
-    """Return the tests of every requirement, from a collection of all tests in a process of its own."""
+    """Return the tests of every requirement; pytest collects them in a separate process."""
     options = ["--collect-only", "-qq", "-p", "no:cacheprovider", "-p", "tests.requirements", "-m", ""]
     command = [sys.executable, "-m", "pytest", *options, "tests"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100)
@@ -121,7 +131,14 @@ def collect() -> dict[str, list[str]]:
 
 def page(tests: Mapping[str, Iterable[str]]) -> str:
     """Return docs/requirements.md."""
-    return HEAD + "".join(f"| {name} | {text} | {_links(tests[name])} |\n" for name, text in REQUIREMENTS.items())
+    return HEAD + "".join(_section(letter, title, tests) for letter, title in SECTIONS.items())
+
+
+def _section(letter: str, title: str, tests: Mapping[str, Iterable[str]]) -> str:
+    rows = (
+        f"| {name} | {text} | {_links(tests[name])} |\n" for name, text in REQUIREMENTS.items() if name[0] == letter
+    )
+    return f"\n## {letter}: {title}\n\n| id | requirement | tests |\n|---|---|---|\n" + "".join(rows)
 
 
 def _links(tests: Iterable[str]) -> str:

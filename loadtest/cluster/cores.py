@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 
 SLICE_SECONDS = 0.1
-"""Longer than any process needs for all that has been left for it: 64 of the dearest requests take 20 ms."""
+"""Longer than any process needs for all that has been left for it: 32 of the dearest requests take 10 ms."""
 SCHED_SETATTR = {"x86_64": 314, "aarch64": 274}
 """The number of the system call, for which there is neither a function of Python's nor one of the C library's."""
 

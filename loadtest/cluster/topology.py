@@ -119,6 +119,12 @@ def is_free(port: int) -> bool:
     return True
 
 
+def free_port() -> int:
+    """Return a port of the loopback address that nobody listens on now."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
 def _positive(name: str, text: str | None) -> int:
     if not (text or "").isdecimal() or int(text or "") == 0:
         raise ValueError(f"{name} is {text!r}, not a whole number above 0")

@@ -5,7 +5,7 @@ import secrets
 import shlex
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -15,18 +15,8 @@ import numpy as np
 from loadtest.cluster.machine import git_revision, host_facts, stolen_seconds
 from loadtest.cluster.protocol import Cluster, ClusterError
 from loadtest.cluster.topology import REPOSITORY
-from loadtest.experiments import EXPERIMENTS
-from loadtest.experiments.experiment import (
-    FULL,
-    QUICK,
-    Context,
-    Experiment,
-    Plan,
-    Progress,
-    Silent,
-    SpareCluster,
-    WrongAnswer,
-)
+from loadtest.experiments import CLAIMS, EXPERIMENTS
+from loadtest.experiments.experiment import Context, Experiment, Progress, Silent, SpareCluster, WrongAnswer
 from loadtest.load.children import GeneratorError
 from loadtest.load.client import Strategy, strategies_of
 from loadtest.results.model import Config, Figure, Results
@@ -39,15 +29,15 @@ MACHINE = "machine"
 
 async def compare(
     cluster: Cluster,
-    plan: Plan = QUICK,
+    experiments: Sequence[Experiment] = EXPERIMENTS,
     progress: Progress | None = None,
     *,
-    experiments: Sequence[Experiment] = EXPERIMENTS,
+    full: bool = False,
     seed: int | None = None,
     logs: Path = Path(".run/log"),
     spare_cluster: SpareCluster | None = None,
 ) -> Results:
-    """Run *experiments* on a cluster that is ready and return audited results.
+    """Run *experiments* on a cluster that is ready, by their *full* or quick plans, and return audited results.
 
     Correctness always comes first: `WrongAnswer` means that there are no figures. *seed* decides the order of turns and
     drives the bootstrap; it is recorded. What ends a run later, a cancellation included, ends it with the results of
@@ -55,23 +45,23 @@ async def compare(
     """
     seed = secrets.randbits(32) if seed is None else seed
     strategies = await strategies_of(cluster.url)
-    context = Context(cluster, strategies, plan, progress or Silent(), np.random.default_rng(seed), logs, spare_cluster)
+    context = Context(cluster, strategies, progress or Silent(), np.random.default_rng(seed), logs, spare_cluster)
     results = Results(
         host=host_facts(),
         binaries=cluster.binaries(),
-        config=conditions(cluster, strategies, plan, seed),
+        config=conditions(cluster, strategies, seed, _plan(experiments, full=full)),
         git_revision=git_revision(REPOSITORY),
         command=shlex.join(sys.argv),
         complete=False,
     )
-    first, *others = ordered = _right_before_fast(experiments)
-    context.progress.expect(_seconds(ordered, plan))
-    await _measure(first, context, results)
+    first, *others = ordered = in_order(experiments)
+    context.progress.expect(_seconds(ordered, full=full))
+    await _measure(first, context, results, full=full)
     try:
         async with context.stack:
             for number, experiment in enumerate(others):
-                context.progress.expect(_seconds(others[number:], plan))
-                await _measure(experiment, context, results)
+                context.progress.expect(_seconds(others[number:], full=full))
+                await _measure(experiment, context, results, full=full)
     except asyncio.CancelledError:
         results.ended_by = INTERRUPTED
     except (ClusterError, GeneratorError, WrongAnswer) as error:
@@ -90,15 +80,15 @@ def analysed(results: Results) -> Results:
     ]
     results = replace(results, figures=[*figures, *_stolen(results.rounds.get(MACHINE, ()))])
     results = replace(results, warnings=audit(results))
-    return replace(results, verdicts=judge(results))
+    return replace(results, verdicts=judge(results, CLAIMS))
 
 
-async def _measure(experiment: Experiment, context: Context, results: Results) -> None:
+async def _measure(experiment: Experiment, context: Context, results: Results, *, full: bool) -> None:
     """Let *experiment* record its rows in *results*, and record how much CPU was stolen meanwhile."""
     context.rows = results.rounds.setdefault(experiment.name, [])
     began, stolen = time.monotonic(), stolen_seconds()
     try:
-        await experiment.measure(context)
+        await experiment.measure(context, experiment.plan(full=full))
     finally:
         row = {"seconds": time.monotonic() - began, "stolen": stolen_seconds() - stolen}
         results.rounds.setdefault(MACHINE, []).append({"experiment": experiment.name} | row)
@@ -111,13 +101,13 @@ def _stolen(rows: Sequence[dict[str, Any]]) -> list[Figure]:
     return [Figure(MACHINE, MACHINE, "steal", "%", percent, n=len(rows))] if rows else []
 
 
-def conditions(cluster: Cluster, strategies: Sequence[Strategy], plan: Plan, seed: int) -> Config:
+def conditions(cluster: Cluster, strategies: Sequence[Strategy], seed: int, plan: Mapping[str, Any]) -> Config:
     """Return what a run was like: what figures are made with, and what a reader must know."""
     return {
         "seed": seed,
         "replicas": len(cluster.replicas()),
         "engine": cluster.engine,
-        "plan": asdict(plan),
+        "plan": dict(plan),
         "strategies": {
             strategy.name: {
                 "kind": strategy.kind,
@@ -132,11 +122,22 @@ def conditions(cluster: Cluster, strategies: Sequence[Strategy], plan: Plan, see
     }
 
 
-def _seconds(experiments: Sequence[Experiment], plan: Plan) -> float:
+def _plan(experiments: Sequence[Experiment], *, full: bool) -> dict[str, Any]:
+    """Return how long and how often every experiment measures: those of this run, and those that it leaves out."""
+    known = {experiment.name: experiment for experiment in (*EXPERIMENTS, *experiments)}
+    plans = {name: asdict(one.plan(full=full)) for name, one in known.items()}
+    found = {f"{name}.{part}": value for name, plan in plans.items() for part, value in plan.items()}
+    return {"name": "full" if full else "quick"} | found
+
+
+def _seconds(experiments: Sequence[Experiment], *, full: bool) -> float:
     """Return about how long *experiments* take."""
-    return sum(experiment.seconds[plan.name == FULL.name] for experiment in experiments)
+    return sum(experiment.seconds[full] for experiment in experiments)
 
 
-def _right_before_fast(experiments: Sequence[Experiment]) -> list[Experiment]:
+def in_order(experiments: Sequence[Experiment]) -> list[Experiment]:
+    """Return *experiments* in the order in which they run: right before fast, and what breaks something last."""
     first = EXPERIMENTS[0]
-    return [first, *(experiment for experiment in experiments if experiment is not first)]
+    if not any(experiment.name == first.name for experiment in experiments):
+        experiments = [first, *experiments]
+    return sorted(experiments, key=lambda experiment: (experiment.name != first.name, experiment.disruptive))

@@ -4,14 +4,14 @@ from collections.abc import Sequence
 
 import aiohttp
 
-from loadtest.experiments.experiment import Context, WrongAnswer
+from loadtest.experiments.experiment import BasePlan, Context, Experiment, WrongAnswer
 from loadtest.load.client import Account, Answer, Client, Strategy, register
 from loadtest.results.model import Config, Figure, Row
 
-EXPERIMENT = "correctness"
+NAME = "correctness"
 
 
-async def measure(context: Context) -> None:
+async def measure(context: Context, _plan: BasePlan) -> None:
     """Check every strategy, a new account for each."""
     context.progress.start("checking every strategy's answers", len(context.strategies))
     async with aiohttp.TCPConnector() as connector:
@@ -23,10 +23,7 @@ async def measure(context: Context) -> None:
 
 def analyse(rows: Sequence[Row], _config: Config) -> list[Figure]:
     """Return how many answers were checked."""
-    return [
-        Figure(EXPERIMENT, row["strategy"], "answers_checked", "count", row["answers"], n=row["answers"])
-        for row in rows
-    ]
+    return [Figure(NAME, row["strategy"], "answers_checked", "count", row["answers"], n=row["answers"]) for row in rows]
 
 
 async def _control(context: Context, strategy: Strategy, connector: aiohttp.BaseConnector) -> int:
@@ -81,3 +78,18 @@ def is_page(strategy: Strategy, answer: Answer, account: Account | None) -> None
         raise WrongAnswer(f"{strategy.name}: my page is another user's")
     if not answer.replica:
         raise WrongAnswer(f"{strategy.name}: my page says nothing of the replica (X-Replica)")
+
+
+EXPERIMENT = Experiment(
+    name=NAME,
+    question="Does every strategy answer as it must?",
+    quick=BasePlan(),
+    full=BasePlan(),
+    seconds=(8, 8),
+    measure=measure,
+    analyse=analyse,
+    method=(
+        "Answers come first: every strategy's answers are checked before anything is timed, and every answer is "
+        "checked during the measurement. Timings of a strategy that answered wrongly are not shown.",
+    ),
+)

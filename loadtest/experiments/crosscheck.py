@@ -12,9 +12,10 @@ from loadtest.cluster.cores import on_last_core
 from loadtest.cluster.protocol import Cluster, ClusterError, Metered
 from loadtest.experiments.compare import conditions
 from loadtest.experiments.correctness import is_page
-from loadtest.experiments.cost import figures as cost_figures
-from loadtest.experiments.cost import turns as cost
-from loadtest.experiments.experiment import QUICK, Context, Plan, Progress, WrongAnswer, figure
+from loadtest.experiments.cost.figures import analyse
+from loadtest.experiments.cost.turns import Plan, measure
+from loadtest.experiments.experiment import Context, Progress, WrongAnswer
+from loadtest.experiments.rows import figure
 from loadtest.load.bare_process import NAME, BareServer
 from loadtest.load.client import Client, Strategy, control_of, register, strategies_of
 from loadtest.load.generator import cpu_between
@@ -24,7 +25,7 @@ from loadtest.statistics.estimates import Rng, centre, ratio
 from loadtest.statistics.orders import balanced_orders, in_turns
 
 CROSSCHECK = "crosscheck"
-TURNS = replace(QUICK, cost_cycles=3, cost_rounds_nginx=0)
+TURNS = Plan(cycles=6, rounds_nginx=0)
 
 
 async def crosscheck(
@@ -51,9 +52,9 @@ async def crosscheck(
         with on_last_core(process.pid for process in served.values() if process.tier in ("app", "redis")):
             await in_turns(blocks, [list(blocks)], progress.advance)  # warms up
             measured = await in_turns(blocks, balanced_orders(list(blocks), rounds, rng), progress.advance)
-    context = Context(cluster, strategies, replace(plan, turn_connections=wrk.connections), progress, rng, logs)
-    await cost.measure(context)
-    turns = cost_figures.analyse(context.rows, conditions(cluster, strategies, plan, seed=0))
+    context = Context(cluster, strategies, progress, rng, logs)
+    await measure(context, replace(plan, connections=wrk.connections))
+    turns = analyse(context.rows, conditions(cluster, strategies, seed=0, plan={}))
     return [*figures(measured, control.name), *turns]
 
 

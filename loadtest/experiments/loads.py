@@ -1,35 +1,47 @@
 """What experiments make of the load generator's blocks: raw rows, and what they say."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from loadtest.experiments.experiment import Context
+from loadtest.experiments.experiment import BasePlan, Context
 from loadtest.load.generator import Generator
 from loadtest.results.model import Figure, Row
 
 
-async def start(context: Context) -> dict[str, Generator]:
+@dataclass(frozen=True)
+class LoadPlan(BasePlan):
+    """How many users a strategy has, and for how long each block is not counted."""
+
+    users: int = 24
+    warmup: float = 0.2
+
+
+async def start(context: Context, plan: LoadPlan) -> dict[str, Generator]:
     """Return a generator for every strategy, its users logged in. They serve all experiments and end with the run."""
-    if not context.generators:
+    generators = context.generators.setdefault(plan.users, {})
+    if not generators:
         context.progress.start("logging in the load generator's users", len(context.strategies))
         for strategy in context.strategies:
             log = context.logs / f"locust-{strategy.name}.log"
-            generator = Generator(strategy.name, context.cluster.url, context.plan.users, log)
-            context.generators[strategy.name] = await context.stack.enter_async_context(generator)
+            generator = Generator(strategy.name, context.cluster.url, plan.users, log)
+            generators[strategy.name] = await context.stack.enter_async_context(generator)
             context.progress.advance()
-    return context.generators
+    return generators
 
 
-async def measure(context: Context, rounds: int, seconds: float, rate: float | None = None, **labels: Any) -> None:
+async def measure(
+    context: Context, plan: LoadPlan, rounds: int, seconds: float, rate: float | None = None, **labels: Any
+) -> None:
     """Run a block of every strategy per round and record a row of each; *rate* (requests/s) opens the loop."""
 
     async def block(generator: Generator) -> Row:
-        return (await generator.run_block(context.cluster, context.plan.warmup, seconds, rate)).row()
+        return (await generator.run_block(context.cluster, plan.warmup, seconds, rate)).row()
 
     blocks = {
         name: context.recorded(partial(block, generator), strategy=name, **labels)
-        for name, generator in (await start(context)).items()
+        for name, generator in (await start(context, plan)).items()
     }
     await context.take_turns(blocks, rounds)
 

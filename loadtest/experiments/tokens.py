@@ -4,19 +4,26 @@ An introspection (RFC 7662) is what an API asks that does not verify tokens itse
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 import aiohttp
 
 from loadtest.cluster.protocol import Cluster
-from loadtest.experiments.experiment import Context, WrongAnswer, cost_figures, whole_rounds
+from loadtest.experiments.experiment import BasePlan, Context, Experiment, WrongAnswer
+from loadtest.experiments.rows import cost_figures, whole_rounds
 from loadtest.load.client import Answer, Client, register
 from loadtest.load.generator import cpu_between, cpu_row
+from loadtest.report.differences import Compared
+from loadtest.report.drawing import Axes, bars_by_tier
+from loadtest.report.plot import Plot
 from loadtest.results.model import Config, Figure, Row
+from loadtest.results.numbers import number, with_interval
+from loadtest.results.view import View
 from loadtest.statistics.orders import in_turns
 
-EXPERIMENT = "tokens"
+NAME = "tokens"
 AT_ONCE = 8
 DEVICES_OF_A_USER = 10  # far below SESSION_LIMIT: above it, each login ends another one
 CLIENT_ID, CLIENT_SECRET = "app", "app-client-secret"
@@ -24,7 +31,15 @@ CLIENT_ID, CLIENT_SECRET = "app", "app-client-secret"
 Call = Callable[[Client], Awaitable[None]]
 
 
-async def measure(context: Context) -> None:
+@dataclass(frozen=True)
+class Plan(BasePlan):
+    """So many rounds, in which so many logins refresh once each."""
+
+    rounds: int = 12
+    logins: int = 48
+
+
+async def measure(context: Context, plan: Plan) -> None:
     """Refresh and introspect the tokens of many logins; the two take turns.
 
     Each login refreshes once per round, as devices do: many devices, not one that refreshes without pause. The first
@@ -35,15 +50,14 @@ async def measure(context: Context) -> None:
         return
     calls: dict[str, Call] = {"refresh": _refresh, "introspection": _introspection(context.cluster)}
     async with aiohttp.TCPConnector() as connector:
-        devices = [context.client(strategy, connector) for _ in range(context.plan.token_logins)]
+        devices = [context.client(strategy, connector) for _ in range(plan.logins)]
         try:
             await _log_in(context, devices)
-            rounds = context.plan.token_rounds
-            context.progress.start("refreshes and introspections", (1 + rounds) * len(calls))
+            context.progress.start("refreshes and introspections", (1 + plan.rounds) * len(calls))
             turns = {what: partial(_block, context.cluster, call, devices) for what, call in calls.items()}
             await in_turns(turns, [list(turns)], context.progress.advance)
             blocks = {w: context.recorded(turn, strategy=strategy.name, what=w) for w, turn in turns.items()}
-            await context.take_turns(blocks, rounds)
+            await context.take_turns(blocks, plan.rounds)
         finally:
             await asyncio.gather(*(device.close() for device in devices))
 
@@ -53,7 +67,7 @@ def analyse(rows: Sequence[Row], _config: Config) -> list[Figure]:
     rounds, found = whole_rounds(rows, key="what"), []
     for what in rounds[0] if rounds else ():
         mine = [one[what] for one in rounds]
-        found += cost_figures(EXPERIMENT, mine[0]["strategy"], f"cpu_per_{what}", mine, "calls")
+        found += cost_figures(NAME, mine[0]["strategy"], f"cpu_per_{what}", mine, "calls")
     return found
 
 
@@ -109,3 +123,48 @@ def _introspection(cluster: Cluster) -> Call:
 def _right(what: str, device: Client, answer: Answer) -> None:
     if answer.status != 200:
         raise WrongAnswer(f"{device.strategy.name}: {what}: status {answer.status or 'none'}, must be 200")
+
+
+def sentences(view: View) -> Iterator[str]:
+    """What a refresh and an introspection cost, in pages of the same strategy."""
+    parts = []
+    for what, metric in (("a refresh", "cpu_per_refresh"), ("an introspection", "cpu_per_introspection")):
+        for total in view.figures(metric, tier="total"):
+            page = view.one("cpu_per_request", total.strategy, tier="total", path="nginx")
+            pages = f", as much as {number(total.value / page.value)} pages" if page and page.value else ""
+            parts.append(f"{what} {with_interval(total)}{pages}")
+    if parts:
+        yield f"CPU per refresh and introspection: {'; '.join(parts)}."
+
+
+def draw(axes: Axes, view: View) -> None:
+    """Stacked bars by tier: a page, a refresh and an introspection of the strategy that was asked about."""
+    (name,) = view.strategies("cpu_per_refresh", tier="total")[:1]
+    bars = {"page": "cpu_per_request", "refresh": "cpu_per_refresh", "introspection": "cpu_per_introspection"}
+    bars_by_tier(axes, view, {bar: (metric, name) for bar, metric in bars.items() if view.figures(metric, name)})
+    axes.set_xlabel(f"CPU per call of {view.named(name)}, all tiers")
+
+
+PLOT = Plot(
+    NAME,
+    "cpu_per_refresh",
+    "CPU per refresh and per introspection",
+    "CPU of one refresh and of one introspection, beside a page that is asked for with an access token.",
+    draw,
+    2.4,
+)
+EXPERIMENT = Experiment(
+    name=NAME,
+    question="What do a refresh and an introspection cost?",
+    quick=Plan(),
+    full=Plan(rounds=30, logins=96),
+    seconds=(12, 45),
+    measure=measure,
+    analyse=analyse,
+    plots=(PLOT,),
+    sentences=sentences,
+    compared=(
+        Compared("cpu_per_refresh", "CPU per refresh", {"tier": "total"}),
+        Compared("cpu_per_introspection", "CPU per introspection", {"tier": "total"}),
+    ),
+)

@@ -111,7 +111,7 @@ class Generator:
         await self._child.close()
 
     async def run_block(self, served_by: Metered, warmup: float, seconds: float, rate: float | None = None) -> Block:
-        """Run one block and return what it measured; *rate* in requests/s opens the loop (DESIGN §6.5).
+        """Run one block and return what it measured; with *rate* (requests/s) the loop is open.
 
         *served_by*: whose CPU it costs. Under an open loop that is read while nothing is in flight, before the first
         request and after the last answer; under a closed one at both ends of the window, while the load is on.
@@ -147,7 +147,7 @@ def cpu_between(before: CpuReading, after: CpuReading) -> dict[str, float]:
     """Return the CPU seconds that each server tier used between two readings."""
     tiers: dict[str, float] = defaultdict(float)
     for use in after.since(before).values():
-        if use.tier != "loadgen":
+        if use.tier not in ("loadgen", "proxy"):
             tiers[use.tier] += use.seconds
     return dict(tiers)
 

@@ -5,7 +5,8 @@ All intervals hold together, so that many comparisons find no change where there
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -20,40 +21,30 @@ from loadtest.verdicts import FORBID_COST
 Word = Literal["same", "better", "worse"]
 
 
-@dataclass(frozen=True)
-class Kind:
-    """Figures of *metric* with *labels* ("" for one that must not be there), and how two of them are compared.
+RATIO_MARGIN = 0.04
+"""By how much ratios of the same code differ: those of ten quick runs lie within ±4 % of their median."""
 
-    *relative*: B over A, else B minus A. *margin*: by how much repeats of the same code may differ beyond the intervals
-    within each of them. *within_run*: it says something of its own run only, such as a ratio, so that the machine
-    matters little. *up_is_worse*: a larger value is worse.
+
+@dataclass(frozen=True)
+class Compared:
+    """Figures of *metric* with *labels* ("" for one that must not be there), and how those of two runs are compared.
+
+    *words*: what a reader calls them; labels are filled in. *relative*: B over A, else B minus A. *margin*: by how much
+    repeats of the same code may differ beyond the intervals within each of them. *within_run*: it says something of its
+    own run only, such as a ratio, so that the machine matters little. *up_is_worse*: a larger value is worse.
+    *headline*: it is shown even if it has not changed.
     """
 
     metric: str
+    words: str
     labels: Mapping[str, str] = field(default_factory=dict)
     margin: float = 0.10
     relative: bool = True
     within_run: bool = False
     up_is_worse: bool = True
+    headline: bool = False
 
 
-RATIO_MARGIN = 0.04  # ratios of ten quick runs lie within ±4 % of their median
-KINDS = (
-    Kind("cpu_ratio", {"path": "nginx", "tier": "total", "intervals": ""}, RATIO_MARGIN, within_run=True),
-    Kind("cpu_ratio", {"path": "direct", "tier": "app", "intervals": ""}, RATIO_MARGIN, within_run=True),
-    Kind("floor_ratio", {"path": "direct"}, RATIO_MARGIN, within_run=True),
-    Kind("users_lost", {"fault": "kill -9"}, margin=5.0, relative=False, within_run=True),
-    Kind("cpu_per_request", {"path": "nginx", "tier": "total"}),
-    Kind("cpu_per_request", {"path": "direct", "tier": "app"}),
-    Kind("cores_per_1000", {"tier": "total"}),
-    Kind("latency", {"percentile": "p50"}, margin=0.25),
-    Kind("latency", {"percentile": "p99"}, margin=0.5),
-    Kind("throughput", up_is_worse=False),
-    Kind("cpu_per_login", {"tier": "total"}),
-    Kind("cpu_per_refresh", {"tier": "total"}),
-    Kind("cpu_per_introspection", {"tier": "total"}),
-    Kind("verify_page_cpu"),
-)
 HOST = ("cpu", "cores", "memory_gb", "kernel", "architecture", "python", "python_build")
 
 
@@ -61,6 +52,8 @@ HOST = ("cpu", "cores", "memory_gb", "kernel", "architecture", "python", "python
 class Change:
     """One figure of two runs. *change* is B over A if *relative*, else B minus A; *low* and *high* are its interval."""
 
+    what: str
+    headline: bool
     strategy: str
     metric: str
     labels: dict[str, str]
@@ -89,10 +82,13 @@ class Difference:
         return any(change.word == "worse" for change in self.changes)
 
 
-def differences(a: Results, b: Results) -> Difference:
-    """Compare *b* with *a*. Absolute figures are left out if the machine or the engine is another one."""
+def differences(a: Results, b: Results, compared: Iterable[Compared]) -> Difference:
+    """Compare the figures *compared* of *b* with those of *a*.
+
+    Absolute figures are left out if the machine or the engine is another one.
+    """
     conditions, machines = list(_conditions(a, b)), list(_machines(a, b))
-    pairs = [] if conditions else [pair for pair in _pairs(a, b) if pair[0].within_run or not machines]
+    pairs = [] if conditions else [pair for pair in _pairs(a, b, compared) if pair[0].within_run or not machines]
     confidence = family_confidence(max(1, len(pairs)))
     changes = [_change(kind, one, other, confidence) for kind, one, other in pairs]
     return Difference(conditions + machines, list(_notes(a, b)), confidence, changes)
@@ -146,10 +142,10 @@ def _notes(a: Results, b: Results) -> Iterator[str]:
     yield from (f"only in B: {name}" for name in sorted(theirs - ours))
 
 
-def _pairs(a: Results, b: Results) -> Iterator[tuple[Kind, Figure, Figure]]:
+def _pairs(a: Results, b: Results, compared: Iterable[Compared]) -> Iterator[tuple[Compared, Figure, Figure]]:
     """Yield the figures that both have, with intervals. Ratios are those over the control or the bare server."""
     ours, theirs = View(a), View(b)
-    for kind in KINDS:
+    for kind in compared:
         found = {_key(figure): figure for figure in theirs.figures(kind.metric, **kind.labels)}
         for one in ours.figures(kind.metric, **kind.labels):
             other = found.get(_key(one))
@@ -163,13 +159,13 @@ def _key(figure: Figure) -> tuple[str, frozenset[tuple[str, str]]]:
     return figure.strategy, frozenset((k, v) for k, v in figure.labels.items() if k != "rate")
 
 
-def _known(kind: Kind, figure: Figure) -> bool:
+def _known(kind: Compared, figure: Figure) -> bool:
     """Return whether the figure has an interval that its scale can take."""
     ends = (figure.ci_low, figure.value, figure.ci_high)
     return all(end is not None and (end > 0 or not kind.relative) for end in ends)
 
 
-def _change(kind: Kind, one: Figure, other: Figure, confidence: float) -> Change:
+def _change(kind: Compared, one: Figure, other: Figure, confidence: float) -> Change:
     """Compare two estimates by the errors that their intervals tell (Welch)."""
     (ours, error), (theirs, their_error) = (_estimate(kind, figure) for figure in (one, other))
     both = math.hypot(error, their_error)
@@ -182,11 +178,12 @@ def _change(kind: Kind, one: Figure, other: Figure, confidence: float) -> Change
     if middle - half > margin or middle + half < -margin:
         word = "worse" if (middle > 0) == kind.up_is_worse else "better"
     change, low, high = (math.exp(x) if kind.relative else x for x in (middle, middle - half, middle + half))
-    facts = (one.strategy, one.metric, one.labels, one.unit, one.value, other.value, kind.relative)
+    what = kind.words.format_map(defaultdict(str, one.labels))
+    facts = (what, kind.headline, one.strategy, one.metric, one.labels, one.unit, one.value, other.value, kind.relative)
     return Change(*facts, change, low, high, word)
 
 
-def _estimate(kind: Kind, figure: Figure) -> tuple[float, float]:
+def _estimate(kind: Compared, figure: Figure) -> tuple[float, float]:
     """Return the figure's value and standard error, of the logarithm if it is compared by a ratio."""
     scale = math.log if kind.relative else float
     low, value, high = (scale(end) for end in (figure.ci_low or 0.0, figure.value, figure.ci_high or 0.0))

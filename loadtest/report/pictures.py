@@ -2,7 +2,7 @@
 
 import io
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,71 +10,14 @@ from typing import Any
 
 import matplotlib as mpl
 from markupsafe import Markup
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
-from loadtest.report.plots import calls, cost, users
-from loadtest.report.plots.style import INK
+from loadtest.report.drawing import INK
+from loadtest.report.plot import Plot
 from loadtest.results.view import View
 
 WIDTH = 4.9
 """Inches: narrow enough that the text of a plot can still be read on a phone."""
-
-
-@dataclass(frozen=True)
-class Plot:
-    """One picture: *metric* must be there; *text* is for those who cannot see it and for the caption.
-
-    *height* (inches) is for four rows; *more* is added for each further strategy.
-    """
-
-    name: str
-    metric: str
-    title: str
-    text: str
-    draw: Callable[[Axes, View], None]
-    height: float = 2.7
-    more: float = 0.0
-
-    def inches(self, view: View) -> float:
-        """Return how high the picture of *view* is."""
-        return self.height + self.more * max(0, len(view.strategies(self.metric)) - 4)
-
-
-PLOTS = (
-    Plot("extra", "cpu_difference", "What the login state costs per request",
-         "Extra CPU per request, compared within each round with a page without login. Thick line: 95 % interval. Thin "
-         "line: the interval that holds for all comparisons together. Blue: sessions; orange: tokens. Differences as "
-         "small as the grey band mean nothing: it is what the null test got for the same code.",
-         cost.draw_extra, 2.6, 0.3),
-    Plot("tradeoff", "cpu_difference", "What you pay, and what you get for it",
-         "Down and to the left is better. The dashed line joins the strategies that no other one beats in both. Hollow "
-         "points were not measured: they follow from the settings.", cost.draw_tradeoff, 3.4, 0.1),
-    Plot("bill", "cpu_per_request", "The bill by tier, saturated and at your traffic",
-         "Cores that each tier needs for 1,000 requests/s, on one scale. A busy server handles several requests each "
-         "time it wakes up; one that is mostly idle pays for waking up again and again, so the same request costs more "
-         "there.", cost.draw_bill, 2.9, 0.25),
-    Plot("survival", "users_lost", "Who is logged out",
-         "Mean share of users who lost their login, with 95 % intervals; each ring is one kill. The dashed line is "
-         "what state in one of the replicas predicts. A few kills say little, which is why intervals are wide.",
-         users.draw_survival, 3.0, 0.35),
-    Plot("latency", "latency", "Latency at the same rate for all",
-         "From the median (dot) to the 99th percentile (bar), counted from when each request should have started. Thin "
-         "lines are 95 % intervals. Further left is better. Without a bar, too few answers came to know that "
-         "percentile.", users.draw_latency, 2.6, 0.25),
-    Plot("throughput", "throughput", "How many requests are served",
-         "Requests per second while as many users as possible wait for answers, with 95 % intervals. More is better. "
-         "The load generator shares the machine, so servers alone would serve more.", users.draw_throughput, 2.4, 0.27),
-    Plot("login", "cpu_per_login", "CPU per login",
-         "CPU that each tier spends on one login, per strategy. Most of it is the password check, which is slow on "
-         "purpose.", calls.draw_logins, 2.5, 0.27),
-    Plot("tokens", "cpu_per_refresh", "CPU per refresh and per introspection",
-         "CPU of one refresh and of one introspection, beside a page that is asked for with an access token.",
-         calls.draw_tokens, 2.4),
-    Plot("algorithms", "verify_page_cpu", "Signature algorithms of tokens",
-         "CPU per page at a replica that verifies tokens of each algorithm, and the size of such a token. Less is "
-         "better.", calls.draw_algorithms, 2.4),
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -85,20 +28,14 @@ class Picture:
     svg: Markup
 
 
-def pictures(view: View) -> list[Picture]:
-    """Draw every plot that *view* has figures for."""
-    return [Picture(plot, _svg(plot, view)) for plot in PLOTS if _shown(plot, view)]
+def pictures(view: View, plots: Iterable[Plot]) -> list[Picture]:
+    """Draw those of *plots* that *view* has figures for."""
+    return [Picture(plot, _svg(plot, view)) for plot in plots if plot.can_show(view)]
 
 
-def _shown(plot: Plot, view: View) -> bool:
-    """Return whether there is something to draw: the trade-off takes two metrics."""
-    other = plot.draw is not cost.draw_tradeoff or view.figures("users_lost") or view.figures("revocation_ms")
-    return bool(view.figures(plot.metric) and other)
-
-
-def write_summary(view: View, path: Path) -> None:
-    """Write the plots of what the first table claims side by side as a PNG on white, or nothing without figures."""
-    shown = [plot for plot in PLOTS[:2] if _shown(plot, view)]
+def write_summary(view: View, plots: Iterable[Plot], path: Path) -> None:
+    """Write the plots of the summary side by side as a PNG on white, or nothing without figures."""
+    shown = [plot for plot in plots if plot.summary and plot.can_show(view)]
     if not shown:
         return
     with _style("#222222"):

@@ -1,16 +1,17 @@
 """Results in, pages out."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from loadtest.report.answer import answer
-from loadtest.report.findings import findings
 from loadtest.report.matrix import matrix
 from loadtest.report.overview import rows
 from loadtest.report.pictures import pictures, write_summary
+from loadtest.report.plot import Plot
+from loadtest.report.section import Section
 from loadtest.report.trust import trust
 from loadtest.results import numbers
 from loadtest.results.model import Figure, Results
@@ -30,21 +31,25 @@ class Table:
     rows: tuple[Figure, ...]
 
 
-def write_report(directory: Path) -> Path:
+def write_report(directory: Path, sections: Iterable[Section]) -> Path:
     """Read `results.json` in *directory*, write the report beside it, and return the path of `report.html`.
 
     Raises `ResultsError` or `OSError` when there are no results that this version can read.
     """
     view = View(Results.read(directory / "results.json"))
-    page = directory / "report.html"
-    write_whole(page, render(view, "report.html"))
-    write_whole(directory / "report.md", render(view, "report.md"))
-    write_summary(view, directory / "summary.png")
+    page, sections = directory / "report.html", list(sections)
+    write_whole(page, render(view, "report.html", sections))
+    write_whole(directory / "report.md", render(view, "report.md", sections))
+    write_summary(view, _plots(sections), directory / "summary.png")
     return page
 
 
-def render(view: View, template: str) -> str:
-    """Return the page that *template* makes of *view*."""
+def _plots(sections: Iterable[Section]) -> list[Plot]:
+    return [plot for section in sections for plot in section.plots]
+
+
+def render(view: View, template: str, sections: Sequence[Section]) -> str:
+    """Return the page that *template* makes of *view* and of what *sections* have to say about it."""
     found = answer(view)
     environment = _environment(template)
     environment.filters["who"] = lambda f: f.strategy if "algorithm" in f.labels else view.named(f.strategy)
@@ -54,12 +59,13 @@ def render(view: View, template: str) -> str:
         trust=trust(view),
         overview=rows(view, found.strategies),
         matrix=matrix(view),
-        findings=findings(view),
+        findings=[sentence for section in sections for sentence in section.sentences(view)],
+        method=[sentence for section in sections for sentence in section.method],
         algorithm=view.results.config["settings"].get("AUTH_ALGORITHM", ""),
         promises=[row for row in view.results.verdicts if row.claim in TEXTBOOK],
         textbook=TEXTBOOK,
         verdicts=[row for row in view.results.verdicts if row.claim not in TEXTBOOK],
-        pictures=pictures(view) if template.endswith(".html") else [],
+        pictures=pictures(view, _plots(sections)) if template.endswith(".html") else [],
         tables=tables(view.results.figures),
     )
 

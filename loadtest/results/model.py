@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypedDict
@@ -11,7 +11,7 @@ import msgspec
 
 from loadtest.results.whole_files import write_whole
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 Row = Mapping[str, Any]
 """One raw row of an experiment: a flat JSON object."""
@@ -97,8 +97,15 @@ class Results:
         """
         directory.mkdir(parents=True, exist_ok=True)
         write_whole(directory / "results.csv", self._csv())
-        text = msgspec.json.format(msgspec.json.encode(self, enc_hook=_plain), indent=1)
-        write_whole(directory / "results.json", text + b"\n")
+        write_whole(directory / "results.json", self._json())
+
+    def _json(self) -> bytes:
+        """Return the file: indented, but with one line for each raw row, of which there are thousands."""
+        whole = msgspec.to_builtins(self, enc_hook=_plain)
+        tables = {name: Table.of(rows) for name, rows in whole["rounds"].items()}
+        text = msgspec.json.format(msgspec.json.encode(whole | {"rounds": {}}), indent=1)
+        lines = b",\n".join(msgspec.json.encode(name) + b": " + table.encoded() for name, table in tables.items())
+        return text.replace(b'"rounds": {}', b'"rounds": {\n' + lines + b"\n }", 1) + b"\n"
 
     def _csv(self) -> str:
         text = io.StringIO(newline="")
@@ -116,8 +123,10 @@ class Results:
         try:
             version = msgspec.json.decode(content, type=_Version).schema_version
             if version == SCHEMA_VERSION:
-                msgspec.json.decode(content, type=_Whole)
-                return msgspec.json.decode(content, type=cls)
+                rounds = msgspec.json.decode(content, type=_Whole).rounds
+                whole = msgspec.json.decode(content)
+                whole["rounds"] = {name: table.as_rows() for name, table in rounds.items()}
+                return msgspec.convert(whole, type=cls)
         except msgspec.ValidationError as error:
             raise ResultsError(f"{path}: {error}. {_EDITED}") from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -126,6 +135,32 @@ class Results:
             f"{path} has schema_version {version}, and this version of authscale reads {SCHEMA_VERSION}: "
             "measure again, or use the version that wrote it"
         )
+
+
+class Table(msgspec.Struct):
+    """Rows without their names: *columns* has the sets of names, and each row starts with the number of its own."""
+
+    columns: list[list[str]]
+    rows: list[list[Any]]
+
+    @classmethod
+    def of(cls, rows: Sequence[Row]) -> "Table":
+        """Return *rows* as a table."""
+        numbers: dict[tuple[str, ...], int] = {}
+        values = [[numbers.setdefault(tuple(row), len(numbers)), *row.values()] for row in rows]
+        return cls([list(names) for names in numbers], values)
+
+    def as_rows(self) -> list[dict[str, Any]]:
+        """Return the rows. Raises `msgspec.ValidationError` if one does not fit its columns."""
+        try:
+            return [dict(zip(self.columns[number], values, strict=True)) for number, *values in self.rows]
+        except (ValueError, IndexError, TypeError) as error:
+            raise msgspec.ValidationError(f"a raw row does not fit its columns ({error})") from None
+
+    def encoded(self) -> bytes:
+        """Return JSON with a line for each row."""
+        rows = b",\n".join(msgspec.json.encode(row) for row in self.rows)
+        return b'{"columns": ' + msgspec.json.encode(self.columns) + b', "rows": [\n' + rows + b"\n]}"
 
 
 _EDITED = "The file was edited or cut off: restore it from a copy, or measure again"
@@ -138,7 +173,7 @@ class _Version(msgspec.Struct):
 class _Whole(msgspec.Struct):
     """What must be there though `Results` has defaults for it: a file without is not one that we wrote."""
 
-    rounds: msgspec.Raw
+    rounds: dict[str, Table]
     figures: msgspec.Raw
     verdicts: msgspec.Raw
     warnings: msgspec.Raw

@@ -1,6 +1,6 @@
-"""The self-audit: rules that mark figures one should not trust. Pure: results in, warnings out (DESIGN §6.8).
+"""The self-audit: rules that mark figures not to be trusted. Pure: results in, warnings out (docs/method.md).
 
-Each rule has a name, and says what it means for the reader. `loadtest.verdicts` withdraws what failed rules forbid.
+Each rule has a name and says what it means for the reader. `loadtest.verdicts` withdraws what a failed rule rules out.
 """
 
 import math

@@ -21,6 +21,7 @@ ENCODED = {"$ref": "#/components/responses/UnsupportedMediaType"}
 def describe(served: Iterable[str]) -> dict[str, Any]:
     """Return the OpenAPI document. In each path, `{strategy}` can be what that page of is among the *served* paths."""
     document: dict[str, Any] = json.loads(_source())
+    document["info"]["version"] = services.__version__
     pages = dict.fromkeys(path.removeprefix("/").partition("/")[::2] for path in served)
     for path, item in document["paths"].items():
         if path.startswith(f"/{VARIABLE}/"):

@@ -6,15 +6,18 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from loadtest.cluster.local import LocalCluster
 from loadtest.cluster.topology import REPOSITORY, Topology
+from loadtest.experiments import EXPERIMENTS
 from loadtest.experiments.compare import analysed, compare
+from loadtest.experiments.cost.turns import Plan
 from loadtest.experiments.crosscheck import crosscheck
-from loadtest.experiments.experiment import Plan, Silent
+from loadtest.experiments.experiment import Silent
 from loadtest.load.wrk import Wrk, find_wrk
 from loadtest.report import write_report
 from loadtest.results.model import Results
@@ -23,13 +26,18 @@ from tests.contract.calls import INFOS
 
 pytestmark = pytest.mark.e2e
 
-TINY = Plan(
-    name="tiny", users=4, warmup=0.1, closed_rounds=2, closed_seconds=0.3,
-    traffic_rounds=2, traffic_seconds=0.4, traffic_low=0.1, traffic_high=0.3, idle_seconds=0.2,
-    turn_requests=20, turn_connections=4, turn_logins=2, cost_cycles=1, cost_rounds_direct=2, cost_rounds_nginx=2,
-    algorithm_rounds=2, login_rounds=2, logins=2, token_rounds=2,
-    token_logins=8, survival_users=4, after_kill_seconds=0.5,
-)  # fmt: skip
+TURNS = {"warm_up": 8, "requests": 20, "connections": 4, "logins": 2}
+LOAD = {"users": 4, "warmup": 0.1, "rounds": 2}
+TINY: dict[str, dict[str, Any]] = {
+    "cost": TURNS | {"cycles": 1, "rounds_direct": 2, "rounds_nginx": 2},
+    "algorithms": TURNS | {"rounds": 2},
+    "throughput": LOAD | {"seconds": 0.3},
+    "traffic": LOAD | {"seconds": 0.4, "high": 0.3, "capacity_seconds": 0.3, "idle_seconds": 0.2},
+    "login": {"rounds": 2, "logins": 2},
+    "tokens": {"rounds": 2, "logins": 8},
+    "survival": {"users": 4, "after_kill_seconds": 0.5},
+}
+EXPERIMENTS_IN_SMALL = [replace(one, quick=replace(one.quick, **TINY.get(one.name, {}))) for one in EXPERIMENTS]
 STRATEGIES = {info.name for info in INFOS}
 CONTROLS = {info.name for info in INFOS if info.kind is Kind.CONTROL}
 
@@ -37,7 +45,7 @@ CONTROLS = {info.name for info in INFOS if info.kind is Kind.CONTROL}
 async def test_compare_has_figures_for_every_strategy_and_no_failed_answer(
     cluster: LocalCluster, tmp_path: Path
 ) -> None:
-    results = await compare(cluster, TINY, seed=1, logs=tmp_path / "logs")
+    results = await compare(cluster, EXPERIMENTS_IN_SMALL, seed=1, logs=tmp_path / "logs")
 
     def of(metric: str) -> set[str]:
         return {figure.strategy for figure in results.figures if figure.metric == metric and figure.n}
@@ -55,7 +63,7 @@ async def test_compare_has_figures_for_every_strategy_and_no_failed_answer(
     assert (lost.n, lost.labels["affinity"]) == (3, "true")
     results.write(tmp_path)
     assert analysed(replace(Results.read(tmp_path / "results.json"), figures=[], verdicts=[])) == results
-    page = write_report(tmp_path).read_text()
+    page = write_report(tmp_path, EXPERIMENTS).read_text()
     assert all(f'<th scope="row">{name}' in page for name in STRATEGIES)
     assert "not measured" not in page[page.index(">Promises<") : page.index(">Self-audit<")]
 
@@ -76,7 +84,7 @@ def test_the_locustfile_runs_by_itself(cluster: LocalCluster) -> None:
 async def test_wrk_has_a_cost_for_every_strategy_and_for_a_bare_server(tmp_path: Path) -> None:
     wrk, topology = Wrk(find_wrk(), connections=4, seconds=1), replace(Topology.from_environment(), app_replicas=1)
     with LocalCluster(topology.on_free_ports(), tmp_path / "state") as cluster:
-        plan = replace(TINY, cost_rounds_nginx=0)
+        plan = Plan(**TINY["cost"] | {"rounds_nginx": 0})
         found = await crosscheck(cluster, wrk, 1, Silent(), np.random.default_rng(1), tmp_path, plan)
     assert {f.strategy for f in found if f.experiment == "cost" and f.metric == "cpu_per_request"} >= STRATEGIES
     found = [figure for figure in found if figure.experiment == "crosscheck"]

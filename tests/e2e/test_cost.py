@@ -14,8 +14,8 @@ from loadtest.cluster.protocol import ClusterError
 from loadtest.experiments import algorithms
 from loadtest.experiments.compare import conditions
 from loadtest.experiments.cost.figures import analyse
-from loadtest.experiments.cost.turns import measure
-from loadtest.experiments.experiment import QUICK, Context, Silent
+from loadtest.experiments.cost.turns import Plan, measure
+from loadtest.experiments.experiment import Context, Silent
 from loadtest.load.children import GeneratorError
 from loadtest.load.client import strategies_of
 from loadtest.session import spare_cluster
@@ -24,10 +24,7 @@ from tests.contract.calls import INFOS
 
 pytestmark = pytest.mark.e2e
 
-TINY = replace(
-    QUICK, turn_requests=32, turn_logins=2, cost_cycles=1, cost_rounds_direct=1, cost_rounds_nginx=1,
-    cost_idle_seconds=0.1,
-)  # fmt: skip
+TINY = Plan(warm_up=8, requests=32, logins=2, cycles=1, rounds_direct=1, rounds_nginx=1, idle_seconds=0.1)
 STRATEGIES = {info.name for info in INFOS}
 CONTROL = next(info.name for info in INFOS if info.kind is Kind.CONTROL)
 
@@ -89,9 +86,9 @@ def test_all_processes_have_a_cpu_clock_and_a_restart_between_two_readings_is_no
 
 async def test_cost_has_figures_for_every_strategy_in_both_ways(cluster: LocalCluster, tmp_path: Path) -> None:
     strategies = await strategies_of(cluster.url)
-    context = Context(cluster, strategies, TINY, Silent(), np.random.default_rng(1), tmp_path)
-    await measure(context)
-    figures = analyse(context.rows, conditions(cluster, strategies, TINY, 1))
+    context = Context(cluster, strategies, Silent(), np.random.default_rng(1), tmp_path)
+    await measure(context, TINY)
+    figures = analyse(context.rows, conditions(cluster, strategies, 1, {}))
 
     def of(metric: str, **labels: str) -> set[str]:
         return {f.strategy for f in figures if f.metric == metric and labels.items() <= f.labels.items()}
@@ -121,9 +118,9 @@ async def test_a_replica_that_dies_during_the_run_ends_it(cluster: LocalCluster,
         def advance(self) -> None:
             self.taken.set()
 
-    plan, progress = replace(TINY, cost_rounds_direct=1000), FirstTurn()
-    context = Context(cluster, await strategies_of(cluster.url), plan, progress, np.random.default_rng(1), tmp_path)
-    measuring = asyncio.create_task(measure(context))
+    plan, progress = replace(TINY, rounds_direct=1000), FirstTurn()
+    context = Context(cluster, await strategies_of(cluster.url), progress, np.random.default_rng(1), tmp_path)
+    measuring = asyncio.create_task(measure(context, plan))
     await asyncio.wait({measuring, asyncio.create_task(progress.taken.wait())}, return_when=asyncio.FIRST_COMPLETED)
     cluster.kill("app-1")
     with pytest.raises((GeneratorError, ClusterError), match=r"closed|restarted|connect|did not come"):
@@ -134,10 +131,10 @@ async def test_a_replica_that_dies_during_the_run_ends_it(cluster: LocalCluster,
 @pytest.mark.timeout(300)
 async def test_each_signature_algorithm_has_a_cluster_of_its_own(cluster: LocalCluster, tmp_path: Path) -> None:
     strategies, rng = await strategies_of(cluster.url), np.random.default_rng(1)
-    plan = replace(TINY, algorithm_rounds=2)
-    context = Context(cluster, strategies, plan, Silent(), rng, tmp_path, spare_cluster)
-    await algorithms.measure(context)
-    figures = algorithms.analyse(context.rows, conditions(cluster, strategies, plan, 1))
+    plan = algorithms.Plan(warm_up=8, requests=32, logins=2, idle_seconds=0.1, rounds=2)
+    context = Context(cluster, strategies, Silent(), rng, tmp_path, spare_cluster)
+    await algorithms.measure(context, plan)
+    figures = algorithms.analyse(context.rows, conditions(cluster, strategies, 1, {}))
     sizes = {f.labels["algorithm"]: f.value for f in figures if f.metric == "token_size"}
     # A signature of 64 bytes is 43 characters longer than one of 32, one of 384 bytes 469: RSA of 3072 bits. The key's
     # id is a thumbprint, or the short name of the shared secret.

@@ -126,7 +126,7 @@ def test_up_starts_again_what_supervisord_has_given_up(shell: Shell) -> None:
 
 def test_up_starts_what_was_stopped_in_the_order_of_dependence(shell: Shell) -> None:
     shell.succeed("up")
-    supervisorctl(shell, "stop", "loadbalancer:loadbalancer", "app:app-2", "auth:auth-1", "redis:redis")
+    supervisorctl(shell, "stop", "loadbalancer:loadbalancer", "app-2", "auth-1", "redis:redis")
     code, output = shell.run("status")
     assert code == 1
     assert output.count("is STOPPED") == 4

@@ -1,6 +1,5 @@
 """The measurement finds what was hidden in it. Best on an idle machine."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +9,8 @@ from loadtest.cluster.local import STATE, LocalCluster
 from loadtest.cluster.topology import REPOSITORY, Topology
 from loadtest.experiments.compare import conditions
 from loadtest.experiments.cost.figures import analyse
-from loadtest.experiments.cost.turns import measure
-from loadtest.experiments.experiment import QUICK, Context, Silent
+from loadtest.experiments.cost.turns import Plan, measure
+from loadtest.experiments.experiment import Context, Silent
 from loadtest.load.client import strategies_of
 from tests.stress.conftest import Say
 
@@ -20,12 +19,12 @@ pytestmark = [pytest.mark.stress, pytest.mark.timeout(300)]
 
 async def test_ten_microseconds_of_sabotage_are_seen(tmp_path: Path, say: Say) -> None:
     topology = Topology.from_environment().with_settings({"PYTHONPATH": str(REPOSITORY / "tests/sabotage")})
-    plan = replace(QUICK, cost_cycles=4)
+    plan = Plan(cycles=4)
     with LocalCluster(topology.on_free_ports(), STATE / "stress-sabotage") as cluster:
         strategies = [one for one in await strategies_of(cluster.url) if one.name in ("anonymous", "spun")]
-        context = Context(cluster, strategies, plan, Silent(), np.random.default_rng(1), tmp_path)
-        await measure(context)
-        figures = analyse(context.rows, conditions(cluster, strategies, plan, 1))
+        context = Context(cluster, strategies, Silent(), np.random.default_rng(1), tmp_path)
+        await measure(context, plan)
+        figures = analyse(context.rows, conditions(cluster, strategies, 1, {}))
     more = {f.labels["path"]: f for f in figures if f.metric == "cpu_difference" and f.labels["tier"] == "app"}
     assert more.keys() == {"direct", "nginx"}
     for path, figure in more.items():

@@ -12,7 +12,6 @@ from loadtest.cluster.topology import REPOSITORY, Topology
 
 def local(prefix: Path) -> None:
     """What the local cluster writes."""
-    (prefix / "nginx/cluster").mkdir(parents=True)
     write_configuration(prefix / "nginx", Topology.from_environment().on_free_ports())
 
 

@@ -26,7 +26,6 @@ def base(tmp_path: Path) -> Iterator[str]:
     """nginx alone, with nobody behind it: 3 passwords at once, then one a minute."""
     topology = Topology.from_environment().on_free_ports()
     prefix = tmp_path / "nginx"
-    (prefix / "cluster").mkdir(parents=True)
     write_configuration(prefix, topology)
     for name in ("nginx.conf", "routes.conf"):
         text = (REPOSITORY / "loadbalancer" / name).read_text()

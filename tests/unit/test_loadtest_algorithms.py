@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from loadtest.experiments.algorithms import ALGORITHMS, analyse, measure
-from tests.loadtest_fakes import FakeApp, FakeCluster, config, context, serve
+from loadtest.experiments.algorithms import ALGORITHMS, Plan, analyse, measure
+from tests.loadtest_fakes import TINY, FakeApp, FakeCluster, config, context, serve
+
+PLAN = Plan(**TINY["algorithms"])
 
 
 async def test_each_algorithm_has_a_cluster_and_takes_turns(tmp_path: Path) -> None:
@@ -20,7 +22,7 @@ async def test_each_algorithm_has_a_cluster_and_takes_turns(tmp_path: Path) -> N
 
         ours = await context(cluster, tmp_path)
         ours.spare_cluster = spare
-        await measure(ours)
+        await measure(ours, PLAN)
     assert started == [{"AUTH_ALGORITHM": name} for name in ALGORITHMS]
     figures = analyse(ours.rows, config(jwt="token"))
     of = {(f.metric, f.labels["algorithm"]): f for f in figures}
@@ -28,7 +30,7 @@ async def test_each_algorithm_has_a_cluster_and_takes_turns(tmp_path: Path) -> N
     assert {algorithm for metric, algorithm in of if metric == "verify_page_cpu"} == set(ALGORITHMS)
     assert {algorithm for metric, algorithm in of if metric == "verify_difference"} == set(ALGORITHMS) - {"EdDSA"}
     assert of["token_size", "EdDSA"].value == 16  # the fake's tokens
-    assert of["verify_page_cpu", "EdDSA"].n == ours.plan.algorithm_rounds
+    assert of["verify_page_cpu", "EdDSA"].n == PLAN.rounds
 
 
 def test_known_rows_have_known_figures() -> None:
@@ -52,6 +54,6 @@ def test_known_rows_have_known_figures() -> None:
 async def test_nothing_is_measured_without_tokens_or_further_clusters(tmp_path: Path) -> None:
     async with serve(FakeApp()) as cluster:
         ours = await context(cluster, tmp_path)
-        await measure(ours)
+        await measure(ours, PLAN)
     assert ours.rows == []
     assert analyse([], config(jwt="token")) == []

@@ -1,7 +1,7 @@
 """The cross-check against a small server, with a generator in this process in wrk's place."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import aiohttp
@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from loadtest.cluster.protocol import ClusterError
+from loadtest.experiments.cost.turns import Plan
 from loadtest.experiments.crosscheck import crosscheck, figures
 from loadtest.experiments.experiment import Silent, WrongAnswer
 from loadtest.load.wrk import Wrk
@@ -34,7 +35,7 @@ class Getter(Wrk):
 
 
 async def run(cluster: FakeCluster, getter: Getter, logs: Path) -> list[Figure]:
-    plan = replace(TINY, cost_rounds_nginx=0)
+    plan = Plan(**TINY["cost"] | {"rounds_nginx": 0})
     return await crosscheck(cluster, getter, 2, Silent(), np.random.default_rng(1), logs, plan)
 
 

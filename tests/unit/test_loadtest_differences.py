@@ -6,7 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from loadtest.report.differences import Change, differences
+from loadtest.experiments import COMPARED
+from loadtest.report.differences import Change, Difference
+from loadtest.report.differences import differences as differences_in
 from loadtest.report.tables import difference_table
 from loadtest.results.model import Figure, Results
 from loadtest.statistics.estimates import centre, ratio
@@ -48,6 +50,10 @@ def simulated(seed: int, *, slower: float = 1.0, machine: float = 1.0, noisy: fl
         labels = {"loop": "closed"}
         found.append(Figure("throughput", name, "throughput", "requests/s", rate.value, rate.low, rate.high, 4, labels))
     return results(*found, **KINDS)
+
+
+def differences(a: Results, b: Results) -> Difference:
+    return differences_in(a, b, COMPARED)
 
 
 def changed(a: Results, b: Results) -> dict[tuple[str, str], str]:

@@ -11,13 +11,14 @@ import pytest
 from loadtest.cluster.protocol import ClusterError
 from loadtest.experiments import EXPERIMENTS
 from loadtest.experiments.compare import INTERRUPTED, analysed, compare
-from loadtest.experiments.experiment import Context, Experiment, Silent, WrongAnswer, whole_rounds
+from loadtest.experiments.experiment import BasePlan, Context, Experiment, Silent, WrongAnswer
+from loadtest.experiments.rows import whole_rounds
 from loadtest.load.children import GeneratorError
 from loadtest.load.client import Account, Answer, Client, strategies_of
 from loadtest.results.model import Results, Row
-from tests.loadtest_fakes import TINY, FakeApp, context, measured, serve
+from tests.loadtest_fakes import TINY, FakeApp, context, measured, serve, tiny
 
-FAST = [experiment for experiment in EXPERIMENTS if experiment.name in ("correctness", "login", "survival")]
+FAST = tiny("correctness", "login", "survival")
 
 
 async def test_right_answers_are_counted(tmp_path: Path) -> None:
@@ -31,7 +32,7 @@ async def test_another_user_s_page_stops_the_measurement(tmp_path: Path) -> None
     fake.page_of_another = True
     async with serve(fake) as cluster:
         with pytest.raises(WrongAnswer, match="another user's"):
-            await compare(cluster, TINY, experiments=FAST, logs=tmp_path)
+            await compare(cluster, FAST, logs=tmp_path)
 
 
 async def test_a_logout_that_kills_nothing_stops_the_measurement(tmp_path: Path) -> None:
@@ -47,7 +48,7 @@ async def test_logins_have_a_cost_per_tier(tmp_path: Path) -> None:
         found = await measured("login", await context(cluster, tmp_path))
     tiers = {(f.strategy, f.labels["tier"]): f for f in found if f.metric == "cpu_per_login"}
     assert tiers.keys() == {(name, tier) for name in ("memory", "jwt") for tier in ("app", "total")}
-    assert all(figure.value > 0 and figure.n == TINY.login_rounds for figure in tiers.values())
+    assert all(figure.value > 0 and figure.n == TINY["login"]["rounds"] for figure in tiers.values())
 
 
 async def test_a_refresh_and_an_introspection_have_a_cost_per_tier(tmp_path: Path) -> None:
@@ -56,8 +57,8 @@ async def test_a_refresh_and_an_introspection_have_a_cost_per_tier(tmp_path: Pat
         found = await measured("tokens", await context(cluster, tmp_path))
     costs = {(f.strategy, f.metric, f.labels["tier"]) for f in found}
     assert costs == {("jwt", f"cpu_per_{w}", t) for w in ("refresh", "introspection") for t in ("app", "total")}
-    assert {figure.n for figure in found} == {TINY.token_rounds}
-    assert fake.refreshes == (1 + TINY.token_rounds) * TINY.token_logins
+    assert {figure.n for figure in found} == {TINY["tokens"]["rounds"]}
+    assert fake.refreshes == (1 + TINY["tokens"]["rounds"]) * TINY["tokens"]["logins"]
 
 
 async def test_an_introspection_that_does_not_know_good_tokens_is_not_measured(tmp_path: Path) -> None:
@@ -93,7 +94,7 @@ def whole_run(tmp_path_factory: pytest.TempPathFactory) -> Results:
 
     async def run() -> Results:
         async with serve(FakeApp()) as cluster:
-            return await compare(cluster, TINY, seed=5, logs=tmp_path_factory.mktemp("logs"))
+            return await compare(cluster, tiny(), seed=5, logs=tmp_path_factory.mktemp("logs"))
 
     return asyncio.run(run())
 
@@ -147,14 +148,22 @@ async def _fail(error: Exception, _: Context) -> None:
 async def test_a_run_that_is_ended_keeps_what_it_has_measured(
     tmp_path: Path, ending: Callable[[Context], object], reason: str
 ) -> None:
-    async def measure(context: Context) -> None:
+    async def measure(context: Context, _: BasePlan) -> None:
         context.record(round=0, strategy="jwt")
         await ending(context)  # type: ignore[misc] # all of them are coroutines
 
-    last = Experiment("last", "Does it end?", measure, lambda *_: [])
-    never = Experiment("never", "Is it reached?", measure, lambda *_: [])
+    never = Experiment(
+        name="never",
+        question="Is it reached?",
+        quick=BasePlan(),
+        full=BasePlan(),
+        seconds=(1, 1),
+        measure=measure,
+        analyse=lambda *_: [],
+    )
+    last = replace(never, name="last", question="Does it end?")
     async with serve(FakeApp()) as cluster:
-        results = await compare(cluster, TINY, experiments=[*FAST[:2], last, never], logs=tmp_path)
+        results = await compare(cluster, [*tiny("login"), last, never], logs=tmp_path)
     assert (results.complete, results.ended_by) == (False, reason)
     assert results.rounds["last"] == [{"round": 0, "strategy": "jwt"}]
     assert "never" not in results.rounds
@@ -165,7 +174,7 @@ async def test_a_run_that_is_ended_keeps_what_it_has_measured(
 
 async def test_an_interruption_before_anything_was_measured_is_one(tmp_path: Path) -> None:
     async with serve(FakeApp()) as cluster:
-        task = asyncio.create_task(compare(cluster, TINY, logs=tmp_path))
+        task = asyncio.create_task(compare(cluster, tiny(), logs=tmp_path))
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
@@ -197,8 +206,8 @@ async def test_what_is_left_shrinks_with_every_experiment(tmp_path: Path) -> Non
             expected.append(seconds)
 
     async with serve(FakeApp()) as cluster:
-        await compare(cluster, TINY, Watched(), experiments=FAST, logs=tmp_path)
-    login, survival = (experiment.seconds[0] for experiment in FAST[1:])
+        await compare(cluster, FAST, Watched(), logs=tmp_path)
+    survival, login = (experiment.seconds[0] for experiment in FAST[1:])
     assert expected == [8 + login + survival, login + survival, survival]
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from loadtest.experiments import CLAIMS, EXPERIMENTS
 from loadtest.report import write_report
-from loadtest.report.findings import findings
-from loadtest.report.pictures import PLOTS, pictures
+from loadtest.report.pictures import pictures
 from loadtest.report.render import render
 from loadtest.results.model import Figure, Results, ResultsError, Verdict
 from loadtest.results.numbers import amount, duration, number
@@ -19,6 +19,7 @@ from loadtest.verdicts import judge
 from loadtest.verdicts.claims import NOT_MEASURED
 from tests.loadtest_results import HOW, empty, full_run, reconfigured
 
+PLOTS = [plot for experiment in EXPERIMENTS for plot in experiment.plots]
 HOSTILE = "<script>alert(1)</script>|$x_1$ & `rm`\n| new row |"
 VOID = {"meta", "br", "link", "img", "input", "hr"}
 
@@ -30,7 +31,7 @@ def full() -> Results:
 
 def written(results: Results, directory: Path) -> tuple[str, str]:
     results.write(directory)
-    page = write_report(directory)
+    page = write_report(directory, EXPERIMENTS)
     return page.read_text(), (directory / "report.md").read_text()
 
 
@@ -45,7 +46,7 @@ def pages(full: Results, tmp_path_factory: pytest.TempPathFactory) -> tuple[str,
 
 def withdrawn(results: Results, message: str) -> Results:
     failed = replace(results, warnings=[{"rule": "null_test", "message": message}])
-    return replace(failed, verdicts=judge(failed))
+    return replace(failed, verdicts=judge(failed, CLAIMS))
 
 
 class Elements(HTMLParser):
@@ -173,9 +174,9 @@ def test_every_experiment_alone_gives_a_report(name: str, tmp_path: Path) -> Non
 
 
 def test_a_plot_is_drawn_only_if_there_is_something_to_draw() -> None:
-    shown = {picture.plot.name for picture in pictures(View(full_run("cost")))}
+    shown = {picture.plot.name for picture in pictures(View(full_run("cost")), PLOTS)}
     assert shown == {"extra", "bill"}
-    assert "tradeoff" in {picture.plot.name for picture in pictures(View(full_run("cost", "survival")))}
+    assert "tradeoff" in {picture.plot.name for picture in pictures(View(full_run("cost", "survival")), PLOTS)}
 
 
 def test_every_table_names_the_algorithm_of_tokens(full: Results, pages: tuple[str, str]) -> None:
@@ -185,13 +186,17 @@ def test_every_table_names_the_algorithm_of_tokens(full: Results, pages: tuple[s
     assert len(named) > 20
     assert all("(EdDSA)" in name or "algorithm " in rest for name, rest in named)
     unnamed = reconfigured(full, settings={})
-    assert "jwt (" not in render(View(replace(unnamed, verdicts=judge(unnamed))), "report.md")
+    assert "jwt (" not in render(View(replace(unnamed, verdicts=judge(unnamed, CLAIMS))), "report.md", EXPERIMENTS)
 
 
 def test_results_of_another_version_are_refused(tmp_path: Path) -> None:
     (tmp_path / "results.json").write_text('{"schema_version": 0}')
     with pytest.raises(ResultsError, match="schema_version"):
-        write_report(tmp_path)
+        write_report(tmp_path, EXPERIMENTS)
+
+
+def findings(view: View) -> list[str]:
+    return [sentence for experiment in EXPERIMENTS for sentence in experiment.sentences(view)]
 
 
 def found(*figures: Figure) -> str:

@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import pytest
 
+from loadtest.experiments.cost.plots import Point, frontier
 from loadtest.report.answer import Answer, answer
 from loadtest.report.changes import between_losses, core_rate, cores
 from loadtest.report.matrix import NO_DIFFERENCE, judged, matrix
 from loadtest.report.overview import Row, rows
-from loadtest.report.plots.cost import Point, frontier
 from loadtest.report.trust import trust
 from loadtest.results.model import Figure, Results
 from loadtest.results.view import View

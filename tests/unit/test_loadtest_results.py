@@ -71,7 +71,9 @@ def _with(key: str, value: object) -> Callable[[dict[str, Any]], None]:
         (_without("schema_version"), "missing required field `schema_version`"),
         (_with("figures", [{"experiment": "e"}]), "missing required field `strategy`"),
         (_with("figures", "none"), "Expected `array`"),
-        (_with("rounds", {"cost": {}}), "Expected `array`"),
+        (_with("rounds", {"cost": []}), "Expected `object`"),
+        (_with("rounds", {"cost": {"columns": [["round"]], "rows": [[0, 1, 2]]}}), "does not fit its columns"),
+        (_with("rounds", {"cost": {"columns": [["round"]], "rows": [[1, 1]]}}), "does not fit its columns"),
         (_with("complete", "yes"), "Expected `bool`"),
     ],
 )
@@ -90,7 +92,7 @@ def test_an_edited_file_is_refused(tmp_path: Path, edit: Callable[[dict[str, Any
     assert "\n" not in message
 
 
-DEEP = b'{"schema_version": 2, "a": ' + b"[" * 100_000
+DEEP = b'{"schema_version": 3, "a": ' + b"[" * 100_000
 
 
 @pytest.mark.parametrize("content", [b"", b"null", b"[]", b"3", b"\xff\xfe", b'"\xff"', b"<html>", DEEP])
@@ -110,10 +112,10 @@ def test_a_file_that_was_cut_off_anywhere_is_refused(tmp_path: Path) -> None:
             Results.read(path)
 
 
-@pytest.mark.parametrize("version", [1, 3, 99])
+@pytest.mark.parametrize("version", [1, 2, 99])
 def test_another_schema_version_is_refused_by_its_number(tmp_path: Path, version: int) -> None:
     (tmp_path / "results.json").write_text(json.dumps({"schema_version": version}))
-    with pytest.raises(ResultsError, match=f"schema_version {version}.*reads 2"):
+    with pytest.raises(ResultsError, match=f"schema_version {version}.*reads 3"):
         Results.read(tmp_path / "results.json")
 
 

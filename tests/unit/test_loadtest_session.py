@@ -10,7 +10,6 @@ import pytest
 from rich.console import Console
 
 from loadtest import session
-from loadtest.experiments.experiment import QUICK
 from loadtest.progress import Bars
 from loadtest.results.model import Results
 from tests.loadtest_fakes import FakeCluster, results
@@ -30,7 +29,7 @@ def measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         monkeypatch.setattr(session, "compare", compare)
         monkeypatch.setattr(session, "_cluster", lambda **_: nullcontext(cluster))
         output = io.StringIO()
-        session.measured(Console(file=output, width=80), [], QUICK, seed=1, standing=False)
+        session.measured(Console(file=output, width=80), [], full=False, seed=1, standing=False)
         return " ".join(output.getvalue().split())
 
     return of

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from loadtest.experiments import CLAIMS
 from loadtest.results.model import Figure, Verdict
 from loadtest.verdicts import judge
 from loadtest.verdicts.claims import NOT_MEASURED
@@ -39,7 +40,7 @@ def together(name: str, over: str, low: float, high: float) -> Figure:
 def judged(*figures: Figure, warning: str = "") -> dict[str, Verdict]:
     run = results(*figures, **KINDS)
     run.warnings = [{"rule": warning, "message": ""}] if warning else []
-    return {verdict.claim: verdict for verdict in judge(run)}
+    return {verdict.claim: verdict for verdict in judge(run, CLAIMS)}
 
 
 def test_c4_says_in_how_many_kills_and_what_so_few_cannot_exclude() -> None:

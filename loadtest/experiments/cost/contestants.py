@@ -13,7 +13,7 @@ import aiohttp
 from loadtest.cluster.protocol import Cluster, CpuReading, CpuUse, Metered
 from loadtest.experiments.correctness import is_page
 from loadtest.experiments.cost.figures import NULL
-from loadtest.experiments.experiment import Context, WrongAnswer
+from loadtest.experiments.experiment import BasePlan, Context, WrongAnswer
 from loadtest.load.bare_process import NAME, BareServer
 from loadtest.load.client import Account, Client, Strategy, register
 from loadtest.load.turns import Page, Turns
@@ -22,6 +22,20 @@ AT_ONCE = 4
 GLANCE_SECONDS = 0.002
 QUIET_SHARE = 0.02
 QUIET_SECONDS = 0.1
+
+
+@dataclass(frozen=True)
+class TurnPlan(BasePlan):
+    """What turns are like: requests that are not counted and those that are, connections, logins they are spread over.
+
+    *idle_seconds*: how long to look at what everything costs while nothing is sent.
+    """
+
+    warm_up: int = 128
+    requests: int = 128
+    connections: int = 32
+    logins: int = 4
+    idle_seconds: float = 0.3
 
 
 @dataclass(frozen=True)
@@ -72,10 +86,14 @@ class Contestant:
         await self.turns.connect(url, logins, connections)
         return logins
 
-    async def turn(self, place: Place, requests: int) -> dict[str, Any]:
-        """Take one turn and return its row. Clocks are read while nothing is in flight, and when all is quiet."""
+    async def turn(self, place: Place, plan: TurnPlan) -> dict[str, Any]:
+        """Take one turn and return its row. Clocks are read while nothing is in flight, and when all is quiet.
+
+        The first requests are not counted: whoever had the turn before has filled the core's caches.
+        """
+        await self.turns.turn(plan.warm_up)
         before = self.served_by.cpu()
-        turn = await self.turns.turn(requests)
+        turn = await self.turns.turn(plan.requests)
         used = (await _quiet(self.served_by)).since(before)
         return {"process": self.process(place), **turn, **cpu_columns(used, self.process(place))}
 

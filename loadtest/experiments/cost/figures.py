@@ -4,18 +4,20 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 
-from loadtest.experiments.experiment import figure, whole_rounds
-from loadtest.load.bare_process import NAME
+from loadtest.experiments.rows import figure, whole_rounds
+from loadtest.load.bare_process import NAME as BARE
 from loadtest.results.model import Config, Figure, Row
 from loadtest.statistics.estimates import Interval, centre, difference, ratio
 from loadtest.statistics.multiple import family_confidence
 
-EXPERIMENT = "cost"
+NAME = "cost"
 DIRECT, NGINX = "direct", "nginx"
 JUDGED = {DIRECT: "app", NGINX: "total"}
 """Of which tier ratios are taken, by path."""
 SAME_BYTES = 16
 """Requests that differ by less are equally long: names of strategies and of users differ by as much."""
+SAME_PACE = 1.25
+"""Replicas whose CPU per request differs by less leave the load balancer alone for equally long."""
 NULL = "null"
 """The second control: its connections and client process are its own."""
 
@@ -41,7 +43,7 @@ def analyse(rows: Sequence[Row], config: Config) -> list[Figure]:
             ]
             found += _drift(path, turns, rounds, control)
         if path == NGINX:
-            found += _placebo(turns, rounds)
+            found += _placebo(turns, rounds, control)
     return found
 
 
@@ -75,12 +77,12 @@ def _of(rounds: Sequence[Round], name: str, tier: str) -> list[float]:
 
 def _names(rounds: Sequence[Round]) -> list[str]:
     """Return the strategies that took turns."""
-    return [name for name in rounds[0] if name not in (NULL, NAME)]
+    return [name for name in rounds[0] if name not in (NULL, BARE)]
 
 
 def _per_request(path: str, rounds: Sequence[Round]) -> list[Figure]:
     return [
-        figure(EXPERIMENT, name, "cpu_per_request", "us", centre(_of(rounds, name, tier)), path=path, tier=tier)
+        figure(NAME, name, "cpu_per_request", "us", centre(_of(rounds, name, tier)), path=path, tier=tier)
         for name, mine in rounds[0].items()
         if name != NULL
         for tier in mine
@@ -96,9 +98,9 @@ def _answers(path: str, turns: Sequence[Mapping[str, Row]]) -> list[Figure]:
         busy = centre([100 * row["cpu_app"] / row["seconds"] for row in mine])
         client = centre([100 * row["client_cpu"] / row["seconds"] for row in mine])
         found += [
-            figure(EXPERIMENT, name, "failed_answers", "count", answers, path=path),
-            figure(EXPERIMENT, name, "replica_cpu", "%", busy, path=path),
-            figure(EXPERIMENT, name, "client_cpu", "%", client, path=path),
+            figure(NAME, name, "failed_answers", "count", answers, path=path),
+            figure(NAME, name, "replica_cpu", "%", busy, path=path),
+            figure(NAME, name, "client_cpu", "%", client, path=path),
         ]
     return found
 
@@ -109,7 +111,7 @@ def _differences(path: str, rounds: Sequence[Round], control: str) -> list[Figur
     for name in (name for name in _names(rounds) if name != control):
         for tier in rounds[0][name]:
             more = difference(_of(rounds, name, tier), _of(rounds, control, tier))
-            found.append(figure(EXPERIMENT, name, "cpu_difference", "us", more, path=path, tier=tier, over=control))
+            found.append(figure(NAME, name, "cpu_difference", "us", more, path=path, tier=tier, over=control))
     return found
 
 
@@ -124,14 +126,14 @@ def _ratios(path: str, rounds: Sequence[Round], control: str) -> list[Figure]:
     found = []
     for over, name in pairs:
         samples, labels = (_of(rounds, name, tier), _of(rounds, over, tier)), {"path": path, "tier": tier, "over": over}
-        found.append(figure(EXPERIMENT, name, "cpu_ratio", "ratio", ratio(*samples), **labels))
+        found.append(figure(NAME, name, "cpu_ratio", "ratio", ratio(*samples), **labels))
         labels["intervals"] = "simultaneous"
         wide = ratio(*samples, confidence=together), difference(*samples, confidence=together)
-        found.append(figure(EXPERIMENT, name, "cpu_ratio", "ratio", wide[0], **labels))
-        found.append(figure(EXPERIMENT, name, "cpu_difference", "us", wide[1], **labels))
-    if NAME in rounds[0]:
-        floor = ratio(_of(rounds, control, tier), _of(rounds, NAME, tier))
-        found.append(figure(EXPERIMENT, control, "floor_ratio", "ratio", floor, path=path, over=NAME))
+        found.append(figure(NAME, name, "cpu_ratio", "ratio", wide[0], **labels))
+        found.append(figure(NAME, name, "cpu_difference", "us", wide[1], **labels))
+    if BARE in rounds[0]:
+        floor = ratio(_of(rounds, control, tier), _of(rounds, BARE, tier))
+        found.append(figure(NAME, control, "floor_ratio", "ratio", floor, path=path, over=BARE))
     return found
 
 
@@ -142,30 +144,41 @@ def _null(path: str, rounds: Sequence[Round], control: str) -> list[Figure]:
     samples = [(_of(rounds, NULL, tier), _of(rounds, control, tier)) for tier in (JUDGED[path],)]
     labels = {"path": path, "tier": JUDGED[path]}
     return [
-        figure(EXPERIMENT, control, "null_ratio", "ratio", ratio(*samples[0]), **labels),
-        figure(EXPERIMENT, control, "null_difference", "us", difference(*samples[0]), **labels),
+        figure(NAME, control, "null_ratio", "ratio", ratio(*samples[0]), **labels),
+        figure(NAME, control, "null_difference", "us", difference(*samples[0]), **labels),
     ]
 
 
-def _placebo(turns: Sequence[Mapping[str, Row]], rounds: Sequence[Round]) -> list[Figure]:
+def _placebo(turns: Sequence[Mapping[str, Row]], rounds: Sequence[Round], control: str | None) -> list[Figure]:
     """Compare the load balancer's CPU between strategies for which its work is the same, byte for byte.
 
-    Those are the ones whose requests are equally long, and whose answers are: longer ones cost it more, by design.
+    Those are the ones whose requests are equally long, and whose answers are: longer ones cost it more, by design. A
+    placebo is a pair whose replica takes equally long as well, and the control with itself. Where it takes longer, it
+    displaces more of what the load balancer had in the caches: `displacement_ratio`.
     """
-    found, models = [], list[str]()
-    for name in (name for name in _names(rounds) if "loadbalancer" in rounds[0][name]):
-        model = next((one for one in models if _same_bytes(turns[0][name], turns[0][one])), None)
-        if model is None:
-            models.append(name)
-            continue
-        same = ratio(*(_of(rounds, one, "loadbalancer") for one in (name, model)))
-        found.append(figure(EXPERIMENT, name, "placebo_ratio", "ratio", same, tier="loadbalancer", over=model))
+    found = []
+    if control and "loadbalancer" in rounds[0].get(NULL, {}):
+        found.append(_same_work("placebo_ratio", rounds, (NULL, control), control))
+    names = [name for name in _names(rounds) if "loadbalancer" in rounds[0][name]]
+    apps = {name: centre(_of(rounds, name, "app")).value for name in names}
+    for place, name in enumerate(names):
+        same = [one for one in names[:place] if _same_bytes(turns[0][name], turns[0][one])]
+        paced = [one for one in same if max(apps[name], apps[one]) <= SAME_PACE * min(apps[name], apps[one])]
+        if paced:
+            found.append(_same_work("placebo_ratio", rounds, (name, paced[0]), name))
+        elif same:
+            found.append(_same_work("displacement_ratio", rounds, (name, same[0]), name))
     return found
 
 
 def _same_bytes(one: Row, other: Row) -> bool:
     lengths = ((one[way] / one["requests"], other[way] / other["requests"]) for way in ("bytes_sent", "bytes_received"))
     return all(abs(ours - theirs) <= SAME_BYTES for ours, theirs in lengths)
+
+
+def _same_work(metric: str, rounds: Sequence[Round], pair: tuple[str, str], strategy: str) -> Figure:
+    same = ratio(*(_of(rounds, one, "loadbalancer") for one in pair))
+    return figure(NAME, strategy, metric, "ratio", same, tier="loadbalancer", over=pair[1])
 
 
 def _drift(path: str, turns: Sequence[Mapping[str, Row]], rounds: Sequence[Round], control: str) -> list[Figure]:
@@ -178,4 +191,4 @@ def _drift(path: str, turns: Sequence[Mapping[str, Row]], rounds: Sequence[Round
     for samples in by_replica.values():
         third = len(samples) // 3
         first, last = first + samples[:third], last + samples[len(samples) - third :]
-    return [figure(EXPERIMENT, control, "drift", "ratio", ratio(last, first), path=path)] if first else []
+    return [figure(NAME, control, "drift", "ratio", ratio(last, first), path=path)] if first else []

@@ -10,55 +10,67 @@ nginx. On one core that is never idle, whoever runs finds all that was left for 
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, AsyncExitStack, nullcontext
+from dataclasses import dataclass
 from functools import partial
 from itertools import count
 
 from loadtest.cluster.cores import on_last_core
-from loadtest.experiments.cost.contestants import Contestant, Place, open_accounts, start
+from loadtest.experiments.cost.contestants import Contestant, Place, TurnPlan, open_accounts, start
 from loadtest.experiments.cost.figures import DIRECT, NGINX
 from loadtest.experiments.experiment import Context
 from loadtest.load.bare_process import BareServer
 from loadtest.statistics.orders import balanced_orders, in_turns
 
 
-async def measure(context: Context) -> None:
+@dataclass(frozen=True)
+class Plan(TurnPlan):
+    """So many cycles over all replicas, and rounds in each sitting. *restarts*: replicas restart between cycles."""
+
+    cycles: int = 2
+    rounds_direct: int = 20
+    rounds_nginx: int = 36
+    restarts: bool = False
+
+    def rounds(self, path: str) -> int:
+        """Return how many rounds a sitting has."""
+        return self.rounds_direct if path == DIRECT else self.rounds_nginx
+
+
+async def measure(context: Context, plan: Plan) -> None:
     """Ask every replica in both ways, in every cycle. Where replicas cannot be reached, nginx alone is asked.
 
     A wrong answer, or none, ends it (`WrongAnswer`, `GeneratorError`), and so does a process that was restarted
     meanwhile (`ClusterError`).
     """
-    plan = context.plan
     numbers = {DIRECT: count(), NGINX: count()}
     async with AsyncExitStack() as stack:
         everybody = await start(context, stack, await _bare_server(context, stack))
-        sittings = [(cycle, place) for cycle in range(plan.cost_cycles) for place in _places(context)]
-        context.progress.start("cost: turns at a busy replica", sum(_steps(context, place) for _, place in sittings))
+        sittings = [(cycle, place) for cycle in range(plan.cycles) for place in _places(context, plan)]
+        context.progress.start(
+            "cost: turns at a busy replica", sum(_steps(context, plan, place) for _, place in sittings)
+        )
         for cycle, place in sittings:
-            if plan.cost_restarts and cycle:
+            if plan.restarts and cycle:
                 context.cluster.restart(place.replica)
             with _way(context, place):
                 contestants = [one for one in everybody if place.path == DIRECT or not one.bare]
                 with on_last_core({pid for one in contestants for pid in one.pids(place)}):
-                    await _sitting(context, place, contestants, numbers[place.path])
+                    await _sitting(context, plan, place, contestants, numbers[place.path])
 
 
-def _places(context: Context) -> Iterator[Place]:
-    urls, plan = context.cluster.replica_urls(), context.plan
+def _places(context: Context, plan: Plan) -> Iterator[Place]:
+    urls = context.cluster.replica_urls()
     for replica in context.cluster.replicas():
-        if replica in urls and plan.cost_rounds_direct:
+        if replica in urls and plan.rounds_direct:
             yield Place(DIRECT, replica, urls[replica])
-        if plan.cost_rounds_nginx:
+        if plan.rounds_nginx:
             yield Place(NGINX, replica, context.cluster.url)
 
 
-def _rounds(context: Context, place: Place) -> int:
-    return context.plan.cost_rounds_direct if place.path == DIRECT else context.plan.cost_rounds_nginx
-
-
-def _steps(context: Context, place: Place) -> int:
+def _steps(context: Context, plan: Plan, place: Place) -> int:
     """Return how many turns a sitting has, the warm-up included."""
     direct = place.path == DIRECT
-    return (1 + _rounds(context, place)) * (len(context.strategies) + (1 + direct if context.control() else 0))
+    return (1 + plan.rounds(place.path)) * (len(context.strategies) + (1 + direct if context.control() else 0))
 
 
 def _way(context: Context, place: Place) -> AbstractContextManager[None]:
@@ -78,18 +90,19 @@ async def _bare_server(context: Context, stack: AsyncExitStack) -> BareServer | 
     return await stack.enter_async_context(bare)
 
 
-async def _sitting(context: Context, place: Place, contestants: Sequence[Contestant], numbers: Iterator[int]) -> None:
+async def _sitting(
+    context: Context, plan: Plan, place: Place, contestants: Sequence[Contestant], numbers: Iterator[int]
+) -> None:
     """Take the turns at *place*; the first round warms up, and is not recorded."""
-    plan = context.plan
-    accounts = await open_accounts(context.cluster, context.strategies[0], plan.turn_logins)
+    accounts = await open_accounts(context.cluster, context.strategies[0], plan.logins)
     for one in contestants:
-        await one.connect(place, accounts, plan.turn_connections)
+        await one.connect(place, accounts, plan.connections)
     where = {"path": place.path, "replica": place.replica}
-    turns = {one.name: partial(one.turn, place, plan.turn_requests) for one in contestants}
-    orders = balanced_orders(list(turns), _rounds(context, place), context.rng)
+    turns = {one.name: partial(one.turn, place, plan) for one in contestants}
+    orders = balanced_orders(list(turns), plan.rounds(place.path), context.rng)
     await in_turns(turns, [list(turns)], context.progress.advance)
     for one in (contestants[0], *(one for one in contestants if one.bare)):
-        row = await one.idle(place, plan.cost_idle_seconds)
+        row = await one.idle(place, plan.idle_seconds)
         context.record(kind="idle", **where, **row)
     for order in orders:
         number = next(numbers)

@@ -4,15 +4,13 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator
-
-from loadtest.report.need import FORCED_LOGOUT, KILLED, extra, lifetime, missing
-from loadtest.report.plots.style import (
+from loadtest.report.drawing import (
     INK,
     KINDS,
+    SMALLEST_SHOWN,
     SOFT,
     TIERS,
+    Axes,
     colour,
     errors,
     highest,
@@ -22,11 +20,12 @@ from loadtest.report.plots.style import (
     rows,
     values_beside,
 )
+from loadtest.report.need import FORCED_LOGOUT, KILLED, extra, lifetime, missing
+from loadtest.report.plot import Plot
 from loadtest.results.numbers import amount, number
 from loadtest.results.view import View
 from loadtest.verdicts.ranking import JUDGED, TOGETHER
 
-SMALLEST_SHOWN = 0.002
 MS = 1000
 
 
@@ -144,6 +143,8 @@ def _name(axes: Axes, points: Sequence[Point], room: float) -> None:
 
 def draw_bill(axes: Axes, view: View) -> None:
     """Stacked bars by tier, in cores per 1,000 requests/s: of a busy replica, and at high and low traffic."""
+    from matplotlib.ticker import MaxNLocator  # it takes a second to load, and not every command draws
+
     bills = {
         "saturated": ("cpu_per_request", {"path": "nginx"}, 1 / 1000),
         "high traffic": ("cores_per_1000", {"level": "high"}, 1.0),
@@ -187,3 +188,39 @@ def _stack(axes: Axes, tiers: Sequence[Sequence[float]]) -> list[float]:
             number(total), (left[place], place), (3, 0), textcoords="offset points", va="center", fontsize="x-small"
         )
     return left
+
+
+EXTRA = Plot(
+    "extra",
+    "cpu_difference",
+    "What the login state costs per request",
+    "Extra CPU per request, compared within each round with a page without login. Thick line: 95 % interval. Thin "
+    "line: the interval that holds for all comparisons together. Blue: sessions; orange: tokens. Differences as small "
+    "as the grey band mean nothing: it is what the null test got for the same code.",
+    draw_extra,
+    2.6,
+    0.3,
+    summary=True,
+)
+TRADEOFF = Plot(
+    "tradeoff",
+    "cpu_difference",
+    "What you pay, and what you get for it",
+    "Down and to the left is better. The dashed line joins the strategies that no other one beats in both. Hollow "
+    "points were not measured: they follow from the settings.",
+    draw_tradeoff,
+    3.4,
+    0.1,
+    also=("users_lost", "revocation_ms"),
+    summary=True,
+)
+BILL = Plot(
+    "bill",
+    "cpu_per_request",
+    "The bill by tier, saturated and at your traffic",
+    "Cores that each tier needs for 1,000 requests/s, on one scale. A busy server handles several requests each time "
+    "it wakes up; one that is mostly idle pays for waking up again and again, so the same request costs more there.",
+    draw_bill,
+    2.9,
+    0.25,
+)

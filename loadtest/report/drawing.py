@@ -1,13 +1,19 @@
 """What the plots share. Colours are Okabe and Ito's: colour-blind readers can tell them apart."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.axes import Axes
 
 from loadtest.results.model import Figure
 from loadtest.results.numbers import amount
 from loadtest.results.view import View
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes as Axes
+else:
+    Axes = object  # matplotlib takes a second to load: `up` and `status` need not wait for it
 
 INK = "#010203"
 """Stands for the reader's text colour in SVG."""
@@ -15,6 +21,8 @@ SOFT = "#888f98"
 BLUE, ORANGE, GREEN, RED, SKY, PINK = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7"
 KINDS = {"control": SOFT, "session": BLUE, "token": ORANGE}
 TIERS = {"loadbalancer": SKY, "app": BLUE, "auth": GREEN, "redis": RED, "database": PINK}
+SMALLEST_SHOWN = 0.002
+"""The share of the longest bar that a tier must have to be drawn."""
 
 
 def colour(view: View, strategy: str) -> str:
@@ -87,3 +95,27 @@ def legend_above(drawn: Sequence[Axes]) -> None:
             handles.values(), handles.keys(), loc="outside upper center", ncols=5, frameon=False, fontsize="small",
             columnspacing=1.2, handletextpad=0.5,
         )  # fmt: skip
+
+
+def bars_by_tier(axes: Axes, view: View, bars: Mapping[str, tuple[str, str]]) -> None:
+    """Draw one stacked bar per label of *bars*, from its (metric, strategy); the interval is the total's."""
+    costs = {bar: partial(_tier, view, *what) for bar, what in bars.items()}
+    totals = [cost("total") for cost in costs.values()]
+    left, places = [0.0] * len(bars), range(len(bars))
+    for tier, tint in TIERS.items():
+        values = [max(0.0, cost(tier).value) for cost in costs.values()]
+        if max(values, default=0) > SMALLEST_SHOWN * highest(totals):
+            axes.barh(places, values, left=left, color=tint, label=tier, height=0.6)
+        left = [start + value for start, value in zip(left, values, strict=True)]
+    axes.errorbar([f.value for f in totals], list(places), xerr=errors(totals), fmt="none", ecolor="#777777", capsize=3)
+    values_beside(axes, totals, places)
+    rows(axes, list(bars))
+    axes.set_xlim(0, 1.25 * highest(totals) or 1.0)
+    axes.xaxis.set_major_formatter(lambda value, _: amount(value, "us"))
+    axes.tick_params(axis="x", labelsize="small")
+    legend(axes, 5)
+
+
+def _tier(view: View, metric: str, strategy: str, tier: str) -> Figure:
+    path = {"path": "nginx"} if metric == "cpu_per_request" else {}
+    return view.one(metric, strategy, tier=tier, **path) or Figure("", strategy, metric, "us", 0.0)

@@ -1,1 +1,0 @@
-"""The plots, drawn on axes that they are given."""
