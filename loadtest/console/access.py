@@ -9,7 +9,6 @@ import hmac
 import ipaddress
 import secrets
 from collections.abc import Collection
-from http import HTTPStatus
 
 from aiohttp import web
 from aiohttp.typedefs import Handler

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
+from loadtest.cluster.faults import put_right
 from loadtest.cluster.protocol import Capability, ClusterError, Process
 from loadtest.console.history import Entry
 from loadtest.console.stage import Stage
@@ -85,12 +86,7 @@ async def _log_in_again(stage: Stage, _: Entry) -> None:
 async def _restore(stage: Stage, _: Entry) -> None:
     """Put right whatever was broken, and let everybody in again."""
     stage.crowd.affinity = True
-    for process in stage.processes:
-        if process.state == "paused":
-            await asyncio.to_thread(stage.cluster.resume, process.name)
-        elif process.state == "dead":
-            await asyncio.to_thread(stage.cluster.start, process.name)
-    await asyncio.to_thread(stage.cluster.wait_ready)
+    await asyncio.to_thread(put_right, stage.cluster, stage.replicas)
     for seat in sorted(stage.disabled):
         await stage.administrator.enable(_id(stage.crowd.person(seat)))
         stage.disabled.discard(seat)
@@ -188,7 +184,9 @@ def offered(process: Process, able: frozenset[Capability]) -> list[str]:
     return [key for key in by_state.get(process.state, ()) if ACTIONS[key].needs in able]
 
 
-def begin(stage: Stage, key: str, target: str = "", seat: int | None = None, step: int | None = None) -> asyncio.Task[None]:
+def begin(
+    stage: Stage, key: str, *, target: str = "", seat: int | None = None, step: int | None = None
+) -> asyncio.Task[None]:
     """Press the button *key*. Raises `KeyError` if there is none."""
     action = ACTIONS[key]
     return stage.act(key, partial(action.work, stage), target=target, seat=seat, ends=action.ends, step=step)

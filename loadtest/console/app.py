@@ -10,8 +10,8 @@ from aiohttp import web
 from aiohttp_sse import sse_response
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from loadtest.console.access import ACCESS, Access, guarded
 from loadtest.cluster.protocol import Process
+from loadtest.console.access import ACCESS, Access, guarded
 from loadtest.console.actions import ACTIONS, BREAKABLE, begin, offered
 from loadtest.console.feed import Feed
 from loadtest.console.latest_report import latest_report
@@ -164,26 +164,30 @@ def _rendered(request: web.Request, template: str, status: int = HTTPStatus.OK) 
         return text(language, key, **values)
 
     stage, picture = request.app[STAGE], request.app[PICTURE]
-    body = request.app[TEMPLATES].get_template(template).render(
-        t=t,
-        language=language,
-        languages=LANGUAGES,
-        now=datetime.now().astimezone(),
-        stage=stage,
-        picture=picture,
-        shapes=SHAPES,
-        numbers=NUMBERS,
-        rows=list(zip(stage.strategies, picture.numbers()["rows"], strict=True)),
-        tiers=_tiers(stage.processes),
-        offered=offered,
-        able=stage.cluster.capabilities(),
-        person_actions=_of("person", stage),
-        cluster_actions=_of("cluster", stage),
-        broken=stage.out_of_order(),
-        entries=lines(stage.history, {one.name for one in stage.strategies if one.is_control}, t),
-        steps=len(STEPS),
-        facts=_facts(stage),
-        report=latest_report(request.app[REPORTS]) if stage.step > len(STEPS) else None,
+    body = (
+        request.app[TEMPLATES]
+        .get_template(template)
+        .render(
+            t=t,
+            language=language,
+            languages=LANGUAGES,
+            now=datetime.now().astimezone(),
+            stage=stage,
+            picture=picture,
+            shapes=SHAPES,
+            numbers=NUMBERS,
+            rows=list(zip(stage.strategies, picture.numbers()["rows"], strict=True)),
+            tiers=_tiers(stage.processes),
+            offered=offered,
+            able=stage.cluster.capabilities(),
+            person_actions=_of("person", stage),
+            cluster_actions=_of("cluster", stage),
+            broken=stage.out_of_order(),
+            entries=lines(stage.history, {one.name for one in stage.strategies if one.is_control}, t),
+            steps=len(STEPS),
+            facts=_facts(stage),
+            report=latest_report(request.app[REPORTS]) if stage.step > len(STEPS) else None,
+        )
     )
     return web.Response(text=body, content_type="text/html", status=status)
 

@@ -1,7 +1,7 @@
 """Lets the rows take turns: in its turn, everybody in a row asks for my page at once.
 
-So a row's cost can be metered as `docs/method.md` has it: the CPU clocks are read before the first request and after the
-last answer of a turn, with nothing else in flight.
+So a row's cost can be metered as `docs/method.md` has it: the CPU clocks are read before the first request of a turn
+and after its last answer, with nothing else in flight.
 """
 
 import asyncio
@@ -122,9 +122,8 @@ class Beat:
         for visitor in row:
             if visitor.refresh_is_due():
                 self._start(visitor.refresh(self._crowd.refresh_after))
-            elif "visits" in visitor.strategy.capabilities and (self._round + visitor.seat) % VISIT_EVERY == 0:
-                if not visitor.logged_out:
-                    self._start(visitor.visit())
+            elif visitor.counts_visits() and (self._round + visitor.seat) % VISIT_EVERY == 0:
+                self._start(visitor.visit())
 
     def _start(self, call: Coroutine[None, None, T]) -> asyncio.Task[T]:
         task = asyncio.create_task(call)

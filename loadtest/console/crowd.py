@@ -16,8 +16,9 @@ THIEVES = 3
 """Seats for thieves in each row. The fourth one takes the place of the first."""
 REFRESH_SHARE = 0.5
 """The part of an access token's life after which an app refreshes it."""
-REGISTRATION_ATTEMPTS = 20
 RETRY_SECONDS = 0.5
+STRIDE = 7
+"""Seats between two people whose turn it is: so that one sees that it is somebody else's."""
 
 
 class Crowd:
@@ -46,7 +47,7 @@ class Crowd:
         self.rows: dict[str, list[Visitor]] = {strategy.name: [] for strategy in strategies}
         self.thieves: dict[str, list[Thief]] = {strategy.name: [] for strategy in strategies}
         self._next_thief = 0
-        self._next_seat = 0
+        self._turns = 0
 
     @property
     def seats(self) -> int:
@@ -73,13 +74,14 @@ class Crowd:
         return [row[seat] for row in self.rows.values() if seat < len(row)]
 
     def next_seat(self) -> int:
-        """Return whose turn it is when nobody was chosen: everybody's, one after the other."""
-        self._next_seat = (self._next_seat + 7) % self.size
-        return self._next_seat
+        """Return whose turn it is when nobody was chosen: everybody's who is there, one after the other."""
+        there = [seat for seat in range(self.size) if all(one.present for one in self.person(seat))]
+        there = [seat for seat in there if self.person(seat)] or [0]
+        self._turns += 1
+        return there[STRIDE * self._turns % len(there)]
 
     async def enter(self) -> None:
         """Let people open their accounts and log in, in the order of their seats."""
-        seats: list[asyncio.Task[None]] = []
         async with asyncio.TaskGroup() as group:
             for seat in range(self.size):
                 async with self._limit:
@@ -87,14 +89,14 @@ class Crowd:
                 for strategy in self.strategies:
                     visitor = Visitor(strategy, seat, person, self._client(strategy), self.history)
                     self.rows[strategy.name].append(visitor)
-                    seats.append(group.create_task(self._log_in(visitor)))
+                    group.create_task(self._log_in_at_last(visitor))
 
     async def log_in_again(self, visitors: Iterable[Visitor]) -> None:
         """Let *visitors* log in, a few at a time."""
         await asyncio.gather(*(self._log_in(visitor) for visitor in visitors))
 
     def steal(self, seat: int, entry: Entry) -> None:
-        """Let a thief use the credentials of the person in *seat*, as they are now, in every row where there are any."""
+        """Let a thief use the credentials of the person in *seat*, as they are now, in every row."""
         number = self._next_thief % THIEVES
         self._next_thief += 1
         for victim in self.person(seat):
@@ -115,15 +117,19 @@ class Crowd:
         await asyncio.gather(*(client.close() for client in self._clients()))
 
     def _clients(self) -> list[Client]:
-        everybody = [*self.rows.values(), *self.thieves.values()]
-        return [one.client for row in everybody for one in row]
+        thieves = [thief.client for row in self.thieves.values() for thief in row]
+        return [*(visitor.client for visitor in self.all_visitors()), *thieves]
 
     def _client(self, strategy: Strategy) -> Client:
         return Client(self._urls[not self._affinity], strategy, self._connector)
 
-    async def _log_in(self, visitor: Visitor) -> None:
+    async def _log_in(self, visitor: Visitor) -> bool:
         async with self._limit:
-            await visitor.log_in(self.refresh_after)
+            return await visitor.log_in(self.refresh_after)
+
+    async def _log_in_at_last(self, visitor: Visitor) -> None:
+        while not await self._log_in(visitor):  # noqa: ASYNC110  # the cluster may be down: there is no event
+            await asyncio.sleep(RETRY_SECONDS)
 
     async def _registered(self) -> Account:
         """Return a new account, once the cluster gives one."""

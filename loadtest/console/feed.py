@@ -4,7 +4,7 @@ import asyncio
 from typing import NamedTuple
 
 LIMIT = 300
-"""Messages that may wait for a viewer: half a minute. Whoever is slower is let go, and begins anew when they come back."""
+"""Messages that may wait for a viewer: half a minute. A slower one is let go, and begins anew when they come back."""
 
 
 class Message(NamedTuple):

@@ -236,10 +236,8 @@ class History:
         self._append(operation)
         if operation.thief:
             self._thief(operation)
-        elif self.entries and (dot.state is State.SILENT or (dot.state, dot.lost) != shown):
-            entry = self._cause(operation.row, operation.seat, dot.state)
-            entry.effects[operation.row].told(dot, operation, operation.ended - entry.began)
-            self.revision += 1
+        elif shown[0] is not State.ABSENT and (dot.state is State.SILENT or (dot.state, dot.lost) != shown):
+            self._effect(operation, dot)
         return dot
 
     def click(self, entry: Entry) -> None:
@@ -266,6 +264,13 @@ class History:
     def counts(self) -> dict[str, Counts]:
         """Return how the users of each row are now."""
         return {row: _counted(dots) for row, dots in self.dots.items()}
+
+    def _effect(self, operation: Operation, dot: Dot) -> None:
+        """Put down what *dot* shows now to a click."""
+        if self.entries:
+            entry = self._cause(operation.row, operation.seat, dot.state)
+            entry.effects[operation.row].told(dot, operation, operation.ended - entry.began)
+            self.revision += 1
 
     def _cause(self, row: str, seat: int, state: State) -> Entry:
         """Return the click that the new *state* of a dot is put down to.

@@ -4,7 +4,7 @@ import asyncio
 import json
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -48,7 +48,9 @@ class Picture:
         """Return all dots and numbers, for whoever begins to look."""
         everything = {(row, seat): None for row, dots in self._stage.history.dots.items() for seat in dots}
         past = [[round(at, 1), *counts] for at, counts in self.past]
-        return _json({"dots": self._dots(everything), "numbers": self.numbers(), "past": past, "clicks": self._clicks()})
+        return _json(
+            {"dots": self._dots(everything), "numbers": self.numbers(), "past": past, "clicks": self._clicks()}
+        )
 
     async def draw(self) -> None:
         """Tell viewers for ever."""
@@ -115,7 +117,11 @@ class Picture:
     def _tell_of_changes(self) -> None:
         """Let pages fetch the parts that have changed."""
         stage = self._stage
-        now = (tuple(stage.processes), stage.crowd.affinity, stage.gone), stage.history.revision, (stage.step, stage.subject)
+        now = (
+            (tuple(stage.processes), stage.crowd.affinity, stage.gone),
+            stage.history.revision,
+            (stage.step, stage.subject),
+        )
         names = ("topology", "timeline", "tour")
         changed = [n for n, new, old in zip(names, now, self._told or (None,) * 3, strict=True) if new != old]
         self._told = now

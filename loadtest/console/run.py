@@ -55,7 +55,9 @@ async def _run(cluster: Cluster, options: Options, say: Callable[[str], None]) -
         tour = Tour(stage)
         stack.push_async_callback(tour.close)
         access = Access(options.host, options.port)
-        runner = web.AppRunner(create_app(access, stage, picture, feed, tour, options.reports), access_log=None, shutdown_timeout=1)
+        runner = web.AppRunner(
+            create_app(access, stage, picture, feed, tour, options.reports), access_log=None, shutdown_timeout=1
+        )
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
         await web.TCPSite(runner, options.host, options.port).start()

@@ -24,9 +24,10 @@ class Person:
     """the auth service's id of the account"""
 
 
-
 class Visitor:
     """The one in *seat* of the row of *strategy*. Whatever is asked and answered goes into *history*."""
+
+    is_thief = False
 
     def __init__(self, strategy: Strategy, seat: int, person: Person, client: Client, history: History) -> None:
         self.strategy = strategy
@@ -87,6 +88,10 @@ class Visitor:
     async def visit(self) -> Answer:
         """Count one more visit."""
         return await self._ask(Act.VISIT, self.client.visits())
+
+    def counts_visits(self) -> bool:
+        """Return whether the login has a state of which one can see whether it is lost."""
+        return "visits" in self.strategy.capabilities and not self.logged_out
 
     def refresh_is_due(self) -> bool:
         """Return whether an app would refresh its tokens now."""
@@ -150,8 +155,6 @@ class Visitor:
                 waiting=waiting,
             )
         )
-
-    is_thief = False
 
     def _shown(self, act: Act, body: Any) -> str:
         if act is not Act.PAGE:

@@ -216,6 +216,7 @@ class Lines {
       const box = row.cells.p50.parentElement.querySelector(".line");
       const mark = plot => {
         const pen = plot.ctx;
+        pen.save();
         pen.strokeStyle = color("--edge");
         pen.lineWidth = devicePixelRatio;
         pen.beginPath();
@@ -226,6 +227,7 @@ class Lines {
           pen.lineTo(x, plot.bbox.top + plot.bbox.height);
         }
         pen.stroke();
+        pen.restore();
       };
       return new uPlot({
         width: box.clientWidth || 110,
