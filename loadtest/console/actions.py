@@ -80,7 +80,7 @@ async def _rotate_keys(stage: Stage, _: Entry) -> None:
 
 
 async def _log_in_again(stage: Stage, _: Entry) -> None:
-    await stage.crowd.log_in_again(one for one in stage.crowd.all_visitors() if one.logged_out)
+    await stage.crowd.log_in_again(one for one in stage.crowd.all_visitors() if one.logged_out or one.left)
 
 
 async def _restore(stage: Stage, _: Entry) -> None:
@@ -90,6 +90,7 @@ async def _restore(stage: Stage, _: Entry) -> None:
     for seat in sorted(stage.disabled):
         await stage.administrator.enable(_id(stage.crowd.person(seat)))
         stage.disabled.discard(seat)
+    stage.crowd.send_thieves_away()
     await stage.crowd.log_in_again(one for one in stage.crowd.all_visitors() if one.out_of_order)
 
 

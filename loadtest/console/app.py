@@ -15,7 +15,7 @@ from loadtest.console.access import ACCESS, Access, guarded
 from loadtest.console.actions import ACTIONS, BREAKABLE, begin, offered
 from loadtest.console.feed import Feed
 from loadtest.console.latest_report import latest_report
-from loadtest.console.picture import Picture
+from loadtest.console.picture import PARTS, Picture
 from loadtest.console.shapes import SHAPES
 from loadtest.console.stage import Stage
 from loadtest.console.texts import DEFAULT, LANGUAGES, preferred, text
@@ -30,7 +30,6 @@ FEED: web.AppKey[Feed] = web.AppKey("feed", Feed)
 TOUR: web.AppKey[Tour] = web.AppKey("tour", Tour)
 REPORTS: web.AppKey[Path] = web.AppKey("reports", Path)
 TEMPLATES: web.AppKey[Environment] = web.AppKey("templates", Environment)
-PARTS = ("topology", "timeline", "tour")
 NUMBERS = ("logged_in", "logged_out", "silent", "lost", "p50", "p99", "cpu")
 LEEWAY_SECONDS = 10
 """For which replicas go on accepting a token that has expired."""

@@ -105,6 +105,13 @@ class Crowd:
                 self._seat(thief)
                 self.history.stolen(entry, victim.strategy.name, thief.seat)
 
+    def send_thieves_away(self) -> None:
+        """Remove all thieves."""
+        for row in self.thieves.values():
+            for thief in row:
+                self.history.remove(thief.strategy.name, thief.seat)
+            row.clear()
+
     def _seat(self, thief: Thief) -> None:
         row = self.thieves[thief.strategy.name]
         for old in [one for one in row if one.seat == thief.seat]:

@@ -212,8 +212,17 @@ class Entry:
     loot: dict[str, Loot] = field(default_factory=dict)
 
 
-Listener = Callable[[Operation | Entry], None]
-"""Is told of every operation and every click, in order."""
+@dataclass(frozen=True)
+class Removal:
+    """A thief has left the seat."""
+
+    row: str
+    seat: int
+
+
+Happening = Operation | Entry | Removal
+Listener = Callable[[Happening], None]
+"""Is told of everything that happens, in order."""
 
 
 class History:
@@ -223,7 +232,7 @@ class History:
         self.dots: dict[str, dict[int, Dot]] = {row: {} for row in rows}
         self.entries: deque[Entry] = deque(maxlen=KEPT_ENTRIES)
         self.length = 0
-        """how many operations and clicks there were"""
+        """how much has happened"""
         self.revision = 0
         """grows whenever an entry changes"""
         self._listener = listener
@@ -258,8 +267,9 @@ class History:
         self.revision += 1
 
     def remove(self, row: str, seat: int) -> None:
-        """Forget a thief's dot."""
-        self.dots[row].pop(seat, None)
+        """Forget a thief's dot, if there is one."""
+        if self.dots[row].pop(seat, None):
+            self._append(Removal(row, seat))
 
     def counts(self) -> dict[str, Counts]:
         """Return how the users of each row are now."""
@@ -301,7 +311,7 @@ class History:
                     self.revision += 1
                 return
 
-    def _append(self, one: Operation | Entry) -> None:
+    def _append(self, one: Happening) -> None:
         self.length += 1
         if self._listener:
             self._listener(one)

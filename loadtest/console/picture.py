@@ -11,7 +11,7 @@ from typing import Any
 from loadtest.console.beat import Beat
 from loadtest.console.cost import OwnCost
 from loadtest.console.feed import Feed
-from loadtest.console.history import Dot, Operation, State
+from loadtest.console.history import Dot, State
 from loadtest.console.stage import Stage
 
 DOTS_SECONDS = 0.1
@@ -19,6 +19,8 @@ NUMBERS_SECONDS = 1.0
 PAST_SECONDS = 120
 CODES = {state: code for code, state in enumerate(State)}
 HIGHLIGHT_SECONDS = 20.0
+PARTS = ("topology", "timeline", "tour")
+"""Parts of the page that it fetches when they have changed."""
 
 
 class Picture:
@@ -34,11 +36,12 @@ class Picture:
         self._rows = {strategy.name: place for place, strategy in enumerate(stage.strategies)}
         self._replicas: dict[str, int] = {}
         self._changed: dict[tuple[str, int], None] = {}
-        self._told: tuple[object, ...] = ()
+        self._told: tuple[object, ...] = (None,) * len(PARTS)
+        self._broken = False
 
-    def answered(self, operation: Operation) -> None:
-        """Draw the dot of *operation* again."""
-        self._changed[operation.row, operation.seat] = None
+    def changed(self, row: str, seat: int) -> None:
+        """Draw the dot in *seat* of *row* again."""
+        self._changed[row, seat] = None
 
     def place_of(self, replica: str) -> int:
         """Return the number whose colour and shape stand for *replica*, from 0."""
@@ -108,6 +111,7 @@ class Picture:
         numbers = self.numbers()
         self.past.append((numbers["at"], [row["logged_in"] for row in numbers["rows"]]))
         self._feed.send("numbers", _json(numbers))
+        self._broken = self._stage.out_of_order()
 
     def _clicks(self) -> list[float]:
         """Return when somebody clicked, as far as it can be seen."""
@@ -118,12 +122,11 @@ class Picture:
         """Let pages fetch the parts that have changed."""
         stage = self._stage
         now = (
-            (tuple(stage.processes), stage.crowd.affinity, stage.gone),
+            (tuple(stage.processes), stage.crowd.affinity, stage.gone, self._broken),
             stage.history.revision,
             (stage.step, stage.subject),
         )
-        names = ("topology", "timeline", "tour")
-        changed = [n for n, new, old in zip(names, now, self._told or (None,) * 3, strict=True) if new != old]
+        changed = [name for name, new, old in zip(PARTS, now, self._told, strict=True) if new != old]
         self._told = now
         if changed:
             self._feed.send("changed", _json(changed))

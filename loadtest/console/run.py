@@ -21,7 +21,7 @@ from loadtest.console.beat import Beat
 from loadtest.console.cost import OwnCost
 from loadtest.console.crowd import Crowd
 from loadtest.console.feed import Feed
-from loadtest.console.history import Entry, History, Operation
+from loadtest.console.history import Entry, Happening, History
 from loadtest.console.picture import Picture
 from loadtest.console.stage import Stage
 from loadtest.console.tour import Tour
@@ -77,9 +77,9 @@ async def _build(cluster: Cluster, options: Options, stack: AsyncExitStack) -> t
     feed = Feed()
     drawn: list[Picture] = []
 
-    def listener(one: Operation | Entry) -> None:
-        if isinstance(one, Operation):
-            drawn[0].answered(one)
+    def listener(one: Happening) -> None:
+        if not isinstance(one, Entry):
+            drawn[0].changed(one.row, one.seat)
         if sink:
             _write(sink, one)
 
@@ -96,8 +96,6 @@ async def _build(cluster: Cluster, options: Options, stack: AsyncExitStack) -> t
     return stage, beat, drawn[0], feed
 
 
-def _write(sink: TextIO, one: Operation | Entry) -> None:
-    kind = "operation" if isinstance(one, Operation) else "click"
-    what = asdict(one)
-    what.pop("effects", None)
-    sink.write(json.dumps({"kind": kind, **what}) + "\n")
+def _write(sink: TextIO, one: Happening) -> None:
+    what = {name: value for name, value in asdict(one).items() if name not in ("effects", "loot")}
+    sink.write(json.dumps({"kind": type(one).__name__.lower(), **what}) + "\n")

@@ -40,6 +40,8 @@ class Visitor:
         """whether there ever was a login"""
         self.keeps_fresh = True
         """whether tokens are refreshed before they expire, and not only when they have"""
+        self.left = False
+        """whether somebody has ended the login, or ordered its end"""
         self._history = history
         self._logins = 0
         self._refreshable = False
@@ -58,9 +60,9 @@ class Visitor:
 
     @property
     def out_of_order(self) -> bool:
-        """Whether the last answer was not my page, or the login's state was lost."""
+        """Whether the last answer was not my page, or the login's state was lost, or the login is to end."""
         dot = self._history.dots[self.strategy.name].get(self.seat)
-        return dot is not None and dot.state not in (State.IN, State.ABSENT)
+        return dot is not None and (self.left or dot.state not in (State.IN, State.ABSENT))
 
     async def log_in(self, refresh_after: float) -> bool:
         """Log in, which begins a new login; the control has none. Return whether it succeeded."""
@@ -72,7 +74,7 @@ class Visitor:
             self._logins -= 1
             return False
         self.person.id = self.person.id or answer.body["user"]["id"]
-        self.present = self.keeps_fresh = True
+        self.present, self.keeps_fresh, self.left = True, True, False
         self._refreshable = self.strategy.kind == "token"
         self._refresh_due = time.monotonic() + refresh_after
         return True
@@ -117,6 +119,7 @@ class Visitor:
 
     def ended(self) -> None:
         """Note that from now on somebody may have ended the login."""
+        self.left = True
         self._record(Act.END, self.login, time.monotonic(), Answer(0))
 
     async def _ask(self, act: Act, call: Awaitable[Answer]) -> Answer:
