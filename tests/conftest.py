@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.openapi import Recorder
+from tests.support.openapi import Recorder
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

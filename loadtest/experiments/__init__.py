@@ -1,12 +1,13 @@
 """Experiments: each puts one question to a cluster. A new one is a file, and a line in this table."""
 
-from loadtest.experiments import algorithms, correctness, cost, login, survival, throughput, tokens, traffic
+from loadtest.experiments import algorithms, correctness, cost, login, revocation, survival, throughput, tokens, traffic
 from loadtest.experiments.experiment import Experiment
 
 EXPERIMENTS: tuple[Experiment, ...] = (
     correctness.EXPERIMENT,
     cost.EXPERIMENT,
     survival.EXPERIMENT,
+    revocation.EXPERIMENT,
     traffic.EXPERIMENT,
     throughput.EXPERIMENT,
     login.EXPERIMENT,

@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, Self
 
 import aiohttp
@@ -38,6 +38,7 @@ class Account:
 
     username: str
     password: str
+    id: str = ""
 
     def __repr__(self) -> str:
         return f"Account({self.username!r})"
@@ -157,7 +158,7 @@ async def register(client: Client) -> Account:
     answer = await client.call("POST", "/auth/users", account.credentials())
     if answer.status != 201:
         raise ClusterError(f"POST /auth/users: status {answer.status or 'none'}, must be 201")
-    return account
+    return replace(account, id=answer.body["user"]["id"])
 
 
 async def strategies_of(base: str) -> list[Strategy]:

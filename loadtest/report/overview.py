@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from loadtest.report.need import FORCED_LOGOUT, KILLED, extra, lifetime, missing
 from loadtest.results.model import Figure
-from loadtest.results.numbers import amount, duration, interval, number, with_interval
+from loadtest.results.numbers import amount, duration, interval, number
 from loadtest.results.view import View
 from loadtest.verdicts.claims import NOT_MEASURED
 
@@ -111,14 +111,22 @@ def _bound(kills: Figure) -> str:
 
 
 def _logout(view: View, name: str) -> Cell:
-    """Return how long a forced logout takes to hold everywhere: the slowest measured, or what the settings bound."""
+    """Return how long a forced logout takes to hold everywhere: as measured, or what the settings bound."""
     if name == view.control:
         return Cell(*NOTHING_TO_LOSE)
     if FORCED_LOGOUT in missing(view, name):
         seconds = lifetime(view, name)
         return Cell("never", f"expires after {duration(seconds)}" if seconds else "until it expires")
-    slowest = max(view.figures("revocation_ms", name), key=lambda figure: figure.value, default=None)
-    return Cell(with_interval(slowest)) if slowest else Cell(NOT_MEASURED)
+    forced = {"means": "forced logout", "life": ""}
+    held, last = view.one("revocation_held", name, **forced), view.one("revocation_ms", name, **forced)
+    if held and held.value < 100:
+        return Cell("does not hold", f"in {number(100 - held.value)} % of {held.n} logouts")
+    if last is None:
+        return Cell(NOT_MEASURED)
+    logouts = f"in {last.n} {'logout' if last.n == 1 else 'logouts'}"
+    return (
+        Cell(amount(last.value, last.unit), f"{interval(last)} {logouts}") if last.value else Cell("at once", logouts)
+    )
 
 
 def _outage(view: View, name: str) -> Cell:

@@ -2,7 +2,7 @@
 
 from services.app.application import create_app
 from services.app.settings import AppSettings
-from services.common.service import run
+from services.common.http.server import run
 from services.common.settings import read_settings
 
 if __name__ == "__main__":

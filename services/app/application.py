@@ -7,25 +7,26 @@ from functools import partial
 from aiohttp import web
 from redis.asyncio import Redis
 
-from services.app.auth_client import AuthClient
-from services.app.auth_servers import AuthServers
-from services.app.handlers import CATALOGUE, Pages, catalogue
-from services.app.jwks import SigningKeys
-from services.app.openapi import description
+from services.app.auth_client.client import AuthClient
+from services.app.auth_client.servers import AuthServers
+from services.app.http.openapi import description
+from services.app.http.pages import CATALOGUE, Pages, catalogue
+from services.app.http.same_origin import same_origin
 from services.app.parts import Parts
-from services.app.redis_link import RedisLink
-from services.app.removed_keys import RemovedKeys
-from services.app.revocations import Revocations
-from services.app.same_origin import same_origin
+from services.app.redis_link.link import RedisLink
+from services.app.revocations.follower import RevocationFollower
 from services.app.settings import AppSettings
-from services.app.shared_key import SharedKey
 from services.app.strategies import STRATEGIES
 from services.app.strategy import Strategy
-from services.common.access_tokens import FindKey
+from services.app.tokens.shared_key import shared_key
+from services.app.tokens.verification_keys import VerificationKeys
+from services.common.http.lifecycle import LIFECYCLE
+from services.common.http.service import add_routes, create_service
 from services.common.redis_client import close, connect
-from services.common.service import LIFECYCLE, add_routes, create_service
+from services.common.removed_keys import RemovedKeys
+from services.common.tokens.verifier import FindKey
 
-KEYS: web.AppKey[SigningKeys] = web.AppKey("keys", SigningKeys)
+KEYS: web.AppKey[VerificationKeys] = web.AppKey("keys", VerificationKeys)
 JWKS_SECONDS = 2.0
 
 
@@ -45,7 +46,7 @@ def _parts(app: web.Application, settings: AppSettings, clock: Callable[[], floa
     url, password = settings.redis_url, settings.redis_password.get_secret_value()
     servers = AuthServers([str(url) for url in settings.auth_urls])
     redis, link = connect(url, password), RedisLink(url, password)
-    revocations = Revocations(url, password, longest=settings.session_absolute_seconds, clock=clock)
+    revocations = RevocationFollower(url, password, longest=settings.session_absolute_seconds, clock=clock)
 
     async def redis_closed(_: web.Application) -> AsyncIterator[None]:
         yield
@@ -53,26 +54,22 @@ def _parts(app: web.Application, settings: AppSettings, clock: Callable[[], floa
 
     app.cleanup_ctx.extend([servers.opened, redis_closed, link.kept])
     app[LIFECYCLE].checks.extend([link.missing, revocations.missing])
-    shared = settings.algorithm == "HS256"
+    secret = settings.token_signing_secret.get_secret_value()
     return Parts(
         settings=settings,
         clock=clock,
         redis=redis,
         link=link,
-        find_key=_shared_key(settings) if shared else _public_keys(app, settings, servers, redis),
+        find_key=shared_key(secret) if settings.algorithm == "HS256" else _public_keys(app, settings, servers, redis),
         auth=AuthClient(servers, settings.app_client_secret.get_secret_value()),
         revocations=revocations,
     )
 
 
-def _shared_key(settings: AppSettings) -> FindKey:
-    return SharedKey(settings.token_signing_secret.get_secret_value()).find
-
-
 def _public_keys(app: web.Application, settings: AppSettings, servers: AuthServers, redis: Redis) -> FindKey:
-    app[KEYS] = SigningKeys(
+    app[KEYS] = VerificationKeys(
         partial(servers.fetch, "/auth/jwks.json", seconds=JWKS_SECONDS),
-        RemovedKeys(redis),
+        RemovedKeys(redis).read,
         refresh_seconds=settings.jwks_refresh_seconds,
         max_stale_seconds=settings.jwks_max_stale_seconds,
     )

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from aiohttp import web
 from redis.asyncio import Redis
 
-from services.app.auth_client import AuthClient
-from services.app.redis_link import RedisLink
-from services.app.revocations import Revocations
+from services.app.auth_client.client import AuthClient
+from services.app.redis_link.link import RedisLink
+from services.app.revocations.follower import RevocationFollower
 from services.app.settings import AppSettings
 from services.app.strategy import Strategy
-from services.common.access_tokens import AccessTokenVerifier, FindKey
+from services.common.tokens.verifier import AccessTokenVerifier, FindKey
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Parts:
     link: RedisLink
     find_key: FindKey
     auth: AuthClient
-    revocations: Revocations
+    revocations: RevocationFollower
 
     def access_tokens(self, remembered: int = 0) -> AccessTokenVerifier:
         """Return a verifier of access tokens that remembers so many of them."""

@@ -9,9 +9,14 @@ from aiohttp import web
 from argon2 import PasswordHasher
 from redis.asyncio import Redis
 
-from services.auth.access_tokens import AccessTokens
-from services.auth.accounts import Accounts
-from services.auth.appkeys import (
+from services.auth.accounts.authentication import Authentication
+from services.auth.accounts.guess_limits import GuessLimits
+from services.auth.accounts.passwords import Passwords, owasp_hasher
+from services.auth.accounts.store import AccountStore
+from services.auth.clock import Clock
+from services.auth.database.database import Database, open_database
+from services.auth.http import accounts, devices, discovery, keys, oauth
+from services.auth.http.appkeys import (
     ACCOUNTS,
     AUTHENTICATION,
     CLOCK,
@@ -22,26 +27,22 @@ from services.auth.appkeys import (
     SETTINGS,
     VERIFIER,
 )
-from services.auth.authentication import Authentication
-from services.auth.clock import Clock
-from services.auth.database import Database, open_database
-from services.auth.derived_keys import DerivedKeys
-from services.auth.family_store import FamilyStore
-from services.auth.guess_limits import GuessLimits
-from services.auth.handlers import accounts, devices, discovery, keys, oauth
-from services.auth.introspection import Introspection
-from services.auth.key_rotation import KeyRotation
-from services.auth.key_store import KeyStore, WrongEncryptionSecretError
-from services.auth.logins import Logins
-from services.auth.passwords import Passwords, owasp_hasher
-from services.auth.refresh_rotation import Lifetimes
-from services.auth.refresh_tokens import RefreshTokens
-from services.auth.removed_keys import RemovedKeys
+from services.auth.keys.derived_keys import DerivedKeys
+from services.auth.keys.key import SharedKey, UnfitKeyError
+from services.auth.keys.ring import SharedKeyRing
+from services.auth.keys.rotation import KeyRotation
+from services.auth.keys.store import KeyStore, WrongEncryptionSecretError
+from services.auth.logins.access_tokens import AccessTokens
+from services.auth.logins.family_store import FamilyStore
+from services.auth.logins.introspection import Introspection
+from services.auth.logins.logins import Logins
+from services.auth.logins.refresh_rotation import RefreshLifetimes
+from services.auth.logins.refresh_tokens import RefreshTokens
 from services.auth.settings import AuthSettings
-from services.auth.signing_keys import SharedKey, SharedKeyRing, UnfitKeyError
-from services.common.access_tokens import LEEWAY_SECONDS, AccessTokenVerifier
+from services.common.http.service import add_routes, create_service
 from services.common.redis_client import open_redis
-from services.common.service import add_routes, create_service
+from services.common.removed_keys import RemovedKeys
+from services.common.tokens.verifier import LEEWAY_SECONDS, AccessTokenVerifier
 
 DATABASE: web.AppKey[Database] = web.AppKey("database", Database)
 REDIS: web.AppKey[Redis] = web.AppKey("redis", Redis)
@@ -72,7 +73,7 @@ def create_app(
         passwords = Passwords(
             hasher or owasp_hasher(), threads=settings.password_threads, queue=settings.password_queue
         )
-        app[ACCOUNTS] = Accounts(app[DATABASE])
+        app[ACCOUNTS] = AccountStore(app[DATABASE])
         guesses = GuessLimits(app[REDIS], derived.guess_limits, settings.guess_limits, clock)
         app[AUTHENTICATION] = Authentication(app[ACCOUNTS], passwords, guesses)
         await app[AUTHENTICATION].ensure_administrator(settings.admin_password.get_secret_value())
@@ -108,8 +109,8 @@ def create_app(
     return app
 
 
-def _lifetimes(settings: AuthSettings) -> Lifetimes:
-    return Lifetimes(
+def _lifetimes(settings: AuthSettings) -> RefreshLifetimes:
+    return RefreshLifetimes(
         idle=settings.refresh_idle_seconds,
         absolute=settings.refresh_absolute_seconds,
         grace=settings.refresh_grace_seconds,

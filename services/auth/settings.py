@@ -7,9 +7,9 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-from services.auth.guess_limits import Limits
-from services.auth.key_life import Policy
-from services.auth.precis import new_password
+from services.auth.accounts.guess_limits import GuessBuckets
+from services.auth.accounts.precis import new_password
+from services.auth.keys.life import Policy
 from services.common.settings import CommonSettings
 
 DAY = 24 * 60 * 60
@@ -73,10 +73,10 @@ class AuthSettings(CommonSettings):
         return Policy(self.key_publish_seconds, self.access_token_seconds + RETIRE_MARGIN_SECONDS)
 
     @property
-    def guess_limits(self) -> Limits:
+    def guess_limits(self) -> GuessBuckets:
         """The buckets of wrong passwords; how fast they empty is not for deployments to choose."""
-        default = Limits()
-        return Limits(
+        default = GuessBuckets()
+        return GuessBuckets(
             default.pair._replace(burst=self.failures_per_pair),
             default.address._replace(burst=self.failures_per_address),
             default.account._replace(burst=self.failures_per_account),

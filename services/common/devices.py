@@ -4,8 +4,8 @@ from typing import Literal, NamedTuple
 
 from aiohttp import hdrs, web
 
-from services.common.addresses import UNKNOWN, client_address
-from services.common.problems import BadRequest, Conflict
+from services.common.http.addresses import UNKNOWN, client_address
+from services.common.http.problems import BadRequest, Conflict
 
 LimitPolicy = Literal["deny", "end-oldest"]
 MAX_USER_AGENT = 256  # characters; the rest is cut off
@@ -18,7 +18,7 @@ class Device(NamedTuple):
     user_agent: str = ""
 
 
-class Limit(NamedTuple):
+class LoginLimit(NamedTuple):
     """How many logins a user may have (in one store), and what becomes of one more: it, or the longest unused."""
 
     most: int

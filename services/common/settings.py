@@ -9,7 +9,7 @@ from typing import Literal, Self, TypeVar
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from services.common.devices import Limit, LimitPolicy
+from services.common.devices import LimitPolicy, LoginLimit
 
 Algorithm = Literal["EdDSA", "ES256", "RS256", "HS256"]
 MIN_HMAC_BITS = 256
@@ -21,10 +21,7 @@ class CommonSettings(BaseSettings):
     model_config = SettingsConfigDict(frozen=True, extra="ignore", populate_by_name=True)
 
     host: str = Field("127.0.0.1", validation_alias="HOST")
-    port_base: int = Field(validation_alias="PORT", ge=0, le=65535)
-    port_offset: int = Field(
-        0, validation_alias="PORT_OFFSET", ge=0, description="added to PORT: a supervisor's number"
-    )
+    port: int = Field(validation_alias="PORT", ge=0, le=65535)
     replica: str = Field(
         default_factory=socket.gethostname,
         validation_alias="REPLICA",
@@ -47,7 +44,7 @@ class CommonSettings(BaseSettings):
         43200,
         validation_alias="SESSION_ABSOLUTE_SECONDS",
         ge=1,
-        description="a session ends so long after its login; auth tells of endings for as long",
+        description="a session ends so long after its login; auth tells of revocations for as long",
     )
     session_limit: int = Field(
         50,
@@ -82,14 +79,9 @@ class CommonSettings(BaseSettings):
         return self
 
     @property
-    def limit(self) -> Limit:
+    def limit(self) -> LoginLimit:
         """How many logins a user may have."""
-        return Limit(self.session_limit, self.session_limit_policy)
-
-    @property
-    def port(self) -> int:
-        """Where this process listens."""
-        return self.port_base + self.port_offset
+        return LoginLimit(self.session_limit, self.session_limit_policy)
 
 
 S = TypeVar("S", bound=CommonSettings)

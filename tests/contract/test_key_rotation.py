@@ -24,18 +24,18 @@ from services.app.application import JWKS_SECONDS
 from services.app.application import KEYS as REPLICA_KEYS
 from services.app.application import create_app as create_replica
 from services.app.settings import AppSettings
-from services.auth.access_tokens import AccessTokens
-from services.auth.appkeys import ACCOUNTS, KEYS, ROTATION
 from services.auth.application import create_app as create_auth
-from services.auth.derived_keys import DerivedKeys
+from services.auth.http.appkeys import ACCOUNTS, KEYS, ROTATION
+from services.auth.keys.derived_keys import DerivedKeys
+from services.auth.keys.key import SharedKey, SigningKey
+from services.auth.logins.access_tokens import AccessTokens
 from services.auth.settings import AuthSettings
-from services.auth.signing_keys import SharedKey, SigningKey
-from services.common.problems import Unavailable
+from services.common.http.problems import Unavailable
 from services.common.removed_keys import REMOVED_KEYS
 from services.common.settings import Algorithm, CommonSettings
-from tests.auth_service import ISSUER, Client, ManualClock, StartAuth, Valkey, auth_settings, cheap_hasher
+from tests.support.servers.auth import ISSUER, Client, ManualClock, StartAuth, Valkey, auth_settings, cheap_hasher
 
-pytest_plugins = ("tests.auth_fixtures",)
+pytest_plugins = ("tests.support.servers.auth_fixtures",)
 
 ADMIN = {"username": "admin", "password": "the administrator's password"}
 SECRET = "a shared secret that is long enough for HS512 too, which wants sixty-four bytes"

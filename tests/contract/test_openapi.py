@@ -1,4 +1,4 @@
-"""The OpenAPI description is true: of every route, and of every answer in the contract tests (`tests.openapi`)."""
+"""The OpenAPI description is true of every route and of every answer in the contract tests (`support.openapi`)."""
 
 import contextlib
 import sqlite3
@@ -8,15 +8,15 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from services.app.openapi import VARIABLE
+from services.app.http.openapi import VARIABLE
 from services.auth.application import create_app as create_auth
-from tests.auth_service import Client as AuthClient
-from tests.auth_service import StartAuth, Valkey, auth_settings
-from tests.contract.conftest import Client
-from tests.contract.test_auth_service import ANN, APP
-from tests.openapi import Description, Recorder, idle_replica, routes_of
+from tests.contract.auth.calls import ANN, APP
+from tests.support.openapi import Description, Recorder, idle_replica, routes_of
+from tests.support.servers.app import Client
+from tests.support.servers.auth import Client as AuthClient
+from tests.support.servers.auth import StartAuth, Valkey, auth_settings
 
-pytest_plugins = ("tests.auth_fixtures",)
+pytest_plugins = ("tests.support.servers.auth_fixtures",)
 
 DESCRIPTION = Description()
 
@@ -122,10 +122,10 @@ async def test_no_strategy_of_that_name_is_404(replica: Client) -> None:
 
 @pytest.mark.last
 def test_each_status_of_each_operation_was_seen(request: pytest.FixtureRequest, recorder: Recorder) -> None:
-    """With `tests.openapi`: nothing is answered that is not described, nothing described is never answered."""
+    """With `tests.support.openapi`: nothing is answered that is not described, nothing described is never answered."""
     modules = {item.path for item in request.session.items}
     chosen = any("::" in argument for argument in request.config.args) or request.config.getoption("keyword")
-    if chosen or not set(Path(__file__).parent.glob("test_*.py")) <= modules:
+    if chosen or not set(Path(__file__).parent.rglob("test_*.py")) <= modules:
         pytest.skip("only known after the whole of tests/contract")
     described = {
         (path, method, status)

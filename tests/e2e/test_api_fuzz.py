@@ -12,7 +12,7 @@ from schemathesis.checks import CheckFunction, load_all_checks, not_a_server_err
 from schemathesis.specs.openapi import checks as openapi
 
 from loadtest.cluster.local import LocalCluster
-from tests.openapi import Description
+from tests.support.openapi import Description
 
 pytestmark = pytest.mark.e2e
 

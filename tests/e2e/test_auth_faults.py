@@ -1,19 +1,16 @@
 """Tokens while Redis or an auth process is away (C8): "I cannot know" is never "no", and nothing good is lost."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
-from typing import Any
 
 import aiohttp
 import pytest
 
 from loadtest.cluster.local import LocalCluster
 from services.app.strategy import Kind
-from tests.contract.calls import INFOS
-from tests.e2e.conftest import Browser, Browsers
-from tests.races import auth_kills, auth_of, refresh_races, revoke_races
+from tests.drills.auth_service import answers_while_redis_hangs, auth_kills, refresh_races, revoke_races
+from tests.support.clients.browsers import Browser, Browsers
+from tests.support.strategies import INFOS
 
 pytestmark = pytest.mark.e2e
 SAMPLE = 20
@@ -34,46 +31,6 @@ async def test_t4_a_refresh_that_a_crash_left_unanswered_can_be_repeated(cluster
     seen = await auth_kills(cluster, 2)
     assert seen.pop("hit") > 0
     assert set(seen) == {"200"}, "no false alarm"
-
-
-@dataclass(frozen=True)
-class Timed:
-    """One answer and the seconds that it took."""
-
-    status: int
-    headers: dict[str, str]
-    body: dict[str, Any]
-    seconds: float
-
-
-async def timed(http: aiohttp.ClientSession, method: str, url: str, **what: Any) -> Timed:
-    began = time.perf_counter()
-    async with http.request(method, url, **what) as answer:
-        body = await answer.json(content_type=None)
-        return Timed(answer.status, dict(answer.headers), body, time.perf_counter() - began)
-
-
-async def answers_while_redis_hangs(cluster: LocalCluster, http: aiohttp.ClientSession) -> dict[str, Timed]:
-    """Stop Redis (SIGSTOP), ask for everything that one does with tokens, let it go on, and refresh again."""
-    async with auth_of(cluster, directly=False) as auth:
-        account = await auth.register()
-        tokens = await auth.login(account)
-    refresh = {"data": {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"]}}
-    client = {"Authorization": aiohttp.encode_basic_auth("app", cluster.secret("app-client-secret"))}
-    bearer = {"Authorization": f"Bearer {tokens['access_token']}"}
-    introspect = {"data": {"token": tokens["refresh_token"]}, "headers": client}
-    await asyncio.to_thread(cluster.signal, "redis", "STOP")
-    try:
-        answers = {
-            "refresh": await timed(http, "POST", f"{cluster.url}/auth/token", **refresh),
-            "login": await timed(http, "POST", f"{cluster.url}/auth/login", json=account),
-            "revoke": await timed(http, "POST", f"{cluster.url}/auth/revoke", data={"token": tokens["refresh_token"]}),
-            "introspect": await timed(http, "POST", f"{cluster.url}/auth/introspect", **introspect),
-            "my page": await timed(http, "GET", f"{cluster.url}/jwt/mypage", headers=bearer),
-        }
-    finally:
-        await asyncio.to_thread(cluster.signal, "redis", "CONT")
-    return answers
 
 
 @pytest.fixture

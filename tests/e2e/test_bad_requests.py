@@ -9,8 +9,8 @@ from http import HTTPStatus
 import pytest
 
 from loadtest.cluster.local import LocalCluster
-from tests.bad_requests import APP, AUTH, CANARY, SERVICES, BadRequest, Service, request, table
-from tests.raw_http import RawAnswer, RawConnection
+from tests.drills.bad_requests import APP, AUTH, CANARY, SERVICES, BadRequest, Service, request, table
+from tests.support.clients.raw_http import RawAnswer, RawConnection
 
 pytestmark = pytest.mark.e2e
 

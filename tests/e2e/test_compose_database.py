@@ -12,8 +12,8 @@ from contextlib import contextmanager
 import pytest
 
 from loadtest.cluster.topology import REPOSITORY
-from tests.contract.calls import A_BUSY_MACHINE_ADDS
-from tests.e2e.conftest import Browsers
+from tests.support.clients.browsers import Browsers
+from tests.support.timing import A_BUSY_MACHINE_ADDS
 
 pytestmark = pytest.mark.e2e
 

@@ -9,12 +9,10 @@ import pytest
 
 from loadtest.cluster.local import LocalCluster
 from services.app.strategy import Capability, Info, Kind
-from tests.contract.calls import INFOS, each
-from tests.e2e.conftest import Browser, Browsers
+from tests.support.clients.browsers import Browser, Browsers
+from tests.support.strategies import INFOS, each
 
 pytestmark = pytest.mark.e2e
-
-
 OURS = ["anonymous", "memory", "redis", "redis-cached", "cookie", "jwt", "jwt-cached", "jwt-denylist"]
 WITHIN_SECONDS = 1.0  # what replicas remember or are told is never older
 

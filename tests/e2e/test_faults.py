@@ -1,6 +1,7 @@
 """What breaks when a replica or Redis goes: killed without warning, stopped with grace, or hung.
 
-The drills are in tests/session_faults.py: everybody's every answer is kept, and judged afterwards (tests/history.py).
+The drills are in tests/drills/sessions/faults.py: everybody's every answer is kept, and judged
+afterwards (tests/support/history.py).
 """
 
 import asyncio
@@ -11,10 +12,11 @@ import aiohttp
 import pytest
 
 from loadtest.cluster.local import LocalCluster
-from tests.clients import http_session
-from tests.contract.calls import INFOS
-from tests.redis_cuts import CUTS, cut_connections
-from tests.session_faults import Crowd, kill_redis, kill_replica, restart_replicas, stop_redis
+from tests.drills.sessions.crowd import Crowd
+from tests.drills.sessions.faults import kill_redis, kill_replica, restart_replicas, stop_redis
+from tests.drills.sessions.redis_cuts import CUTS, cut_connections
+from tests.support.clients.strategy import http_session
+from tests.support.strategies import INFOS
 
 pytestmark = pytest.mark.e2e
 PEOPLE = 6  # of each strategy

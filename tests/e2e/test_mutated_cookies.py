@@ -3,30 +3,13 @@
 import pytest
 
 from loadtest.cluster.local import LocalCluster
-from services.app.strategy import Capability, Info, Kind
-from tests.clients import site_of
-from tests.contract.calls import each
-from tests.mutated_cookies import mutated_cookies, other_spellings
+from services.app.strategy import Info, Kind
+from tests.drills.sessions.mutated_cookies import mutated_cookies, other_spellings, refusals
+from tests.support.clients.strategy import site_of
+from tests.support.strategies import each
 
 pytestmark = pytest.mark.e2e
 SAMPLE = 2_000
-SORTS = ("mutant", "another spelling", "bytes")
-
-
-def refusals(info: Info) -> set[str]:
-    """Return all that one may see. A header with control characters is no header (RFC 9110 §5.5): that is a 400.
-
-    A logout whose session could be at another replica says so: 404.
-    """
-    logouts = {204} if Capability.ANY_REPLICA in info.capabilities else {204, 404}
-    return {
-        *(f"{sort}: {call} 401" for sort in SORTS for call in ("mypage", "visits")),
-        *(f"{sort}: logout {status}" for sort in SORTS for status in logouts),
-        *(f"no header's bytes: {call} 400" for call in ("mypage", "visits", "logout")),
-        "the good one 200",
-        "a new one",
-        "presented at a login, afterwards 401",
-    }
 
 
 @each(Kind.SESSION)

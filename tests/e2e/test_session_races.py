@@ -1,4 +1,4 @@
-"""Sessions under races over all replicas: samples of what `make stress` does in full (tests/session_races.py)."""
+"""Sessions under races over all replicas: samples of what `make stress` does in full (drills/sessions)."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -9,16 +9,9 @@ import pytest
 from loadtest.cluster.local import LocalCluster
 from loadtest.cluster.topology import Topology
 from services.app.strategy import Capability, Info, Kind
-from tests.contract.calls import INFOS, each
-from tests.session_races import (
-    disabling_races,
-    forced_logout_races,
-    limit_races,
-    logout_races,
-    password_races,
-    relogin_races,
-    visit_races,
-)
+from tests.drills.sessions.account_changes import disabling_races, password_races
+from tests.drills.sessions.races import forced_logout_races, limit_races, logout_races, relogin_races, visit_races
+from tests.support.strategies import INFOS, each
 
 pytestmark = pytest.mark.e2e
 SAMPLE, WAYS = 10, 8

@@ -17,7 +17,7 @@ from joserfc import jwt
 from joserfc.jwk import KeySet
 
 from loadtest.cluster.local import STATE, LocalCluster
-from tests.e2e.conftest import Browser, Browsers
+from tests.support.clients.browsers import Browser, Browsers
 
 pytestmark = pytest.mark.e2e
 

@@ -1,4 +1,4 @@
-"""The auth service's promises in full numbers (`make stress`). Drills: tests/races.py; samples: tests/e2e."""
+"""The auth service's promises in full numbers (`make stress`). Drills: drills/auth_service.py; samples: tests/e2e."""
 
 import asyncio
 import time
@@ -7,8 +7,14 @@ import aiohttp
 import pytest
 
 from loadtest.cluster.local import LocalCluster
-from tests.e2e.test_auth_faults import answers_while_redis_hangs
-from tests.races import auth_kills, login_flood, refresh_races, revoke_races, rotations_under_load
+from tests.drills.auth_service import (
+    answers_while_redis_hangs,
+    auth_kills,
+    login_flood,
+    refresh_races,
+    revoke_races,
+    rotations_under_load,
+)
 from tests.stress.conftest import Progress, Say
 
 pytestmark = [pytest.mark.stress, pytest.mark.timeout(1800)]

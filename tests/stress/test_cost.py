@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.stress, pytest.mark.timeout(300)]
 
 
 async def test_ten_microseconds_of_sabotage_are_seen(tmp_path: Path, say: Say) -> None:
-    topology = Topology.from_environment().with_settings({"PYTHONPATH": str(REPOSITORY / "tests/sabotage")})
+    topology = Topology.from_environment().with_settings({"PYTHONPATH": str(REPOSITORY / "tests/support/sabotage")})
     plan = Plan(cycles=4)
     with LocalCluster(topology.on_free_ports(), STATE / "stress-sabotage") as cluster:
         strategies = [one for one in await strategies_of(cluster.url) if one.name in ("anonymous", "spun")]

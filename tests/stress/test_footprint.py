@@ -1,4 +1,4 @@
-"""What 100,000 logins cost in memory, key, index and expiry included (tests/footprint.py)."""
+"""What 100,000 logins cost in memory, key, index and expiry included (tests/drills/footprint.py)."""
 
 import asyncio
 import sys
@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from loadtest.cluster.topology import REPOSITORY
-from tests.footprint import redis_bytes
+from tests.drills.footprint import redis_bytes
 from tests.stress.conftest import Say
 
 pytestmark = [pytest.mark.stress, pytest.mark.timeout(300)]
@@ -16,7 +16,7 @@ MEMORY_BYTES, REDIS_BYTES = 512, 300
 
 async def test_a_login_in_memory_costs_512_bytes_at_most(say: Say) -> None:
     measuring = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.footprint", cwd=REPOSITORY, stdout=asyncio.subprocess.PIPE
+        sys.executable, "-m", "tests.drills.footprint", cwd=REPOSITORY, stdout=asyncio.subprocess.PIPE
     )
     output, _ = await measuring.communicate()
     assert measuring.returncode == 0

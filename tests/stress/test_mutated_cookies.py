@@ -4,10 +4,9 @@ import pytest
 
 from loadtest.cluster.local import LocalCluster
 from services.app.strategy import Info, Kind
-from tests.contract.calls import INFOS, each
-from tests.e2e.test_mutated_cookies import refusals
-from tests.mutated_cookies import mutated_cookies
+from tests.drills.sessions.mutated_cookies import mutated_cookies, refusals
 from tests.stress.conftest import Progress, Say
+from tests.support.strategies import INFOS, each
 
 pytestmark = [pytest.mark.stress, pytest.mark.timeout(600)]
 

@@ -8,8 +8,8 @@ import aiohttp
 import pytest
 
 from loadtest.cluster.local import LocalCluster
-from tests.e2e.conftest import Browsers
-from tests.mutants import mutants
+from tests.support.attacks.mutants import mutants
+from tests.support.clients.browsers import Browsers
 
 pytestmark = pytest.mark.stress
 

@@ -1,4 +1,4 @@
-"""What people who are logged in see of faults, in full numbers (`make stress`). Drills: tests/session_faults.py."""
+"""What people who are logged in see of faults, in full numbers (`make stress`). Drills: drills/sessions/faults.py."""
 
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -8,10 +8,11 @@ import pytest
 
 from loadtest.cluster.local import LocalCluster
 from services.app.strategy import Capability
-from tests.clients import http_session
-from tests.contract.calls import INFOS
-from tests.session_faults import Crowd, kill_redis, kill_replica, refusal_times, restart_replicas, stop_redis
+from tests.drills.sessions.crowd import Crowd
+from tests.drills.sessions.faults import kill_redis, kill_replica, refusal_times, restart_replicas, stop_redis
 from tests.stress.conftest import Progress, Say
+from tests.support.clients.strategy import http_session
+from tests.support.strategies import INFOS
 
 pytestmark = [pytest.mark.stress, pytest.mark.timeout(1200)]
 

@@ -1,4 +1,4 @@
-"""Sessions under races, in full numbers (`make stress`). Drills: tests/session_races.py; samples: tests/e2e."""
+"""Sessions under races, in full numbers (`make stress`). Drills: tests/drills/sessions/races.py; samples: tests/e2e."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -8,17 +8,10 @@ import pytest
 from loadtest.cluster.local import STATE, LocalCluster
 from loadtest.cluster.topology import Topology
 from services.app.strategy import Capability, Info, Kind
-from tests.contract.calls import INFOS, each
-from tests.session_races import (
-    disabling_races,
-    forced_logout_races,
-    limit_races,
-    logout_races,
-    password_races,
-    relogin_races,
-    visit_races,
-)
+from tests.drills.sessions.account_changes import disabling_races, password_races
+from tests.drills.sessions.races import forced_logout_races, limit_races, logout_races, relogin_races, visit_races
 from tests.stress.conftest import Progress, Say
+from tests.support.strategies import INFOS, each
 
 pytestmark = [pytest.mark.stress, pytest.mark.timeout(1200)]
 

@@ -4,7 +4,7 @@ from aiohttp import web
 
 from services.app.parts import Parts
 from services.app.strategy import Capability, Info, Kind
-from services.app.tokens import TokenStrategy
+from services.app.tokens.strategy import TokenStrategy
 
 
 def create(name: str, parts: Parts, app: web.Application) -> TokenStrategy:  # noqa: ARG001  # a Factory

@@ -1,48 +1,13 @@
-"""Access tokens that can be taken back: each replica has the list of those, which the auth service keeps up to date."""
+"""Access tokens that can be revoked: each replica keeps a list of revocations, which comes from the auth service."""
 
 from aiohttp import web
 
-from services.app.auth_client import AuthClient
-from services.app.denylist import Ending
 from services.app.parts import Parts
-from services.app.revocations import Revocations
 from services.app.strategy import Capability, Info, Kind
-from services.app.tokens import TokenStrategy, bearer, invalid_token
-from services.common.access_tokens import LEEWAY_SECONDS, AccessTokenClaims, AccessTokenVerifier
-from services.common.problems import Unauthenticated, Unavailable
+from services.app.tokens.revocable_strategy import RevocableTokenStrategy
 
 
-class JwtDenylist(TokenStrategy):
-    """`jwt`, and a look at what was taken back. Without news of that for *max_stale* seconds it cannot know."""
-
-    def __init__(
-        self, info: Info, tokens: AccessTokenVerifier, revocations: Revocations, auth: AuthClient, max_stale: float
-    ) -> None:
-        super().__init__(info, tokens)
-        self._revocations = revocations
-        self._auth = auth
-        self._max_stale = max_stale
-
-    def refuse_revoked(self, claims: AccessTokenClaims) -> None:
-        """Refuse what was taken back, and everything while that is not known."""
-        if self._revocations.age() > self._max_stale:
-            raise Unavailable("What has been revoked is not known right now.")
-        if self._revocations.denylist.denies_token(claims):
-            raise invalid_token()
-
-    async def logout(self, request: web.Request, response: web.Response) -> None:  # noqa: ARG002  # the protocol's
-        """End the token's login at the auth service, which tells all replicas; this one knows at once."""
-        try:
-            token = bearer(request)
-            claims = await self.claims(token)
-        except Unauthenticated:
-            return
-        await self._auth.revoke(token)
-        expires = claims.expires + LEEWAY_SECONDS
-        self._revocations.denylist.add(Ending("jti", claims.raw["jti"], claims.raw["iat"], expires))
-
-
-def create(name: str, parts: Parts, app: web.Application) -> JwtDenylist:  # noqa: ARG001  # a Factory
+def create(name: str, parts: Parts, app: web.Application) -> RevocableTokenStrategy:  # noqa: ARG001  # a Factory
     """Return the strategy."""
     info = Info(
         name,
@@ -53,4 +18,4 @@ def create(name: str, parts: Parts, app: web.Application) -> JwtDenylist:  # noq
         "Choose it when you need tokens, a logout must take effect within moments, and you run a Redis.",
     )
     max_stale = parts.settings.denylist_max_stale_seconds
-    return JwtDenylist(info, parts.access_tokens(), parts.revocations, parts.auth, max_stale)
+    return RevocableTokenStrategy(info, parts.access_tokens(), parts.revocations, parts.auth, max_stale)

@@ -1,132 +1,16 @@
 """Sessions in this process' memory: fast, lost with the process, unknown to the other replicas."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
-
 from aiohttp import web
 
 from services.app.parts import Parts
-from services.app.session_state import Key, decode, owner_of
-from services.app.sessions import SERVER_SIDE, SessionStrategy, session_strategy
+from services.app.sessions.memory_store import MemorySessionStore
+from services.app.sessions.strategy import SERVER_SIDE, SessionStrategy, session_strategy
 from services.app.strategy import Info, Kind, Reach
-from services.common.devices import Limit
-
-SWEEP_SECONDS = 10.0
-
-
-class MemorySessions:
-    """A `Store` of at most *limit* sessions; above, the one unused for longest ends. *clock* returns Unix time.
-
-    Sessions are kept encoded: less memory than objects, and nothing for the garbage collector to look at. Every write
-    moves a session to the end, so the first ones are those unused for longest, and the first to expire (but for the
-    absolute timeout, which is enforced when a session is read).
-    """
-
-    def __init__(self, limit: int, clock: Callable[[], float]) -> None:
-        self._sessions: dict[bytes, bytes] = {}
-        self._ids: dict[str, tuple[bytes, ...]] = {}
-        """of the sessions of each owner, the one written last at the end"""
-        self._limit = limit
-        self._clock = clock
-
-    def __len__(self) -> int:
-        return len(self._sessions)
-
-    async def create(self, key: Key, raw: bytes, ttl: float, limit: Limit, replaced: bytes = b"") -> bool:  # noqa: ARG002  # the expiry is in *raw*
-        """Keep a new session."""
-        self._sweep(key.owner)
-        ids = [id_ for id_ in self._ids.get(key.owner, ()) if id_ != replaced]
-        if len(ids) >= limit.most and limit.policy == "deny":
-            return False
-        for id_ in ids[: max(0, len(ids) + 1 - limit.most)]:
-            self._forget(Key(key.owner, id_))
-        self._forget(Key(key.owner, replaced))
-        if len(self._sessions) >= self._limit:
-            self._forget_first()
-        self._write(key, raw)
-        return True
-
-    async def read(self, key: Key) -> bytes | None:
-        """Return the session."""
-        return self._sessions.get(key.id)
-
-    async def replace(self, key: Key, old: bytes, new: bytes, ttl: float) -> bool:  # noqa: ARG002  # it is in *new*
-        """Write *new* if *old* is what is stored."""
-        if self._sessions.get(key.id) != old:
-            return False
-        self._forget(key)
-        self._write(key, new)
-        return True
-
-    async def delete(self, key: Key) -> bool:
-        """Forget the session."""
-        return self._forget(key)
-
-    async def all_of(self, owner: str) -> Mapping[bytes, bytes]:
-        """Return the owner's sessions."""
-        return {id_: self._sessions[id_] for id_ in self._ids.get(owner, ())}
-
-    async def end_all(self, owner: str, *, keep: bytes = b"", until: float | None = None) -> int:
-        """Forget the owner's sessions but *keep*."""
-        self._sweep(owner)
-        ended = [id_ for id_ in self._ids.get(owner, ()) if id_ != keep and self._began_by(id_, until)]
-        for id_ in ended:
-            self._forget(Key(owner, id_))
-        return len(ended)
-
-    def sweep(self) -> None:
-        """Forget expired sessions, from the one unused for longest."""
-        while self._sessions and self._expired(next(iter(self._sessions))):
-            self._forget_first()
-
-    async def swept(self, _: web.Application, every: float = SWEEP_SECONDS) -> AsyncIterator[None]:
-        """Sweep in the background while the application runs (for `cleanup_ctx`)."""
-        task = asyncio.create_task(self._sweep_for_ever(every))
-        yield
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-
-    async def _sweep_for_ever(self, every: float) -> None:
-        while True:
-            await asyncio.sleep(every)
-            self.sweep()
-
-    def _write(self, key: Key, raw: bytes) -> None:
-        self._sessions[key.id] = raw
-        self._ids[key.owner] = (*self._ids.get(key.owner, ()), key.id)
-
-    def _forget(self, key: Key) -> bool:
-        if key.id not in self._ids.get(key.owner, ()):
-            return False
-        del self._sessions[key.id]
-        left = tuple(id_ for id_ in self._ids.pop(key.owner) if id_ != key.id)
-        if left:
-            self._ids[key.owner] = left
-        return True
-
-    def _forget_first(self) -> None:
-        id_, raw = next(iter(self._sessions.items()))
-        state = decode(raw)
-        assert state is not None  # noqa: S101  # we encoded it
-        self._forget(Key(owner_of(state.user.id), id_))
-
-    def _sweep(self, owner: str) -> None:
-        for id_ in self._ids.get(owner, ()):
-            if self._expired(id_):
-                self._forget(Key(owner, id_))
-
-    def _expired(self, id_: bytes) -> bool:
-        state = decode(self._sessions[id_])
-        return state is None or state.expires <= self._clock()
-
-    def _began_by(self, id_: bytes, until: float | None) -> bool:
-        state = decode(self._sessions[id_])
-        return until is None or state is None or state.created <= until
 
 
 def create(name: str, parts: Parts, app: web.Application) -> SessionStrategy:
     """Return the strategy, with a store of its own in this process."""
-    store = MemorySessions(parts.settings.memory_max_sessions, parts.clock)
+    store = MemorySessionStore(parts.settings.memory_max_sessions, parts.clock)
     app.cleanup_ctx.append(store.swept)
     info = Info(
         name,

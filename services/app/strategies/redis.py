@@ -3,8 +3,8 @@
 from aiohttp import web
 
 from services.app.parts import Parts
-from services.app.redis_sessions import RedisSessions
-from services.app.sessions import SERVER_SIDE, SessionStrategy, session_strategy
+from services.app.sessions.redis_store import RedisSessionStore
+from services.app.sessions.strategy import SERVER_SIDE, SessionStrategy, session_strategy
 from services.app.strategy import Capability, Info, Kind, Reach
 
 
@@ -18,5 +18,5 @@ def create(name: str, parts: Parts, app: web.Application) -> SessionStrategy:  #
         SERVER_SIDE | {Capability.ANY_REPLICA},
         "Choose it when people use a browser, you run a Redis, and a logout must hold on every replica at once.",
     )
-    store = RedisSessions(parts.redis, parts.link, f"{name}:", parts.clock)
+    store = RedisSessionStore(parts.redis, parts.link, f"{name}:", parts.clock)
     return session_strategy(info, store, parts, Reach.CLUSTER)

@@ -1,0 +1,1 @@
+"""How a replica reaches the auth service."""

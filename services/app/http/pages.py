@@ -1,0 +1,160 @@
+"""The calls that every strategy serves: they parse, ask the strategy, answer."""
+
+from collections.abc import Iterator, Sequence
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+from aiohttp import web
+from aiohttp.typedefs import Handler
+from pydantic import Field, SecretStr
+
+from services.app.auth_client.client import AuthClient
+from services.app.strategy import (
+    ADMIN_ROLE,
+    COOKIE_CHALLENGE,
+    ForcesLogout,
+    Info,
+    KeepsState,
+    ListsDevices,
+    LogsIn,
+    Renews,
+    Strategy,
+)
+from services.common.devices import others_only
+from services.common.http.addresses import client_address
+from services.common.http.bodies import Body, read_json
+from services.common.http.problems import Forbidden, Unauthenticated
+
+CATALOGUE: web.AppKey[Sequence[Info]] = web.AppKey("catalogue", Sequence)
+encode = msgspec.json.Encoder().encode
+NO_STORE = {"Cache-Control": "no-store"}
+JSON = NO_STORE | {"Content-Type": "application/json"}
+
+
+class LoginBody(Body):
+    """Body of `POST login`."""
+
+    username: str = Field(min_length=1)
+    password: SecretStr = Field(min_length=1)
+
+
+def answer(content: Any) -> web.Response:
+    """Return *content* as JSON that no cache keeps."""
+    return web.Response(body=encode(content), headers=JSON)
+
+
+def done() -> web.Response:
+    """Return 204: there is nothing to say."""
+    return web.Response(status=HTTPStatus.NO_CONTENT, headers=NO_STORE)
+
+
+async def catalogue(request: web.Request) -> web.Response:
+    """`GET /strategies`: what there is, in the table's order."""
+    return answer([info._asdict() | {"capabilities": sorted(info.capabilities)} for info in request.app[CATALOGUE]])
+
+
+class Pages:
+    """The handlers of one strategy on one replica."""
+
+    def __init__(self, strategy: Strategy, auth: AuthClient, replica: str) -> None:
+        self._strategy = strategy
+        self._auth = auth
+        self._place = {"strategy": strategy.info.name, "replica": replica}
+
+    def routes(self) -> Iterator[web.RouteDef]:
+        """Yield what the strategy can serve; for the rest there is no route."""
+        strategy, root = self._strategy, f"/{self._strategy.info.name}"
+        mypage = self._renewed(strategy) if isinstance(strategy, Renews) else self.mypage
+        yield web.get(f"{root}/mypage", mypage)
+        yield web.post(f"{root}/logout", self.logout)
+        if isinstance(strategy, LogsIn):
+            yield web.post(f"{root}/login", self._login(strategy))
+        if isinstance(strategy, KeepsState):
+            yield web.post(f"{root}/visits", _visits(strategy))
+        if isinstance(strategy, ListsDevices):
+            yield web.get(f"{root}/sessions", _devices(strategy))
+            yield web.delete(f"{root}/sessions", _end_devices(strategy))
+            yield web.delete(f"{root}/sessions/{{id}}", _end_device(strategy))
+        if isinstance(strategy, ForcesLogout):
+            yield web.post(f"{root}/admin/users/{{id}}/logout", _force_logout(strategy))
+
+    async def mypage(self, request: web.Request) -> web.Response:
+        """`GET mypage`: who asks, and who answered."""
+        user = await self._strategy.user(request)
+        return answer({"user": {"id": user.id, "name": user.name}, **self._place})
+
+    async def logout(self, request: web.Request) -> web.Response:
+        """`POST logout`: 204, whether somebody was logged in or not, unless the login may go on at another replica."""
+        response = done()
+        await self._strategy.logout(request, response)
+        return response
+
+    def _renewed(self, strategy: Renews) -> Handler:
+        async def mypage(request: web.Request) -> web.Response:
+            response = await self.mypage(request)
+            await strategy.renew(request, response)
+            return response
+
+        return mypage
+
+    def _login(self, strategy: LogsIn) -> Handler:
+        async def login(request: web.Request) -> web.Response:
+            credentials = await read_json(request, LoginBody)
+            login = await self._auth.check_password(
+                credentials.username, credentials.password.get_secret_value(), client_address(request)
+            )
+            if login is None:
+                raise Unauthenticated("Wrong username or password.", challenge=COOKIE_CHALLENGE)
+            response = answer({"user": {"id": login.user.id, "name": login.user.name}})
+            await strategy.login(request, response, login)
+            return response
+
+        return login
+
+
+def _visits(strategy: KeepsState) -> Handler:
+    async def visits(request: web.Request) -> web.Response:
+        response = answer(None)
+        response.body = encode({"visits": await strategy.visits(request, response)})
+        return response
+
+    return visits
+
+
+def _devices(strategy: ListsDevices) -> Handler:
+    async def devices(request: web.Request) -> web.Response:
+        """`GET sessions`: the own logins. Unix times."""
+        return answer({"sessions": [device._asdict() for device in await strategy.devices(request)]})
+
+    return devices
+
+
+def _end_device(strategy: ListsDevices) -> Handler:
+    async def end_device(request: web.Request) -> web.Response:
+        """`DELETE sessions/{id}`: 204; 404 if it is not one of the own logins."""
+        if not await strategy.end_device(request, request.match_info["id"]):
+            raise web.HTTPNotFound
+        return done()
+
+    return end_device
+
+
+def _end_devices(strategy: ListsDevices) -> Handler:
+    async def end_devices(request: web.Request) -> web.Response:
+        """`DELETE sessions[?others=true]`: how many of the own logins ended, and where."""
+        ended = await strategy.end_devices(request, others=others_only(request))
+        return answer({"ended": ended, "reach": strategy.reach})
+
+    return end_devices
+
+
+def _force_logout(strategy: ForcesLogout) -> Handler:
+    async def force_logout(request: web.Request) -> web.Response:
+        """`POST admin/users/{id}/logout`: how many logins ended, and where. An unknown user has none."""
+        if ADMIN_ROLE not in (await strategy.user(request)).roles:
+            raise Forbidden("This takes an administrator.")
+        ended = await strategy.force_logout(request.match_info["id"])
+        return answer({"ended": ended, "reach": strategy.reach})
+
+    return force_logout

@@ -1,0 +1,1 @@
+"""Logins that ended before they expired, as this replica knows them."""

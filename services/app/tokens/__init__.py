@@ -1,0 +1,1 @@
+"""Access tokens at a replica: the keys that verify them, and what a token strategy does with them."""

@@ -1,0 +1,1 @@
+"""Accounts and passwords: who somebody is, and how often they may guess."""

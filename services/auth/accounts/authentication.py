@@ -1,0 +1,101 @@
+"""Who a name and a password belong to: the one password check for all strategies."""
+
+import contextlib
+from dataclasses import replace
+
+from services.auth.accounts.guess_limits import Attempt, GuessLimits
+from services.auth.accounts.passwords import Passwords
+from services.auth.accounts.precis import comparable_name
+from services.auth.accounts.store import Account, AccountStore
+from services.auth.accounts.turns import Asker
+from services.common.http.addresses import UNKNOWN, site_of
+from services.common.http.problems import Conflict, Forbidden, Unauthenticated, Unavailable
+
+ADMINISTRATOR, ADMIN_ROLE = "admin", "admin"
+ATTEMPTS = 3  # at a password that is being replaced
+
+
+class Authentication:
+    """Registers users, checks and changes their passwords. Every call may raise `Unavailable`."""
+
+    def __init__(self, accounts: AccountStore, passwords: Passwords, guesses: GuessLimits) -> None:
+        self._accounts = accounts
+        self._passwords = passwords
+        self._guesses = guesses
+
+    async def register(self, name: str, password: str, address: str) -> Account:
+        """Create an account, which is known at *address* from now on. `Conflict` if the name is taken."""
+        account = await self._add(name, password, address)
+        with contextlib.suppress(Unavailable):  # it is registered all the same
+            await self._guesses.registered(name, address)
+        return account
+
+    async def ensure_administrator(self, password: str) -> None:
+        """Create the administrator on first start. Whoever starts at the same time may win: one account results."""
+        with contextlib.suppress(Conflict):
+            await self._add(ADMINISTRATOR, password, UNKNOWN, (ADMIN_ROLE,))
+
+    async def authenticate(self, name: str, password: str, address: str, *, fail_open: bool = False) -> Account:
+        """Return the account, as it is stored after this, to whom comes from *address*.
+
+        `Unauthenticated`, with one and the same text and cost, for whatever is wrong; `TooManyRequests` after too many
+        failures. *fail_open*: without Redis nothing is counted, rather than everybody refused.
+        """
+        attempt = await self._attempt(name, address, fail_open=fail_open)
+        asker = _asker(name, address)
+        for _ in range(ATTEMPTS):
+            account = await self._accounts.by_name(name)
+            matches = await self._passwords.matches(asker, account.password_hash if account else None, password)
+            if account is None or not matches or account.disabled:
+                await self._count(attempt, success=False)
+                raise Unauthenticated("Wrong user name or password.", challenge='Bearer realm="authscale"')
+            if current := await self._with_todays_hash(asker, account, password):
+                await self._count(attempt, success=True)
+                return current
+        raise Unavailable("This account's password is being changed.")
+
+    async def change_password(self, account: Account, old: str, new: str, address: str) -> None:
+        """Replace the password. `Forbidden` if *old* is not it; `TooManyRequests` as at a login."""
+        attempt = await self._attempt(account.name, address)
+        asker = _asker(account.name, address)
+        if not await self._passwords.matches(asker, account.password_hash, old):
+            await self._count(attempt, success=False)
+            raise Forbidden("old_password: This is not your password.")
+        await self._count(attempt, success=True)
+        if not await self._accounts.replace_password_hash(account, await self._passwords.hash(asker, new)):
+            raise Conflict("The password has been changed meanwhile.")
+
+    async def _add(self, name: str, password: str, address: str, roles: tuple[str, ...] = ()) -> Account:
+        """Create an account. Whether the name is taken is asked first: that shall not cost a hash."""
+        if await self._accounts.by_name(name):
+            raise Conflict("This user name is taken.")
+        asker = _asker(name, address, registering=True)
+        return await self._accounts.add(name, await self._passwords.hash(asker, password), roles)
+
+    async def _with_todays_hash(self, asker: Asker, account: Account, password: str) -> Account | None:
+        """Return the account after renewing a hash of other parameters; None if somebody else was faster."""
+        if not self._passwords.is_outdated(account.password_hash):
+            return account
+        password_hash = await self._passwords.hash(asker, password)
+        replaced = await self._accounts.replace_password_hash(account, password_hash)
+        return replace(account, password_hash=password_hash) if replaced else None
+
+    async def _attempt(self, name: str, address: str, *, fail_open: bool = False) -> Attempt | None:
+        try:
+            return await self._guesses.check(name, address)
+        except Unavailable:
+            if fail_open:
+                return None
+            raise
+
+    async def _count(self, attempt: Attempt | None, *, success: bool) -> None:
+        """Count the attempt's end. Redis may go away just now: that changes nothing about the answer."""
+        if attempt is None:
+            return
+        with contextlib.suppress(Unavailable):
+            await (self._guesses.succeeded(attempt) if success else self._guesses.failed(attempt))
+
+
+def _asker(name: str, address: str, *, registering: bool = False) -> Asker:
+    """Return who asks: every spelling of *name* is the same account, every address of an IPv6 site the same address."""
+    return Asker(site_of(address), comparable_name(name), registering)

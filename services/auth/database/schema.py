@@ -1,0 +1,31 @@
+"""The tables. They are created on start; SQLite and PostgreSQL alike."""
+
+from sqlalchemy import JSON, Boolean, Column, Float, Index, Integer, LargeBinary, MetaData, String, Table, func
+
+metadata = MetaData()
+
+users = Table(
+    "users",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("name", String(64), nullable=False),
+    Column("password_hash", String(255), nullable=False),
+    Column("roles", JSON, nullable=False),
+    Column("disabled", Boolean, nullable=False),
+)
+
+# Names are ASCII: the database's lower case is that of `precis.comparable_name`.
+unique_names = Index("users_name_in_any_case", func.lower(users.c.name), unique=True)
+
+# `serial` settles races: of two processes that both make the first key, the second one's insert fails.
+signing_keys = Table(
+    "signing_keys",
+    metadata,
+    Column("serial", Integer, primary_key=True, autoincrement=False),
+    Column("kid", String(43), nullable=False, unique=True),
+    Column("algorithm", String(16), nullable=False),
+    Column("private_key", LargeBinary, nullable=False),  # encrypted, see `keys.store`; empty once it is removed
+    Column("created_at", Float, nullable=False),
+    Column("active_from", Float),  # of keys from before there was a rotation: NULL, they began when they were made
+    Column("removed_at", Float),
+)

@@ -1,1 +1,0 @@
-"""The service over HTTP: handlers parse, call and answer."""

@@ -1,0 +1,1 @@
+"""What the auth service serves over HTTP."""

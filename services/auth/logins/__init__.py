@@ -1,0 +1,1 @@
+"""Logins as token pairs: begun, refreshed, revoked, introspected."""

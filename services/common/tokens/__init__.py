@@ -1,0 +1,1 @@
+"""Access tokens and keys as both services read them."""

@@ -1,0 +1,178 @@
+"""Drills that break something under people who are logged in, through the load balancer; and what they are told.
+
+Each returns a Counter of what was seen, such as `redis: page 200`. What must never be is in it as a line that begins
+with `FAULT`: an answer that the fault does not excuse, or one that the history (`support.history`) does not allow.
+"""
+
+import asyncio
+import random
+import time
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Literal
+
+from loadtest.cluster.local import LocalCluster
+from services.app.strategy import Info
+from tests.drills.progress import Told, nobody
+from tests.drills.sessions.crowd import RECOVERY_SECONDS, Crowd
+from tests.drills.sessions.traffic import Ask, reads, writes
+from tests.support.clients.strategy import http_session, make_site
+from tests.support.cluster import redis_of, until_redis_answers, until_running
+from tests.support.history import UNKNOWN, Act, Operation, Span, Terms, faults
+
+SAVED_EVERY = 1.0  # deploy/redis.conf: with a killed Redis at most so many seconds of writes are lost
+TRIES, LATE_SECONDS = 5, 0.01
+SHORT_PAUSE = 0.01
+
+
+async def kill_replica(crowd: Crowd) -> Counter[str]:
+    """Kill a replica: no GET fails, no more POSTs than were in flight, and nobody is logged out who need not be.
+
+    Where each replica has logins of its own, those of the victim are gone: all of them, and no others.
+    """
+    homes = {group.name: await group.homes() for group in crowd.groups if not group.shared}
+    victim = random.choice([home for group in homes.values() for home in group.values()] or crowd.cluster.replicas())
+    await asyncio.to_thread(until_running, crowd.cluster, victim)
+
+    async def kill() -> None:
+        await asyncio.to_thread(crowd.cluster.kill, victim)
+        await asyncio.to_thread(crowd.cluster.wait_ready)
+
+    await crowd.while_busy(kill)
+    for group in crowd.groups:
+        doomed = {login for login, home in homes.get(group.name, {}).items() if home == victim}
+        terms = Terms(group.site.terms.bound, forgetful=doomed)
+        gone = {401} if doomed else set()
+        crowd.judge(group, pages={200} | gone, visits={200, *UNKNOWN} | gone, terms=terms)
+        failed = sum(visit.status in UNKNOWN for visit in group.answers(Act.VISIT, crowd.since))
+        if failed > (in_flight := len(group.writers)):
+            crowd.seen[f"FAULT {group.name}: {failed} POSTs failed, {in_flight} were in flight"] += 1
+        lost = {one.login for one in group.site.history if one.status == 401} & {one.id for one in group.stayers}
+        expected = doomed & {one.id for one in group.stayers}
+        crowd.seen[f"{group.name}: lost"] += len(lost)
+        if lost != expected:
+            crowd.seen[f"FAULT {group.name}: lost are {lost}, expected were {expected}"] += 1
+    return crowd.seen
+
+
+async def restart_replicas(crowd: Crowd) -> Counter[str]:
+    """Stop and start one replica after the other, with grace: no request fails, and shared logins live on.
+
+    A replica that drains still serves on the load balancer's open connections: where it alone knows a login, a logout
+    that comes over a new connection goes to another one, which says that it knows nothing of it.
+    """
+
+    async def restart() -> None:
+        for replica in crowd.cluster.replicas():
+            await asyncio.to_thread(crowd.cluster.restart, replica)
+
+    await crowd.while_busy(restart, SHORT_PAUSE)  # a connection that closes under a request is rare
+    for group in crowd.groups:
+        statuses = {200} if group.shared else {200, 401}
+        doomed = () if group.shared else {one.login for one in group.site.history}
+        terms = Terms(group.site.terms.bound, forgetful=doomed)
+        crowd.judge(group, pages=statuses, visits=statuses, terms=terms)
+    return crowd.seen
+
+
+async def kill_redis(crowd: Crowd) -> Counter[str]:
+    """Kill Redis; it starts again with what it wrote down. What a replica cannot know is a 503, never a logout."""
+    await asyncio.to_thread(until_running, crowd.cluster, "redis")
+    killed = asyncio.get_running_loop().create_future()
+
+    async def kill() -> None:
+        await asyncio.to_thread(crowd.cluster.kill, "redis")
+        killed.set_result(time.monotonic())
+        await crowd.redis_is_back()
+
+    await crowd.while_busy(kill)
+    _judge_without_redis(crowd, lossy=[(max(crowd.since, killed.result() - SAVED_EVERY), killed.result())])
+    return crowd.seen
+
+
+async def stop_redis(crowd: Crowd, seconds: float = 1.0) -> Counter[str]:
+    """Let Redis hang (SIGSTOP) for so many seconds. Nothing at all is lost."""
+
+    async def stop() -> None:
+        await asyncio.to_thread(crowd.cluster.signal, "redis", "STOP")
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            await asyncio.to_thread(crowd.cluster.signal, "redis", "CONT")
+        await crowd.redis_is_back()
+
+    await crowd.while_busy(stop)
+    _judge_without_redis(crowd)
+    return crowd.seen
+
+
+def _judge_without_redis(crowd: Crowd, lossy: Sequence[Span] = ()) -> None:
+    for group in crowd.groups:
+        statuses = {200, 503} if group.needs_redis else {200}
+        crowd.judge(group, pages=statuses, visits=statuses, terms=Terms(group.site.terms.bound, lossy))
+        excused = len(faults(group.site.history)) - len(faults(group.site.history, Terms(0, lossy)))
+        crowd.seen[f"{group.name}: lost as it may be"] += excused
+
+
+async def refusal_times(
+    cluster: LocalCluster, infos: Iterable[Info], fault: Literal["STOP", "KILL"], times: int, told: Told = nobody
+) -> list[Operation]:
+    """Let Redis hang or die, and at once ask every replica for all that needs it, twice; return the answers of 503.
+
+    Nobody else is there: what takes time is the replica's affair, unless the machine is so busy that this client is
+    late itself. Then the attempt does not count, and there is another one, up to `TRIES` times as many in all.
+    """
+    counted: list[Operation] = []
+    async with http_session() as http, redis_of(cluster) as store:
+        sites = [make_site(cluster, http, info, directly=True) for info in infos]
+        logins = [(site, await site.log_in(await site.register())) for site in sites]
+        asks = [ask for site, login in logins for ask in (*reads(site, [login]), *writes(site, [login]))]
+        done = 0
+        for _ in range(TRIES * times):
+            await _until_all_serve(asks)
+            await asyncio.to_thread(until_running, cluster, "redis")
+            await asyncio.to_thread(cluster.signal, "redis", fault)
+            lateness = Lateness()
+            try:
+                answers = [answer for _ in range(2) for answer in await asyncio.gather(*(ask() for ask in asks))]
+            finally:
+                late = await lateness.stop()
+                if fault == "STOP":
+                    await asyncio.to_thread(cluster.signal, "redis", "CONT")
+            await until_redis_answers(store)
+            if late <= LATE_SECONDS:
+                counted += (answer for answer in answers if answer.status == 503)
+                done += 1
+                told(done)
+            if done == times:
+                break
+        await _until_all_serve(asks)
+        assert done == times, f"this machine is too busy to measure: {done} attempts of {TRIES * times} counted"
+        assert [fault for site in sites for fault in faults(site.history, site.terms)] == []
+    return counted
+
+
+class Lateness:
+    """Finds out how late this process' event loop is at most, in seconds."""
+
+    def __init__(self) -> None:
+        self._worst = 0.0
+        self._task = asyncio.create_task(self._watch())
+
+    async def _watch(self) -> None:
+        while True:
+            due = time.monotonic() + 0.002
+            await asyncio.sleep(0.002)
+            self._worst = max(self._worst, time.monotonic() - due)
+
+    async def stop(self) -> float:
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+        return self._worst
+
+
+async def _until_all_serve(asks: Iterable[Ask]) -> None:
+    async with asyncio.timeout(RECOVERY_SECONDS):
+        for ask in asks:
+            while (await ask()).status == 503:
+                pass

@@ -1,0 +1,145 @@
+"""What `cost` needs of a real cluster, and `cost` itself in small."""
+
+import asyncio
+import json
+import urllib.request
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from loadtest.cluster.local import LocalCluster
+from loadtest.cluster.protocol import ClusterError
+from loadtest.experiments import algorithms
+from loadtest.experiments.compare import conditions
+from loadtest.experiments.cost.figures import analyse
+from loadtest.experiments.cost.turns import Plan, measure
+from loadtest.experiments.experiment import Context, Silent
+from loadtest.load.children import GeneratorError
+from loadtest.load.client import strategies_of
+from loadtest.session import spare_cluster
+from services.app.strategy import Kind
+from tests.support.strategies import INFOS
+
+pytestmark = pytest.mark.e2e
+
+TINY = Plan(warm_up=8, requests=32, logins=2, cycles=1, rounds_direct=1, rounds_nginx=1, idle_seconds=0.1)
+STRATEGIES = {info.name for info in INFOS}
+CONTROL = next(info.name for info in INFOS if info.kind is Kind.CONTROL)
+
+
+def replicas_that_answer(cluster: LocalCluster) -> set[str]:
+    pages = (urllib.request.urlopen(f"{cluster.url}/{CONTROL}/mypage") for _ in range(24))
+    return {json.loads(page.read())["replica"] for page in pages}
+
+
+def test_nginx_asks_only_the_replicas_that_it_is_told_to(cluster: LocalCluster) -> None:
+    everybody = set(cluster.replicas())
+    one, *others = sorted(everybody)
+    with cluster.balance_over([one]):
+        assert replicas_that_answer(cluster) == {one}
+    assert replicas_that_answer(cluster) == everybody
+    with cluster.balance_over(others):
+        assert replicas_that_answer(cluster) == set(others)
+    assert replicas_that_answer(cluster) == everybody
+
+
+def test_nginx_has_as_many_workers_as_it_is_told_to(cluster: LocalCluster) -> None:
+    def workers() -> int:
+        return sum(name.startswith("loadbalancer/") for name in cluster.cpu().processes)
+
+    usually = workers()
+    for number in (1, 3):
+        with cluster.balance_over(["app-1"], workers=number):
+            assert workers() == number
+    assert workers() == usually
+
+
+def test_nginx_asks_all_of_them_again_when_something_goes_wrong(cluster: LocalCluster) -> None:
+    with pytest.raises(KeyError), cluster.balance_over(["app-1"]):
+        raise KeyError
+    assert replicas_that_answer(cluster) == set(cluster.replicas())
+
+
+@pytest.mark.parametrize("names", [[], ["app-9"], ["app-1", "redis"]])
+def test_one_cannot_balance_over_what_is_no_replica(cluster: LocalCluster, names: list[str]) -> None:
+    before = cluster.cpu()
+    with pytest.raises(ClusterError, match="there are app-1"), cluster.balance_over(names):
+        pass
+    cluster.cpu().since(before)  # nginx was not even reloaded
+
+
+def test_all_processes_have_a_cpu_clock_and_a_restart_between_two_readings_is_noticed(cluster: LocalCluster) -> None:
+    before = cluster.cpu()
+    assert {one.tier for one in before.processes.values()} == {"app", "auth", "loadbalancer", "redis"}
+    assert before.processes.keys() >= {*cluster.replicas(), "redis", "loadbalancer", "auth-1", "auth-2"}
+    assert any(name.startswith("loadbalancer/") for name in before.processes)  # nginx' workers
+    assert all(use.seconds >= 0 < use.elapsed for use in cluster.cpu().since(before).values())
+    cluster.restart("app-2")
+    with pytest.raises(ClusterError, match="restarted while their CPU time was measured: app-2"):
+        cluster.cpu().since(before)
+    before = cluster.cpu()
+    with cluster.balance_over(["app-1"]), pytest.raises(ClusterError, match="loadbalancer/"):
+        cluster.cpu().since(before)
+
+
+async def test_cost_has_figures_for_every_strategy_in_both_ways(cluster: LocalCluster, tmp_path: Path) -> None:
+    strategies = await strategies_of(cluster.url)
+    context = Context(cluster, strategies, Silent(), np.random.default_rng(1), tmp_path)
+    await measure(context, TINY)
+    figures = analyse(context.rows, conditions(cluster, strategies, 1, {}))
+
+    def of(metric: str, **labels: str) -> set[str]:
+        return {f.strategy for f in figures if f.metric == metric and labels.items() <= f.labels.items()}
+
+    for path in ("direct", "nginx"):
+        servers = STRATEGIES | ({"bare server"} if path == "direct" else set())
+        assert of("cpu_per_request", path=path, tier="app") == of("failed_answers", path=path) == servers
+        assert of("cpu_difference", path=path, tier="total", over=CONTROL) == STRATEGIES - {CONTROL}
+        assert of("null_ratio", path=path) == {CONTROL}
+    assert of("floor_ratio", over="bare server") == {CONTROL}
+    assert of("placebo_ratio") | of("displacement_ratio") == {CONTROL, "redis-cached", "jwt-cached", "jwt-denylist"}
+    turns = [row for row in context.rows if row["kind"] == "turn"]
+    assert {row["replica"] for row in turns} == set(cluster.replicas())
+    assert {f.n for f in figures if f.metric == "null_ratio"} == {len(cluster.replicas())}
+    app = {f.strategy: f.value for f in figures if f.metric == "cpu_per_request" and f.labels["tier"] == "app"}
+    assert all(value > 0 for value in app.values())
+    past_nginx = [row for row in turns if row["path"] == "direct" and row["strategy"] != "bare server"]
+    assert max(row["cpu_loadbalancer"] / row["elapsed_loadbalancer"] for row in past_nginx) < 0.05
+    assert replicas_that_answer(cluster) == set(cluster.replicas())
+
+
+async def test_a_replica_that_dies_during_the_run_ends_it(cluster: LocalCluster, tmp_path: Path) -> None:
+    class FirstTurn(Silent):
+        taken = asyncio.Event()
+
+        def advance(self) -> None:
+            self.taken.set()
+
+    plan, progress = replace(TINY, rounds_direct=1000), FirstTurn()
+    context = Context(cluster, await strategies_of(cluster.url), progress, np.random.default_rng(1), tmp_path)
+    measuring = asyncio.create_task(measure(context, plan))
+    await asyncio.wait({measuring, asyncio.create_task(progress.taken.wait())}, return_when=asyncio.FIRST_COMPLETED)
+    cluster.kill("app-1")
+    with pytest.raises((GeneratorError, ClusterError), match=r"closed|restarted|connect|did not come"):
+        await measuring
+    cluster.wait_ready()
+
+
+@pytest.mark.timeout(300)
+async def test_each_signature_algorithm_has_a_cluster_of_its_own(cluster: LocalCluster, tmp_path: Path) -> None:
+    strategies, rng = await strategies_of(cluster.url), np.random.default_rng(1)
+    plan = algorithms.Plan(warm_up=8, requests=32, logins=2, idle_seconds=0.1, rounds=2)
+    context = Context(cluster, strategies, Silent(), rng, tmp_path, spare_cluster)
+    await algorithms.measure(context, plan)
+    figures = algorithms.analyse(context.rows, conditions(cluster, strategies, 1, {}))
+    sizes = {f.labels["algorithm"]: f.value for f in figures if f.metric == "token_size"}
+    # A signature of 64 bytes is 43 characters longer than one of 32, one of 384 bytes 469: RSA of 3072 bits. The key's
+    # id is a thumbprint, or the short name of the shared secret.
+    assert sizes["ES256"] == sizes["EdDSA"] > sizes["HS256"]
+    assert sizes["RS256"] == sizes["EdDSA"] + 426
+    costs = {f.labels["algorithm"]: f.value for f in figures if f.metric == "verify_page_cpu"}
+    assert costs.keys() == {"HS256", "ES256", "RS256", "EdDSA"}
+    assert costs["HS256"] == min(costs.values())
+    assert {f.strategy for f in figures} == {"jwt"}

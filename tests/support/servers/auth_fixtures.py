@@ -1,0 +1,60 @@
+"""Fixtures that start the auth service; a test module asks for them with `pytest_plugins`."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from argon2 import PasswordHasher
+from pytest_aiohttp.plugin import AiohttpClient
+from redis import Redis
+
+from services.auth.application import create_app
+from tests.support.openapi import Recorder
+from tests.support.servers.auth import Client, ManualClock, StartAuth, Valkey, auth_settings, cheap_hasher, run_valkey
+from tests.support.servers.postgres import Postgres, run_postgres
+
+
+@pytest.fixture(scope="session")
+def auth_valkey() -> Iterator[Valkey]:
+    with run_valkey() as valkey:
+        yield valkey
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[Postgres]:
+    """A server for all tests, each with a database of its own. Whoever stops or kills it starts it again."""
+    with run_postgres() as server:
+        yield server
+
+
+@pytest.fixture
+def frail_valkey() -> Iterator[Valkey]:
+    """A server of this test's own, to stop and kill."""
+    with run_valkey() as valkey:
+        yield valkey
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def start_auth(
+    aiohttp_client: AiohttpClient, tmp_path: Path, auth_valkey: Valkey, clock: ManualClock, answers: Recorder
+) -> StartAuth:
+    """Start an auth process in this event loop; call it again for another one that shares its database and Redis.
+
+    Redis is emptied first: wrong passwords of other tests shall not count.
+    """
+    with Redis.from_url(auth_valkey.url, password=auth_valkey.password) as redis:
+        redis.flushdb()
+
+    async def start(valkey: Valkey = auth_valkey, hasher: PasswordHasher | None = None, **overrides: Any) -> Client:
+        settings = auth_settings(tmp_path, valkey, **overrides)
+        app = create_app(settings, clock=clock, hasher=hasher or cheap_hasher())
+        answers.watch(app)
+        return await aiohttp_client(app)
+
+    return start

@@ -1,0 +1,232 @@
+"""Experiments against a small server in this process."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from loadtest.cluster.protocol import ClusterError
+from loadtest.experiments import EXPERIMENTS
+from loadtest.experiments.compare import INTERRUPTED, analysed, compare
+from loadtest.experiments.experiment import BasePlan, Context, Experiment, Silent, WrongAnswer
+from loadtest.experiments.rows import whole_rounds
+from loadtest.load.children import GeneratorError
+from loadtest.load.client import Account, Answer, Client, strategies_of
+from loadtest.results.model import Results, Row
+from tests.unit.loadtest.fakes import TINY, FakeApp, context, measured, serve, tiny
+
+FAST = tiny("correctness", "login", "survival")
+
+
+async def test_right_answers_are_counted(tmp_path: Path) -> None:
+    async with serve(FakeApp()) as cluster:
+        found = await measured("correctness", await context(cluster, tmp_path))
+    assert {figure.strategy: figure.n for figure in found} == {"anonymous": 1, "memory": 10, "jwt": 5}
+
+
+async def test_another_user_s_page_stops_the_measurement(tmp_path: Path) -> None:
+    fake = FakeApp()
+    fake.page_of_another = True
+    async with serve(fake) as cluster:
+        with pytest.raises(WrongAnswer, match="another user's"):
+            await compare(cluster, FAST, logs=tmp_path)
+
+
+async def test_a_logout_that_kills_nothing_stops_the_measurement(tmp_path: Path) -> None:
+    fake = FakeApp()
+    fake.logout_forgets = False
+    async with serve(fake) as cluster:
+        with pytest.raises(WrongAnswer, match="credential of before the logout"):
+            await measured("correctness", await context(cluster, tmp_path))
+
+
+async def test_logins_have_a_cost_per_tier(tmp_path: Path) -> None:
+    async with serve(FakeApp()) as cluster:
+        found = await measured("login", await context(cluster, tmp_path))
+    tiers = {(f.strategy, f.labels["tier"]): f for f in found if f.metric == "cpu_per_login"}
+    assert tiers.keys() == {(name, tier) for name in ("memory", "jwt") for tier in ("app", "total")}
+    assert all(figure.value > 0 and figure.n == TINY["login"]["rounds"] for figure in tiers.values())
+
+
+async def test_a_refresh_and_an_introspection_have_a_cost_per_tier(tmp_path: Path) -> None:
+    fake = FakeApp()
+    async with serve(fake) as cluster:
+        found = await measured("tokens", await context(cluster, tmp_path))
+    costs = {(f.strategy, f.metric, f.labels["tier"]) for f in found}
+    assert costs == {("jwt", f"cpu_per_{w}", t) for w in ("refresh", "introspection") for t in ("app", "total")}
+    assert {figure.n for figure in found} == {TINY["tokens"]["rounds"]}
+    assert fake.refreshes == (1 + TINY["tokens"]["rounds"]) * TINY["tokens"]["logins"]
+
+
+async def test_an_introspection_that_does_not_know_good_tokens_is_not_measured(tmp_path: Path) -> None:
+    fake = FakeApp()
+    fake.introspection_works = False
+    async with serve(fake) as cluster:
+        with pytest.raises(WrongAnswer, match="introspection"):
+            await measured("tokens", await context(cluster, tmp_path))
+
+
+async def test_requests_are_counted_in_a_closed_loop(tmp_path: Path) -> None:
+    async with serve(FakeApp()) as cluster:
+        found = await measured("throughput", await context(cluster, tmp_path))
+    rates = {f.strategy: f for f in found if f.metric == "throughput"}
+    assert list(rates) == ["anonymous", "memory", "jwt"]  # as the cluster lists them, whoever was first
+    assert all(figure.value > 10 and figure.labels == {"loop": "closed"} for figure in rates.values())
+
+
+async def test_timings_of_a_strategy_with_wrong_answers_are_refused(tmp_path: Path) -> None:
+    fake = FakeApp()
+    async with serve(fake) as cluster:
+        cluster.when_read = partial(setattr, fake, "page_of_another", True)
+        found = await measured("throughput", await context(cluster, tmp_path))
+    (failed,) = (figure for figure in found if figure.strategy == "memory")
+    assert failed.metric == "failed_answers"
+    assert failed.value > 0
+    assert failed.labels == {"example": "another user's page"}
+
+
+@pytest.fixture(scope="module")
+def whole_run(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    """A run of every experiment."""
+
+    async def run() -> Results:
+        async with serve(FakeApp()) as cluster:
+            return await compare(cluster, tiny(), seed=5, logs=tmp_path_factory.mktemp("logs"))
+
+    return asyncio.run(run())
+
+
+def test_compare_measures_everything_and_audits_and_judges_it(whole_run: Results) -> None:
+    assert whole_run.complete, whole_run.ended_by
+    assert whole_run.rounds.keys() == {experiment.name for experiment in EXPERIMENTS} | {"machine"}
+    metrics = {figure.metric for figure in whole_run.figures}
+    assert metrics >= {"throughput", "latency", "cores_per_1000", "users_lost", "cpu_per_refresh", "cpu_ratio", "steal"}
+    assert whole_run.config["seed"] == 5
+    assert whole_run.config["settings"] == {"AUTH_ALGORITHM": "EdDSA"}
+    assert whole_run.config["strategies"]["memory"]["choose_when"] == "Choose it when memory will do."
+    assert whole_run.host["python_build"]
+    assert {verdict.claim for verdict in whole_run.verdicts} >= {"C4", "C7", "P1"}
+    assert not [warning for warning in whole_run.warnings if warning["rule"] == "failed_answers"]
+
+
+def test_every_figure_can_be_rebuilt_from_the_rows_that_are_kept(whole_run: Results, tmp_path: Path) -> None:
+    whole_run.write(tmp_path)
+    bare = replace(Results.read(tmp_path / "results.json"), figures=[], warnings=[], verdicts=[])
+    assert whole_run.figures
+    assert analysed(bare) == whole_run
+
+
+def test_an_interrupted_experiment_can_be_analysed_at_any_row(whole_run: Results) -> None:
+    for experiment in EXPERIMENTS:
+        rows = whole_run.rounds[experiment.name]
+        for end in range(len(rows)):
+            experiment.analyse(rows[:end], whole_run.config)
+
+
+async def _interrupt(_: Context) -> None:
+    asyncio.current_task().cancel()  # type: ignore[union-attr] # as Ctrl-C does
+    await asyncio.sleep(0)
+
+
+async def _fail(error: Exception, _: Context) -> None:
+    raise error
+
+
+@pytest.mark.parametrize(
+    ("ending", "reason"),
+    [
+        (_interrupt, INTERRUPTED),
+        (partial(_fail, GeneratorError("it fell over")), "it fell over"),
+        (partial(_fail, ClusterError("it is gone")), "it is gone"),
+        (partial(_fail, WrongAnswer("jwt: status 500")), "jwt: status 500"),
+    ],
+    ids=["ctrl-c", "generator", "cluster", "answer"],
+)
+async def test_a_run_that_is_ended_keeps_what_it_has_measured(
+    tmp_path: Path, ending: Callable[[Context], object], reason: str
+) -> None:
+    async def measure(context: Context, _: BasePlan) -> None:
+        context.record(round=0, strategy="jwt")
+        await ending(context)  # type: ignore[misc] # all of them are coroutines
+
+    never = Experiment(
+        name="never",
+        question="Is it reached?",
+        quick=BasePlan(),
+        full=BasePlan(),
+        seconds=(1, 1),
+        measure=measure,
+        analyse=lambda *_: [],
+    )
+    last = replace(never, name="last", question="Does it end?")
+    async with serve(FakeApp()) as cluster:
+        results = await compare(cluster, [*tiny("login"), last, never], logs=tmp_path)
+    assert (results.complete, results.ended_by) == (False, reason)
+    assert results.rounds["last"] == [{"round": 0, "strategy": "jwt"}]
+    assert "never" not in results.rounds
+    assert [figure for figure in results.figures if figure.metric == "cpu_per_login"]
+    assert results.warnings[0]["rule"] == "incomplete_run"
+    assert reason in results.warnings[0]["message"]
+
+
+async def test_an_interruption_before_anything_was_measured_is_one(tmp_path: Path) -> None:
+    async with serve(FakeApp()) as cluster:
+        task = asyncio.create_task(compare(cluster, tiny(), logs=tmp_path))
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+
+async def test_a_cluster_that_is_not_there_is_one_clear_error() -> None:
+    with pytest.raises(ClusterError, match=r"GET http://127\.0\.0\.1:9/strategies"):
+        await strategies_of("http://127.0.0.1:9")
+
+
+async def test_a_cluster_that_dies_while_accounts_are_opened_is_a_cluster_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def call(*_: object, **__: object) -> Answer:
+        return Answer(0)
+
+    async with serve(FakeApp()) as cluster:
+        found = await context(cluster, tmp_path)
+        monkeypatch.setattr(Client, "call", call)
+        with pytest.raises(ClusterError, match="status none"):
+            await measured("login", found)
+
+
+async def test_what_is_left_shrinks_with_every_experiment(tmp_path: Path) -> None:
+    expected: list[float] = []
+
+    class Watched(Silent):
+        def expect(self, seconds: float) -> None:
+            expected.append(seconds)
+
+    async with serve(FakeApp()) as cluster:
+        await compare(cluster, FAST, Watched(), logs=tmp_path)
+    survival, login = (experiment.seconds[0] for experiment in FAST[1:])
+    assert expected == [8 + login + survival, login + survival, survival]
+
+
+def test_only_whole_rounds_are_compared() -> None:
+    def row(number: int, name: str) -> Row:
+        return {"round": number, "strategy": name}
+
+    rows = [row(0, "b"), row(0, "a"), row(1, "a"), row(1, "b"), row(2, "a")]
+    rounds = whole_rounds(rows, ["a", "b", "c"])
+    assert rounds == [{"a": row(n, "a"), "b": row(n, "b")} for n in (0, 1)]
+    assert list(rounds[0]) == ["a", "b"]
+
+
+def test_every_experiment_has_a_name_of_its_own_a_question_and_a_duration() -> None:
+    assert len({experiment.name for experiment in EXPERIMENTS}) == len(EXPERIMENTS)
+    assert all(experiment.question.endswith("?") for experiment in EXPERIMENTS)
+    assert sum(experiment.seconds[0] for experiment in EXPERIMENTS) < 300  # the quick run takes less than 5 minutes
+    assert all(quick <= full for quick, full in (experiment.seconds for experiment in EXPERIMENTS))
+
+
+def test_an_account_s_password_is_not_in_its_repr() -> None:
+    assert "secret" not in repr(Account("name", "secret"))
