@@ -143,7 +143,7 @@ def _person(stage: Stage, entry: Entry) -> Sequence[Visitor]:
 
 
 def _id(person: Sequence[Visitor]) -> str:
-    return person[0].person.id
+    return person[0].account.id
 
 
 ACTIONS: Mapping[str, Action] = {

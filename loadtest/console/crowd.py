@@ -1,15 +1,15 @@
 """Everybody on the screen: the same people in every row, and the thieves beside them."""
 
 import asyncio
-import secrets
 from collections.abc import Iterable, Sequence
 
 import aiohttp
 from yarl import URL
 
+from loadtest.cluster.protocol import ClusterError
 from loadtest.console.history import Entry, History
-from loadtest.console.visitor import Person, Thief, Visitor
-from loadtest.load.client import Account, Client, Strategy
+from loadtest.console.visitor import Thief, Visitor
+from loadtest.load.client import Account, Client, Strategy, register
 
 LOGINS_AT_ONCE = 8
 THIEVES = 3
@@ -85,9 +85,9 @@ class Crowd:
         async with asyncio.TaskGroup() as group:
             for seat in range(self.size):
                 async with self._limit:
-                    person = Person(await self._registered())
+                    account = await self._registered()
                 for strategy in self.strategies:
-                    visitor = Visitor(strategy, seat, person, self._client(strategy), self.history)
+                    visitor = Visitor(strategy, seat, account, self._client(strategy), self.history)
                     self.rows[strategy.name].append(visitor)
                     group.create_task(self._log_in_at_last(visitor))
 
@@ -140,10 +140,9 @@ class Crowd:
 
     async def _registered(self) -> Account:
         """Return a new account, once the cluster gives one."""
-        account = Account(f"person-{secrets.token_hex(6)}", secrets.token_urlsafe(18))
-        while True:
-            async with self._client(self.strategies[0]) as client:
-                answer = await client.call("POST", "/auth/users", account.credentials())
-            if answer.status in (201, 409):  # 409: an earlier attempt that got no answer
-                return account
-            await asyncio.sleep(RETRY_SECONDS)
+        async with self._client(self.strategies[0]) as client:
+            while True:
+                try:
+                    return await register(client)
+                except ClusterError:
+                    await asyncio.sleep(RETRY_SECONDS)

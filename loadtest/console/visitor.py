@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Awaitable
-from dataclasses import dataclass
 from typing import Any
 
 from loadtest.console.history import GIVE_UP_SECONDS, Act, History, Operation, State
@@ -15,24 +14,15 @@ RETRY_SECONDS = 2.0
 SHOWN_CHARACTERS = 8
 
 
-@dataclass
-class Person:
-    """Somebody with one account, who sits in the same seat of every row."""
-
-    account: Account
-    id: str = ""
-    """the auth service's id of the account"""
-
-
 class Visitor:
     """The one in *seat* of the row of *strategy*. Whatever is asked and answered goes into *history*."""
 
     is_thief = False
 
-    def __init__(self, strategy: Strategy, seat: int, person: Person, client: Client, history: History) -> None:
+    def __init__(self, strategy: Strategy, seat: int, account: Account, client: Client, history: History) -> None:
         self.strategy = strategy
         self.seat = seat
-        self.person = person
+        self.account = account
         self.client = client
         self.busy = 0
         """how many requests are in flight"""
@@ -69,11 +59,10 @@ class Visitor:
         if self.strategy.is_control:
             return True
         self._logins += 1
-        answer = await self._ask(Act.LOGIN, self.client.login(self.person.account))
+        answer = await self._ask(Act.LOGIN, self.client.login(self.account))
         if answer.status != 200:
             self._logins -= 1
             return False
-        self.person.id = self.person.id or answer.body["user"]["id"]
         self.present, self.keeps_fresh, self.left = True, True, False
         self._refreshable = self.strategy.kind == "token"
         self._refresh_due = time.monotonic() + refresh_after
@@ -147,7 +136,7 @@ class Visitor:
                 row=self.strategy.name,
                 seat=self.seat,
                 login=login,
-                user=self.person.account.username,
+                user=self.account.username,
                 began=began,
                 ended=time.monotonic(),
                 status=answer.status,
@@ -163,7 +152,7 @@ class Visitor:
         if act is not Act.PAGE:
             return ""
         if self.strategy.is_control:
-            return self.person.account.username  # it shows nobody's
+            return self.account.username  # it shows nobody's
         return str(body.get("user", {}).get("name", ""))
 
 
@@ -173,7 +162,7 @@ class Thief(Visitor):
     is_thief = True
 
     def __init__(self, victim: Visitor, seat: int, client: Client, history: History) -> None:
-        super().__init__(victim.strategy, seat, victim.person, client, history)
+        super().__init__(victim.strategy, seat, victim.account, client, history)
         self.present = True
         self._login = victim.login
         self._stolen = victim.client.credential(f"/{victim.strategy.name}/mypage")
