@@ -27,6 +27,7 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+EVERYWHERE = frozenset({"0.0.0.0", "::"})  # noqa: S104  # to recognize it
 
 
 class Access:
@@ -41,8 +42,9 @@ class Access:
         self._anywhere = not is_loopback(host)
 
     def url(self, host: str) -> str:
-        """Return the address that lets its reader in."""
-        return str(URL.build(scheme="http", host=host, port=self._port, path="/", query={"token": self.token}))
+        """Return the address that lets its reader in; for all interfaces, one that works here."""
+        shown = LOOPBACK[0] if host in EVERYWHERE else host
+        return str(URL.build(scheme="http", host=shown, port=self._port, path="/", query={"token": self.token}))
 
     def known(self, request: web.Request) -> bool:
         """Return whether the request has the cookie."""

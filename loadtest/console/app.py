@@ -128,7 +128,7 @@ async def act(request: web.Request) -> web.Response:
     target, seat = str(form.get("target", "")), _seat(stage, str(form.get("seat", "")))
     of = ACTIONS[key].of
     if of == "process" and target not in {process.name for process in stage.processes}:
-        raise web.HTTPUnprocessableEntity(text="There is no such process.")
+        raise web.HTTPUnprocessableEntity(text=text(_language(request), "refused.process"))
     begin(stage, key, target=target if of == "process" else "", seat=seat if of == "person" else None)
     return _done(request)
 

@@ -72,7 +72,7 @@ class Beat:
         due = time.monotonic()
         while True:
             for strategy in self._crowd.strategies:
-                await self._turn(strategy, slot)
+                await self.turn(strategy, slot)
                 due = max(due + slot, time.monotonic())
                 await asyncio.sleep(due - time.monotonic())
             self._round += 1
@@ -83,17 +83,22 @@ class Beat:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _turn(self, strategy: Strategy, slot: float) -> None:
-        row = self._crowd.rows[strategy.name]
-        ready = [one for one in row if one.present and not one.busy]
-        ready += [one for one in self._crowd.thieves[strategy.name] if not one.busy and not one.logged_out]
+    async def turn(self, strategy: Strategy, slot: float | None = None) -> None:
+        """Let everybody in a row ask, and meter it; go on after *slot* seconds even if somebody still waits."""
+        ready = [one for one in self._crowd.rows[strategy.name] if one.present and not one.busy]
+        thieves = [one for one in self._crowd.thieves[strategy.name] if not one.busy and not one.logged_out]
         meter = self.meters[strategy.name]
         before = await self._read() if self._still(ready) else None
-        looks = [self._start(self._look(visitor, meter)) for visitor in ready]
+        looks = [self._start(self._look(visitor, meter)) for visitor in (*ready, *thieves)]
         pending = (await asyncio.wait(looks, timeout=slot))[1] if looks else set()
         if before and not pending and all(look.result().status == 200 for look in looks) and self._still(ready):
             await self._settle(meter, before, len(looks))
-        self._visits([one for one in row if one in ready and not one.busy])
+        self._visits([one for one in ready if not one.busy])
+
+    async def answered(self) -> None:
+        """Wait until nothing is in flight any more."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
 
     async def _settle(self, meter: Meter, before: CpuReading, requests: int) -> None:
         after = await self._read()

@@ -119,7 +119,7 @@ class Dot:
         Requests that were in flight together may be acknowledged in any order.
         """
         if not operation.succeeded:
-            self.doubtful += operation.status not in (401, 403) and not operation.waiting
+            self.doubtful += not operation.waiting and (not operation.status or operation.status >= 500)
             return
         before = max((count for ended, count in self.visits if ended <= operation.began), default=0)
         highest = max(count for _, count in self.visits)

@@ -3,12 +3,13 @@
 import asyncio
 import gc
 import json
+import logging
 import signal
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TextIO
+from typing import NamedTuple, TextIO
 
 import aiohttp
 import uvloop
@@ -28,6 +29,9 @@ from loadtest.console.stage import Stage
 from loadtest.console.tour import Tour
 from loadtest.load.client import strategies_of
 
+log = logging.getLogger(__name__)
+
+DEFAULT_TOKEN_SECONDS = 300
 SELDOM = (20_000, 20, 50)
 """How seldom the garbage collector looks at what requests leave behind: it would cost a tenth of our CPU time."""
 
@@ -52,35 +56,48 @@ def run(cluster: Cluster, options: Options, say: Callable[[str], None]) -> None:
     uvloop.run(_run(cluster, options, say))
 
 
+class Console(NamedTuple):
+    """All parts, ready to go on."""
+
+    app: web.Application
+    access: Access
+    stage: Stage
+    beat: Beat
+    picture: Picture
+    feed: Feed
+    tour: Tour
+
+    async def go_on(self) -> None:
+        """Let people come and ask, watch the cluster and draw, for ever."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.stage.crowd.enter())
+            for work in (self.stage.watch, self.beat.run, self.picture.draw):
+                group.create_task(_again_and_again(work))
+
+
 async def _run(cluster: Cluster, options: Options, say: Callable[[str], None]) -> None:
     end = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, end.set)
     async with AsyncExitStack() as stack:
-        stage, beat, picture, feed = await _build(cluster, options, stack)
-        tour = Tour(stage)
-        stack.push_async_callback(tour.close)
-        access = Access(options.host, options.port)
-        runner = web.AppRunner(
-            create_app(access, stage, picture, feed, tour, options.reports), access_log=None, shutdown_timeout=1
-        )
+        console = await build(cluster, options, stack)
+        runner = web.AppRunner(console.app, access_log=None, shutdown_timeout=1)
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
         await web.TCPSite(runner, options.host, options.port).start()
-        stack.callback(feed.close)
-        say(access.url(options.host))
-        async with asyncio.TaskGroup() as group:
-            works = [group.create_task(one) for one in (stage.watch(), beat.run(), picture.draw(), stage.crowd.enter())]
-            await end.wait()
-            for work in works:
-                work.cancel()
+        stack.callback(console.feed.close)
+        say(console.access.url(options.host))
+        going_on = asyncio.create_task(console.go_on())
+        await end.wait()
+        going_on.cancel()
+        await asyncio.wait({going_on})
 
 
-async def _build(cluster: Cluster, options: Options, stack: AsyncExitStack) -> tuple[Stage, Beat, Picture, Feed]:
+async def build(cluster: Cluster, options: Options, stack: AsyncExitStack) -> Console:
+    """Return the console of *cluster*, which begins nothing by itself. *stack* will close it. Raises `ClusterError`."""
     connector = await stack.enter_async_context(aiohttp.TCPConnector(limit=0))
     strategies = await strategies_of(cluster.url)
-    sink = stack.enter_context(options.history.open("w")) if options.history else None
-    feed = Feed()
+    sink = stack.enter_context(options.history.open("w", buffering=1)) if options.history else None
     drawn: list[Picture] = []
 
     def listener(one: Happening) -> None:
@@ -90,16 +107,27 @@ async def _build(cluster: Cluster, options: Options, stack: AsyncExitStack) -> t
             _write(sink, one)
 
     history = History([strategy.name for strategy in strategies], listener)
-    life = float(cluster.settings().get("ACCESS_TOKEN_SECONDS", 300))
-    urls = cluster.url, cluster.url_no_affinity
-    crowd = Crowd(urls, strategies, options.users, life, history, connector)
+    life = float(cluster.settings().get("ACCESS_TOKEN_SECONDS", DEFAULT_TOKEN_SECONDS))
+    crowd = Crowd((cluster.url, cluster.url_no_affinity), strategies, options.users, life, history, connector)
     administrator = Administrator(cluster.url, lambda: cluster.secret("admin-password"), connector)
     stage = Stage(cluster, crowd, history, administrator, life)
-    beat = Beat(crowd, stage.read_cpu)
+    beat, feed, tour = Beat(crowd, stage.read_cpu), Feed(), Tour(stage)
     drawn.append(Picture(stage, beat, feed, OwnCost()))
-    for closing in (administrator.close, crowd.close, stage.close, beat.close):
+    for closing in (administrator.close, crowd.close, stage.close, beat.close, tour.close):
         stack.push_async_callback(closing)
-    return stage, beat, drawn[0], feed
+    access = Access(options.host, options.port)
+    app = create_app(access, stage, drawn[0], feed, tour, options.reports)
+    return Console(app, access, stage, beat, drawn[0], feed, tour)
+
+
+async def _again_and_again(work: Callable[[], Awaitable[None]]) -> None:
+    """Do *work*, which should never end. A fault in one part must not leave a page that only looks alive."""
+    while True:
+        try:
+            await work()
+        except Exception:
+            log.exception("%s failed, and begins anew", work.__qualname__)
+        await asyncio.sleep(1)
 
 
 def _write(sink: TextIO, one: Happening) -> None:

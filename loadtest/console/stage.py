@@ -107,6 +107,11 @@ class Stage:
         except (ClusterError, OSError) as error:
             self.gone = str(error).partition("\n")[0]
 
+    async def finished(self) -> None:
+        """Wait until what has been begun is over."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
     async def close(self) -> None:
         """Wait for nothing that is going on."""
         for task in self._tasks:

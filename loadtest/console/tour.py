@@ -77,6 +77,11 @@ class Tour:
             self._task.cancel()
         self._task = asyncio.create_task(self._show(step))
 
+    async def shown(self) -> None:
+        """Wait until the step has done what it does."""
+        if self._task:
+            await asyncio.wait({self._task})
+
     async def close(self) -> None:
         """Stop in the middle."""
         if self._task:
