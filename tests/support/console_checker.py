@@ -35,7 +35,7 @@ def seats(happenings: Iterable[Row], row: str) -> dict[int, Seat]:
     """Return everybody in *row* who has ever been there, without thieves."""
     by_seat: dict[int, list[Row]] = defaultdict(list)
     for one in happenings:
-        if one["kind"] == "operation" and one["row"] == row and not one["thief"]:
+        if _of_user(one, row):
             by_seat[one["seat"]].append(one)
     found = {seat: _seat(operations) for seat, operations in by_seat.items()}
     return {seat: one for seat, one in found.items() if one}
@@ -69,16 +69,28 @@ def suffered(happenings: Sequence[Row], click: int, row: str) -> Suffered:
     start = next(i for i, one in enumerate(happenings) if one["kind"] == "entry" and one["number"] == click)
     end = next((i for i, one in enumerate(happenings[start + 1 :], start + 1) if one["kind"] == "entry"), None)
     before = {seat for seat, one in seats(happenings[:start], row).items() if one.logged_in}
-    after = [one for one in _asked(happenings[start:end], row) if one["seat"] in before]
-    doomed = set(_doomed(happenings[:start], row))
-    out = {one["seat"] for one in after if one["status"] == 401} - doomed
-    silent = {one["seat"] for one in after if _failed(one)}
+    doomed, told = set(_doomed(happenings[:start], row)), dict.fromkeys(before, 200)
+    out: set[int] = set()
+    silent: set[int] = set()
+    for one in _asked(happenings[start:end], row):
+        seat = one["seat"]
+        if seat not in before:
+            continue
+        if one["status"] == 401 and told[seat] != 401:
+            (doomed.remove if seat in doomed else out.add)(seat)
+        elif _failed(one):
+            silent.add(seat)
+        told[seat] = one["status"]
     return Suffered(len(before), frozenset(out), frozenset(silent))
 
 
 def unasked(happenings: Iterable[Row], rows: Collection[str]) -> list[str]:
     """Return a line for each answer to users of *rows* that no strategy may give, whatever was broken."""
     return _faults(one for one in happenings if one["kind"] == "operation" and one["row"] in rows)
+
+
+def _of_user(one: Row, row: str) -> bool:
+    return bool(one["kind"] == "operation" and one["row"] == row and not one["thief"])
 
 
 def _seat(operations: Sequence[Row]) -> Seat | None:
@@ -105,8 +117,14 @@ def _operation(one: Row) -> Operation:
 
 
 def _asked(happenings: Iterable[Row], row: str) -> Iterator[Row]:
+    """Yield what users of *row* were told with the login that they had at that time."""
+    logins: dict[int, str] = {}
     for one in happenings:
-        if one["kind"] == "operation" and one["row"] == row and one["act"] in SHOWN and not one["thief"]:
+        if not _of_user(one, row):
+            continue
+        if one["act"] == "login" and one["status"] == 200:
+            logins[one["seat"]] = one["login"]
+        elif one["act"] in SHOWN and one["login"] == logins.get(one["seat"], one["login"]):
             yield one
 
 
@@ -116,11 +134,11 @@ def _failed(one: Row) -> bool:
 
 
 def _doomed(happenings: Sequence[Row], row: str) -> Iterator[int]:
-    """Yield the seats of those whose present login somebody has ended."""
+    """Yield the seats of those whose login somebody has ended, and who have not felt it yet."""
     ended: set[int] = set()
     for one in happenings:
         if one["kind"] == "entry" and one["ends"]:
             ended.add(one["seat"])
-        elif one["kind"] == "operation" and one["row"] == row and one["act"] == "login" and one["status"] == 200:
+        elif _of_user(one, row) and (one["status"] == 401 or (one["act"], one["status"]) == ("login", 200)):
             ended.discard(one["seat"])
     yield from ended

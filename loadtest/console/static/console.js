@@ -355,6 +355,7 @@ dark.addEventListener("change", () => {
   fit();
   lines.make();
 });
+document.getElementById("noscript").hidden = true;
 fit();
 listen();
 setInterval(watch, 500);

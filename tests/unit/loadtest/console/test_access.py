@@ -101,7 +101,7 @@ async def test_every_answer_has_a_policy_without_unsafe_inline(served: Served, p
         assert policy.startswith("default-src 'none'")
         assert "frame-ancestors 'none'" in policy
         assert headers["X-Content-Type-Options"] == "nosniff"
-        assert headers["Referrer-Policy"] == "no-referrer"
+        assert headers["Referrer-Policy"] == "same-origin"
 
 
 async def test_the_page_has_no_inline_script_and_no_inline_style(served: Served) -> None:

@@ -16,7 +16,6 @@ from loadtest.console.history import State
 from tests.support import console_checker as checker
 from tests.unit.loadtest.console.conftest import Served
 
-
 IMPOSSIBLE_HERE = {"remove-replica": "this is the last replica", "rotate-keys": "POST …/keys/rotate: status 404. "}
 
 

@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from loadtest.console.history import Act, Entry, Removal
+from loadtest.console.history import Act, Entry
 from loadtest.console.texts import text
 from loadtest.console.timeline import lines
 from tests.unit.loadtest.console.made_up import MadeUp
@@ -59,7 +59,6 @@ def test_a_thief_is_in_until_refused() -> None:
         made_up.told(row, 30, 200, thief=True)
     made_up.told("redis", 30, 401, thief=True)
     assert told(made_up) == ["memory the thief is in", "redis the thief was in for 1 s"]
-    assert Removal("redis", 30) != entry
 
 
 def test_who_is_in_again_is_told_of() -> None:
