@@ -124,7 +124,7 @@ class Picture:
         now = (
             (tuple(stage.processes), stage.crowd.affinity, stage.gone, self._broken),
             stage.history.revision,
-            (stage.step, stage.subject),
+            (stage.step, stage.subject, stage.preparing),
         )
         changed = [name for name, new, old in zip(PARTS, now, self._told, strict=True) if new != old]
         self._told = now

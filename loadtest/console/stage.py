@@ -37,6 +37,8 @@ class Stage:
         """of the tour, from 1; 0 is before it"""
         self.subject = 0
         """the seat of the person whom the step of the tour is about"""
+        self.preparing = False
+        """whether the step of the tour has yet to begin, because something is still going on or broken"""
         self.disabled: set[int] = set()
         """seats of people whose accounts are disabled"""
         self._acting = 0

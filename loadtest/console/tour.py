@@ -16,38 +16,43 @@ Show = Callable[[Stage, int], Awaitable[None]]
 
 async def _session(stage: Stage, step: int) -> None:
     """One person logs out, and in again."""
-    await begin(stage, "log-out", seat=stage.subject, step=step)
+    await over(begin(stage, "log-out", seat=stage.subject, step=step))
     await asyncio.sleep(PAUSE_SECONDS)
-    await begin(stage, "log-in-again", step=step)
+    await over(begin(stage, "log-in-again", step=step))
 
 
 async def _affinity(stage: Stage, step: int) -> None:
-    await begin(stage, "forget-affinity", step=step)
+    await over(begin(stage, "forget-affinity", step=step))
 
 
 async def _kill(stage: Stage, step: int) -> None:
-    await begin(stage, "kill", target=_replica(stage), step=step)
+    await over(begin(stage, "kill", target=_replica(stage), step=step))
 
 
 async def _shared(stage: Stage, step: int) -> None:
-    await begin(stage, "rolling-restart", step=step)
+    await over(begin(stage, "rolling-restart", step=step))
 
 
 async def _outage(stage: Stage, step: int) -> None:
     redis = next((process.name for process in stage.processes if process.tier == "redis"), None)
     if redis is None:
         raise ClusterError("this cluster has no Redis")
-    await begin(stage, "stop", target=redis, step=step)
+    await over(begin(stage, "stop", target=redis, step=step))
 
 
 async def _thief(stage: Stage, step: int) -> None:
-    await begin(stage, "steal", seat=stage.subject, step=step)
+    await over(begin(stage, "steal", seat=stage.subject, step=step))
     await asyncio.sleep(PAUSE_SECONDS)
-    await begin(stage, "log-out", seat=stage.subject, step=step)
+    await over(begin(stage, "log-out", seat=stage.subject, step=step))
 
 
 async def _revocation(stage: Stage, step: int) -> None:
-    await begin(stage, "force-logout", seat=stage.subject, step=step)
+    await over(begin(stage, "force-logout", seat=stage.subject, step=step))
+
+
+async def over(action: asyncio.Task[None]) -> None:
+    """Wait for the end of *action*. Whoever leaves the step meanwhile does not stop it in the middle."""
+    await asyncio.wait({action})
 
 
 STEPS: tuple[Show, ...] = (_session, _affinity, _kill, _shared, _outage, _thief, _revocation)
@@ -89,8 +94,14 @@ class Tour:
             await asyncio.gather(self._task, return_exceptions=True)
 
     async def _show(self, step: int) -> None:
-        if self._stage.out_of_order():
-            await begin(self._stage, "restore", step=step)
+        stage = self._stage
+        stage.preparing = True
+        try:
+            await stage.finished()
+            if stage.out_of_order():
+                await over(begin(stage, "restore", step=step))
+        finally:
+            stage.preparing = False
         if 1 <= step <= len(STEPS):
             with suppress(ClusterError):  # what is missing is on the screen
-                await STEPS[step - 1](self._stage, step)
+                await STEPS[step - 1](stage, step)

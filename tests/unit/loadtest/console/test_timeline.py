@@ -40,7 +40,7 @@ def test_a_forced_logout_tells_of_the_one_it_is_about() -> None:
     made_up = MadeUp()
     made_up.click("force-logout", seat=1, ends=True)
     made_up.told("redis", 1, 401)
-    assert told(made_up) == ["redis logged out within 1 s", "memory still logged in"]
+    assert told(made_up) == ["redis logged out within 1 s", "memory still accepted"]
     assert lines(made_up.history, (), partial(text, "en"))[0].what == "Forced logout of person 2"
 
 
@@ -48,7 +48,7 @@ def test_others_who_suffer_beside_the_one_are_told_of() -> None:
     made_up = MadeUp()
     made_up.click("force-logout", seat=1, ends=True)
     made_up.told("redis", 2, 401)
-    assert told(made_up) == ["redis still logged in, 1 of 2 logged out", "memory still logged in"]
+    assert told(made_up) == ["redis still accepted, 1 of 2 logged out", "memory still accepted"]
 
 
 def test_a_thief_is_in_until_refused() -> None:
