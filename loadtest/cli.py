@@ -44,8 +44,8 @@ CODES = (
     "(diff); 4 the self-audit withdrew verdicts; 130 interrupted."
 )
 EXPOSED = (
-    "Address to listen on. With any other than the default, everybody on your network who learns the console's "
-    "address can break this cluster and see who is logged in, and the traffic is not encrypted."
+    "everybody on your network who learns the console's address can break this cluster and see who is logged in, and the "
+    "traffic is not encrypted."
 )
 
 console = Console()
@@ -192,7 +192,7 @@ def run(names: tuple[str, ...], *, standing: bool, full: bool, seed: int | None)
 @click.option("--standing", is_flag=True, help="Show the cluster that `up` started instead of a new one.")
 @click.option("--users", default=30, show_default=True, type=click.IntRange(1, 60), help="How many people log in.")
 @click.option("--port", type=click.IntRange(1, 65535), help="Where to listen, instead of CONSOLE_PORT in .env.")
-@click.option("--host", default="127.0.0.1", show_default=True, help=EXPOSED)
+@click.option("--host", default="127.0.0.1", show_default=True, help=f"Where to listen. Elsewhere, {EXPOSED}")
 @click.option("--history", type=click.Path(path_type=Path), help="Write every request and click to this file.")
 def console_(*, standing: bool, users: int, port: int | None, host: str, history: Path | None) -> None:
     """Watch in a browser how logins survive or die while you break the cluster."""
@@ -209,7 +209,7 @@ def console_(*, standing: bool, users: int, port: int | None, host: str, history
 def _say_where(host: str, url: str) -> None:
     console.print(f"The console: {url}", soft_wrap=True, highlight=False)
     if not is_loopback(host):
-        console.print(EXPOSED, style="yellow", highlight=False)
+        console.print(f"Mind that {EXPOSED}", style="yellow", highlight=False)
     console.print("Ctrl-C ends it.")
 
 
