@@ -44,8 +44,8 @@ CODES = (
     "(diff); 4 the self-audit withdrew verdicts; 130 interrupted."
 )
 EXPOSED = (
-    "everybody on your network who learns the console's address can break this cluster and see who is logged in, and the "
-    "traffic is not encrypted."
+    "everybody on your network who learns the console's address can break this cluster and see who is logged in, and "
+    "the traffic is not encrypted."
 )
 
 console = Console()
