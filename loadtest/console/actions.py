@@ -90,7 +90,7 @@ async def _restore(stage: Stage, _: Entry) -> None:
     for seat in sorted(stage.disabled):
         await stage.administrator.enable(_id(stage.crowd.person(seat)))
         stage.disabled.discard(seat)
-    stage.crowd.send_thieves_away()
+    await stage.crowd.send_thieves_away()
     await stage.crowd.log_in_again(one for one in stage.crowd.all_visitors() if one.out_of_order)
 
 
@@ -114,7 +114,7 @@ async def _disable(stage: Stage, entry: Entry) -> None:
 
 
 async def _steal(stage: Stage, entry: Entry) -> None:
-    stage.crowd.steal(_person(stage, entry)[0].seat, entry)
+    await stage.crowd.steal(_person(stage, entry)[0].seat, entry)
 
 
 async def _expire(stage: Stage, entry: Entry) -> None:

@@ -1,8 +1,5 @@
 """Composition root, and the pages."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from http import HTTPStatus
 from pathlib import Path
 
@@ -10,17 +7,14 @@ from aiohttp import web
 from aiohttp_sse import sse_response
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from loadtest.cluster.protocol import Process
 from loadtest.console.access import ACCESS, Access, guarded
-from loadtest.console.actions import ACTIONS, BREAKABLE, begin, offered
+from loadtest.console.actions import ACTIONS, begin
 from loadtest.console.feed import Feed
-from loadtest.console.latest_report import latest_report
 from loadtest.console.picture import PARTS, Picture
-from loadtest.console.shapes import SHAPES
 from loadtest.console.stage import Stage
 from loadtest.console.texts import DEFAULT, LANGUAGES, preferred, text
-from loadtest.console.timeline import lines
-from loadtest.console.tour import STEPS, Tour
+from loadtest.console.tour import Tour
+from loadtest.console.view import View
 
 STATIC = Path(__file__).with_name("static")
 LANGUAGE_COOKIE = "authscale-language"
@@ -30,21 +24,8 @@ FEED: web.AppKey[Feed] = web.AppKey("feed", Feed)
 TOUR: web.AppKey[Tour] = web.AppKey("tour", Tour)
 REPORTS: web.AppKey[Path] = web.AppKey("reports", Path)
 TEMPLATES: web.AppKey[Environment] = web.AppKey("templates", Environment)
-NUMBERS = ("logged_in", "logged_out", "silent", "lost", "p50", "p99", "cpu")
-LEEWAY_SECONDS = 10
-"""For which replicas go on accepting a token that has expired."""
-TIERS = ("loadbalancer", "app", "redis", "auth", "database")
 
 routes = web.RouteTableDef()
-
-
-@dataclass(frozen=True)
-class Tier:
-    """Processes that do the same work."""
-
-    name: str
-    processes: Sequence[Process]
-    breakable: bool
 
 
 def create_app(
@@ -157,65 +138,10 @@ def _done(request: web.Request) -> web.Response:
 
 
 def _rendered(request: web.Request, template: str, status: int = HTTPStatus.OK) -> web.Response:
-    language = _language(request)
-
-    def t(key: str, **values: object) -> str:
-        return text(language, key, **values)
-
-    stage, picture = request.app[STAGE], request.app[PICTURE]
-    body = (
-        request.app[TEMPLATES]
-        .get_template(template)
-        .render(
-            t=t,
-            language=language,
-            languages=LANGUAGES,
-            now=datetime.now().astimezone(),
-            stage=stage,
-            picture=picture,
-            shapes=SHAPES,
-            numbers=NUMBERS,
-            rows=list(zip(stage.strategies, picture.numbers()["rows"], strict=True)),
-            tiers=_tiers(stage.processes),
-            offered=offered,
-            able=stage.cluster.capabilities(),
-            person_actions=_of("person", stage),
-            cluster_actions=_of("cluster", stage),
-            broken=stage.out_of_order(),
-            entries=lines(stage.history, {one.name for one in stage.strategies if one.is_control}, t),
-            steps=len(STEPS),
-            facts=_facts(stage),
-            report=latest_report(request.app[REPORTS]) if stage.step > len(STEPS) else None,
-        )
-    )
+    app = request.app
+    view = View(app[STAGE], app[PICTURE], app[REPORTS], _language(request))
+    body = app[TEMPLATES].get_template(template).render(view=view, t=view.text)
     return web.Response(text=body, content_type="text/html", status=status)
-
-
-def _tiers(processes: Sequence[Process]) -> list[Tier]:
-    members = {name: [process for process in processes if process.tier == name] for name in TIERS}
-    return [Tier(name, found, name in BREAKABLE) for name, found in members.items() if found]
-
-
-def _of(what: str, stage: Stage) -> list[str]:
-    """Return the actions for a *what* that make sense now."""
-    able, useless = stage.cluster.capabilities(), "restore-affinity" if stage.crowd.affinity else "forget-affinity"
-    return [
-        key
-        for key, action in ACTIONS.items()
-        if action.of == what and key != useless and (action.needs is None or action.needs in able)
-    ]
-
-
-def _facts(stage: Stage) -> dict[str, object]:
-    """Return the values that texts of the tour need."""
-    life = stage.token_seconds
-    return {
-        "users": stage.crowd.size,
-        "replicas": sum(process.tier == "app" for process in stage.processes),
-        "seat": stage.subject + 1,
-        "life": round(life),
-        "longest": round(life + LEEWAY_SECONDS),
-    }
 
 
 def _language(request: web.Request) -> str:

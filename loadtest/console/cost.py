@@ -1,21 +1,18 @@
 """What the console itself costs."""
 
 import time
-from collections import deque
-
-WINDOW = 10
-"""readings"""
 
 
 class OwnCost:
-    """The share of one core that this process uses, over the last readings."""
+    """The share of one core that this process uses."""
 
     def __init__(self) -> None:
-        self._readings: deque[tuple[float, float]] = deque([(time.monotonic(), time.process_time())], maxlen=WINDOW)
+        self._then = time.monotonic(), time.process_time()
+        self.percent = 0.0
+        """as of the last two readings"""
 
-    def share(self) -> float:
-        """Read the clocks, and return the percentage."""
+    def read(self) -> None:
+        """Read the clocks."""
         now = time.monotonic(), time.process_time()
-        then = self._readings[0]
-        self._readings.append(now)
-        return round(100 * (now[1] - then[1]) / max(now[0] - then[0], 1e-9), 1)
+        self.percent = round(100 * (now[1] - self._then[1]) / (now[0] - self._then[0]), 1)
+        self._then = now

@@ -46,7 +46,7 @@ class Crowd:
         self._limit = asyncio.Semaphore(LOGINS_AT_ONCE)
         self.rows: dict[str, list[Visitor]] = {strategy.name: [] for strategy in strategies}
         self.thieves: dict[str, list[Thief]] = {strategy.name: [] for strategy in strategies}
-        self._next_thief = 0
+        self._thieves_so_far = 0
         self._turns = 0
 
     @property
@@ -83,7 +83,7 @@ class Crowd:
     async def enter(self) -> None:
         """Let people open their accounts and log in, in the order of their seats."""
         async with asyncio.TaskGroup() as group:
-            for seat in range(self.size):
+            for seat in range(min(map(len, self.rows.values())), self.size):
                 async with self._limit:
                     account = await self._registered()
                 for strategy in self.strategies:
@@ -95,29 +95,25 @@ class Crowd:
         """Let *visitors* log in, a few at a time."""
         await asyncio.gather(*(self._log_in(visitor) for visitor in visitors))
 
-    def steal(self, seat: int, entry: Entry) -> None:
+    async def steal(self, seat: int, entry: Entry) -> None:
         """Let a thief use the credentials of the person in *seat*, as they are now, in every row."""
-        number = self._next_thief % THIEVES
-        self._next_thief += 1
+        thiefs_seat = self.size + self._thieves_so_far % THIEVES
+        self._thieves_so_far += 1
+        await self.send_thieves_away(thiefs_seat)
         for victim in self.person(seat):
             if not victim.strategy.is_control and victim.present:
-                thief = Thief(victim, self.size + number, self._client(victim.strategy), self.history)
-                self._seat(thief)
-                self.history.stolen(entry, victim.strategy.name, thief.seat)
+                thief = Thief(victim, thiefs_seat, self._client(victim.strategy), self.history)
+                self.thieves[victim.strategy.name].append(thief)
+                self.history.stolen(entry, victim.strategy.name, thiefs_seat)
 
-    def send_thieves_away(self) -> None:
-        """Remove all thieves."""
-        for row in self.thieves.values():
-            for thief in row:
-                self.history.remove(thief.strategy.name, thief.seat)
-            row.clear()
-
-    def _seat(self, thief: Thief) -> None:
-        row = self.thieves[thief.strategy.name]
-        for old in [one for one in row if one.seat == thief.seat]:
-            row.remove(old)
-        self.history.remove(thief.strategy.name, thief.seat)
-        row.append(thief)
+    async def send_thieves_away(self, seat: int | None = None) -> None:
+        """Remove the thieves in *seat*, or all."""
+        for name, row in self.thieves.items():
+            leaving = [thief for thief in row if seat in (None, thief.seat)]
+            self.thieves[name] = [thief for thief in row if thief not in leaving]
+            for thief in leaving:
+                self.history.remove(name, thief.seat)
+                await thief.client.close()
 
     async def close(self) -> None:
         """Close everybody's client."""

@@ -1,6 +1,7 @@
 """What the page draws: dots and numbers, as compact JSON."""
 
 import asyncio
+import itertools
 import json
 import time
 from collections import deque
@@ -15,7 +16,8 @@ from loadtest.console.history import Dot, State
 from loadtest.console.stage import Stage
 
 DOTS_SECONDS = 0.1
-NUMBERS_SECONDS = 1.0
+NUMBERS_EVERY, CHANGES_EVERY = 10, 4
+"""times that dots are drawn"""
 PAST_SECONDS = 120
 CODES = {state: code for code, state in enumerate(State)}
 HIGHLIGHT_SECONDS = 20.0
@@ -57,13 +59,12 @@ class Picture:
 
     async def draw(self) -> None:
         """Tell viewers for ever."""
-        due = time.monotonic()
-        while True:
+        for tick in itertools.count(1):
             self._draw_dots()
-            if time.monotonic() >= due:
-                due += NUMBERS_SECONDS
+            if tick % NUMBERS_EVERY == 0:
                 self._draw_numbers()
-            self._tell_of_changes()
+            if tick % CHANGES_EVERY == 0:
+                self._tell_of_changes()
             await asyncio.sleep(DOTS_SECONDS)
 
     def numbers(self) -> dict[str, Any]:
@@ -82,7 +83,7 @@ class Picture:
             "length": self._stage.history.length,
             "rows": rows,
             "gone": self._stage.gone,
-            "cost": self._cost.share(),
+            "cost": self._cost.percent,
             "seat": self._highlighted(now),
             "clicks": self._clicks(),
         }
@@ -108,6 +109,7 @@ class Picture:
         return 16 * self.place_of(dot.replica) + 2 * CODES[dot.state] + dot.thief
 
     def _draw_numbers(self) -> None:
+        self._cost.read()
         numbers = self.numbers()
         self.past.append((numbers["at"], [row["logged_in"] for row in numbers["rows"]]))
         self._feed.send("numbers", _json(numbers))

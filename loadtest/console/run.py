@@ -69,10 +69,10 @@ class Console(NamedTuple):
 
     async def go_on(self) -> None:
         """Let people come and ask, watch the cluster and draw, for ever."""
+        works = (self.stage.crowd.enter, self.stage.watch, self.beat.run, self.picture.draw)
         async with asyncio.TaskGroup() as group:
-            group.create_task(self.stage.crowd.enter())
-            for work in (self.stage.watch, self.beat.run, self.picture.draw):
-                group.create_task(_again_and_again(work))
+            for work in works:
+                group.create_task(_kept_going(work))
 
 
 async def _run(cluster: Cluster, options: Options, say: Callable[[str], None]) -> None:
@@ -120,14 +120,14 @@ async def build(cluster: Cluster, options: Options, stack: AsyncExitStack) -> Co
     return Console(app, access, stage, beat, drawn[0], feed, tour)
 
 
-async def _again_and_again(work: Callable[[], Awaitable[None]]) -> None:
-    """Do *work*, which should never end. A fault in one part must not leave a page that only looks alive."""
+async def _kept_going(work: Callable[[], Awaitable[None]]) -> None:
+    """Do *work* to its end. A fault in one part must not leave a page that only looks alive: it begins anew."""
     while True:
         try:
-            await work()
+            return await work()
         except Exception:
             log.exception("%s failed, and begins anew", work.__qualname__)
-        await asyncio.sleep(1)
+            await asyncio.sleep(1)
 
 
 def _write(sink: TextIO, one: Happening) -> None:

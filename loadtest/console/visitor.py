@@ -11,7 +11,6 @@ from loadtest.load.client import Account, Answer, Client, Strategy
 LATE_SECONDS = (0.7, GIVE_UP_SECONDS + 0.1)
 """After which it is noted that a request has no answer yet. It is not given up."""
 RETRY_SECONDS = 2.0
-SHOWN_CHARACTERS = 8
 
 
 class Visitor:
@@ -171,12 +170,6 @@ class Thief(Visitor):
     def login(self) -> str:
         """The name of the victim's login."""
         return self._login
-
-    @property
-    def prefix(self) -> str:
-        """The first characters of the stolen credential: enough to see what it is, too few to use it."""
-        cookie = self._stolen.get("Cookie", "").partition("=")[2]
-        return f"{self._stolen.get('Authorization', cookie).removeprefix('Bearer ')[:SHOWN_CHARACTERS]}…"
 
     async def look(self) -> Answer:
         """Get the victim's page."""

@@ -11,6 +11,7 @@ import pytest
 
 from loadtest.cluster.protocol import ClusterError, Process
 from loadtest.console.actions import ACTIONS, MOST_REPLICAS
+from loadtest.console.crowd import THIEVES
 from loadtest.console.feed import LIMIT, Feed
 from loadtest.console.history import State
 from tests.support import console_checker as checker
@@ -266,3 +267,17 @@ async def test_the_counts_follow_from_what_was_written_down(served: Served) -> N
         assert len(happenings) == numbers["length"]
         for strategy, row in zip(served.console.stage.strategies, numbers["rows"], strict=True):
             assert checker.counts(happenings, strategy.name).items() <= row.items()
+
+
+async def test_the_fourth_thief_takes_the_place_of_the_first(served: Served) -> None:
+    await served.enter()
+    await served.ask_around()
+    for _ in range(THIEVES + 1):
+        await served.post("/actions/steal", seat="1")
+        await served.settled()
+        await served.ask_around()
+    assert served.console.stage.history.counts()["memory"].thieves == THIEVES
+    assert len(served.console.stage.crowd.thieves["memory"]) == THIEVES
+    await served.post("/actions/restore")
+    await served.settled()
+    assert served.console.stage.history.counts()["memory"].thieves == 0

@@ -7,9 +7,9 @@ import pytest
 
 from loadtest.console import texts
 from loadtest.console.actions import ACTIONS
-from loadtest.console.app import NUMBERS, TIERS
 from loadtest.console.texts import LANGUAGES, catalogue, preferred, text
 from loadtest.console.tour import STEPS
+from loadtest.console.view import EXPLAINED, NUMBERS, TIERS
 
 PACKAGE = texts.CATALOGUE.parent
 OWN = {key: translations for key, translations in catalogue().items() if "en" in translations}
@@ -36,7 +36,7 @@ def needed() -> set[str]:
     states = {f"state.{state}" for state in ("alive", "draining", "paused", "dead")}
     steps = {f"tour.{step}.{what}" for step in range(1, len(STEPS) + 2) for what in ("title", "says")}
     numbers = {f"{what}.{name}" for what in ("number", "short") for name in NUMBERS}
-    hints = {f"hint.{name}" for name in ("p50", "p99", "cpu")}
+    hints = {f"hint.{name}" for name in EXPLAINED}
     actions = {f"{what}.{key}" for what in ("action", "did") for key in ACTIONS}
     return literal | states | steps | numbers | hints | actions | {f"tier.{name}" for name in TIERS}
 
