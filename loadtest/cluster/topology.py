@@ -109,6 +109,15 @@ class Topology:
         return {name.upper(): str(getattr(self, name)) for name in names} | dict(self.settings)
 
 
+def console_port() -> int:
+    """Return where the console listens, by `.env` and the environment. Raises `ClusterError`."""
+    values = dotenv_values(REPOSITORY / ".env") | os.environ
+    try:
+        return _positive("CONSOLE_PORT", values.get("CONSOLE_PORT"))
+    except ValueError as error:
+        raise ClusterError(f"{error}: see the comments in .env") from None
+
+
 def is_free(port: int) -> bool:
     """Return whether a server could listen on *port* of the loopback address now."""
     with socket.socket() as probe:

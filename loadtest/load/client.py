@@ -61,6 +61,8 @@ class Answer:
 class Client:
     """One device of one user, an async context manager. *connector* is shared with others, cookies are not.
 
+    *base* is where it sends its requests; it may be changed to another listener of the same cluster.
+
     *patience*: after so many seconds it gives a request up.
     """
 
