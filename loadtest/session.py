@@ -1,4 +1,4 @@
-"""One measuring session: a cluster, the experiments, and what is written and said in the end."""
+"""One measuring session: start a cluster, run experiments, write the results and report where they are."""
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
@@ -35,7 +35,7 @@ OK, FAILED, WITHDRAWN, CTRL_C = 0, 1, 4, 130
 def measured(
     console: Console, experiments: Sequence[Experiment], *, full: bool, seed: int | None, standing: bool
 ) -> Results:
-    """Run *experiments*, show how far they are, write results and report, and say where they are."""
+    """Run *experiments* while showing progress, write results and report, and say where they are."""
     started = datetime.now().astimezone()
     with Bars(console) as bars, _cluster(standing=standing, bars=bars) as cluster:
         logs = cluster.directory / "logs"
@@ -60,14 +60,14 @@ def measured(
 
 
 def exit_code(results: Results, console: Console) -> int:
-    """Return the exit status that *results* call for, and say why if it is not 0."""
+    """Return the exit status for *results*, and say why if it is not 0."""
     if not results.complete:
         console.print(f"The run ended early: {results.ended_by}", markup=False, highlight=False, soft_wrap=True)
-        console.print("What had been measured by then is in the report. Nothing was left running.")
+        console.print("The report contains what had been measured by then.")
         return CTRL_C if results.ended_by == INTERRUPTED else FAILED
     rules = {verdict.withdrawn_by for verdict in results.verdicts if verdict.withdrawn_by}
     if rules:
-        console.print(f"Verdicts were withdrawn ({', '.join(rules)}): repeat the run on an idle machine.")
+        console.print(f"Verdicts were withdrawn ({', '.join(rules)}). Repeat the run on an idle machine.")
         return WITHDRAWN
     return OK
 
@@ -96,7 +96,7 @@ def shown_cluster(*, standing: bool) -> Iterator[LocalCluster]:
 
 @contextmanager
 def own_cluster(topology: Topology, directory: Path, bars: Bars) -> Iterator[LocalCluster]:
-    """Yield a cluster that runs for this block only."""
+    """Yield a cluster that runs only for this block."""
     bars.start("starting a cluster", 1)
     with LocalCluster(topology, directory) as cluster:
         bars.advance()
@@ -104,13 +104,13 @@ def own_cluster(topology: Topology, directory: Path, bars: Bars) -> Iterator[Loc
 
 
 def spare_cluster(settings: Mapping[str, str]) -> LocalCluster:
-    """Return a small cluster with *settings*, not started yet, on ports that are free now."""
+    """Return a small cluster with *settings* on free ports, not started yet."""
     topology = replace(Topology.from_environment(), app_replicas=1, auth_replicas=1).with_settings(settings)
     return LocalCluster(topology.on_free_ports(), STATE / "spare" / "-".join(settings.values()))
 
 
 def standing_cluster() -> LocalCluster:
-    """Return the cluster that `up` starts, whether or not it runs."""
+    """Return the cluster that `up` starts, running or not."""
     return LocalCluster(Topology.from_environment(), STATE / "local")
 
 
@@ -123,7 +123,7 @@ def standing_cluster_that_runs() -> LocalCluster:
 
 
 def _point_latest_to(directory: Path) -> None:
-    """Let `reports/latest` point to *directory*, in one step."""
+    """Atomically let `reports/latest` point to *directory*."""
     draft = REPORTS / f".latest.{directory.name}"
     draft.unlink(missing_ok=True)
     draft.symlink_to(directory.name)

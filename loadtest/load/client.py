@@ -10,7 +10,8 @@ from yarl import URL
 
 from loadtest.cluster.protocol import ClusterError
 
-TIMEOUT = aiohttp.ClientTimeout(total=15)
+PATIENCE_SECONDS = 15.0
+TIMEOUT = aiohttp.ClientTimeout(total=PATIENCE_SECONDS)
 
 Form = Mapping[str, str]
 
@@ -60,17 +61,25 @@ class Answer:
 class Client:
     """One device of one user, an async context manager. *connector* is shared with others, cookies are not.
 
-    *base* is where it sends its requests. It may be changed: another listener of the same cluster.
+    *base* is where it sends its requests; it may be changed to another listener of the same cluster.
+
+    *patience*: after so many seconds it gives a request up.
     """
 
-    def __init__(self, base: str, strategy: Strategy, connector: aiohttp.BaseConnector) -> None:
+    def __init__(
+        self, base: str, strategy: Strategy, connector: aiohttp.BaseConnector, patience: float = PATIENCE_SECONDS
+    ) -> None:
         self.strategy = strategy
         self.base = URL(base)
         self._headers: dict[str, str] = {}
-        self._refresh_token = ""
+        self.refresh_token = ""
         jar = aiohttp.CookieJar(unsafe=True)  # "unsafe": cookies of an IP address, which a local cluster has
         self._http = aiohttp.ClientSession(
-            connector=connector, connector_owner=False, cookie_jar=jar, timeout=TIMEOUT, trust_env=False
+            connector=connector,
+            connector_owner=False,
+            cookie_jar=jar,
+            timeout=aiohttp.ClientTimeout(total=patience),
+            trust_env=False,
         )
 
     async def __aenter__(self) -> Self:
@@ -121,7 +130,7 @@ class Client:
 
     async def refresh(self) -> Answer:
         """Trade the refresh token for new tokens (RFC 6749 §6)."""
-        form = {"grant_type": "refresh_token", "refresh_token": self._refresh_token}
+        form = {"grant_type": "refresh_token", "refresh_token": self.refresh_token}
         answer = await self.call("POST", "/auth/token", form=form, headers={})
         if answer.status == 200:
             self._keep(answer.body)
@@ -129,7 +138,7 @@ class Client:
 
     def _keep(self, tokens: Mapping[str, str]) -> None:
         self._headers = {"Authorization": f"Bearer {tokens['access_token']}"}
-        self._refresh_token = tokens["refresh_token"]
+        self.refresh_token = tokens["refresh_token"]
 
     async def mypage(self) -> Answer:
         """Get my page."""

@@ -54,7 +54,7 @@ def sentences(view: View) -> Iterator[str]:
 
 
 def _forgotten_affinity(view: View) -> Iterator[str]:
-    """What happens without affinity, with no fault at all."""
+    """What happens without affinity, even if nothing fails."""
     for figure in view.figures("users_lost", fault="none", affinity="false"):
         if figure.value > 0:
             yield (
@@ -69,7 +69,7 @@ def _errors(view: View) -> Iterator[str]:
     if figures:
         total, gets = sum(f.value for f in figures), sum(f.n for f in figures)
         count = "none" if not total else number(total)
-        yield f"While replicas were killed and restarted, {count} of {number(gets)} GETs got a 5xx or no answer."
+        yield f"While replicas were killed and restarted, {count} of {number(gets)} GETs failed (5xx or no answer)."
 
 
 def scaling_sessions(view: View) -> tuple[str, str] | None:

@@ -1,4 +1,4 @@
-"""Results as a quick run would give them: made-up raw rounds, from which the real code makes figures and verdicts."""
+"""Results like those of a quick run: invented raw rounds, from which the real code computes figures and verdicts."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -9,6 +9,7 @@ from hdrh.histogram import HdrHistogram
 
 from loadtest.experiments.compare import analysed
 from loadtest.results.model import Config, Results, StrategyFacts
+from tests.unit.loadtest import made_up_faults
 
 TIERS = ("app", "loadbalancer", "redis", "auth")
 SERVER_SIDE = ["atomic-writes", "devices", "forced-logout", "logout", "visits"]
@@ -24,6 +25,7 @@ HOW: dict[str, tuple[str, list[str], str, dict[str, float]]] = {
                      {"app": 99, "loadbalancer": 4}),
 }  # fmt: skip
 """By strategy: kind, capabilities, when to choose it, and microseconds per request by tier on top of `PAGE`."""
+LOGINS = {name: kind for name, (kind, *_) in HOW.items() if kind != "control"}
 PAGE = {"app": 52.0, "loadbalancer": 24.0, "redis": 0.2, "auth": 0.0}
 BARE = 38.0
 NOISE = 0.06
@@ -61,7 +63,7 @@ def reconfigured(results: Results, **changes: Any) -> Results:
 
 
 def full_run(*names: str, seed: int = 1, costs: dict[str, float] | None = None) -> Results:
-    """Return the results of a run of the experiments *names* (none: of all); *costs* change what the app tier adds."""
+    """Return the results of a run of the experiments *names* (all by default); *costs* change those of the app tier."""
     rng = np.random.default_rng(seed)
     made: dict[str, Callable[[], list[dict[str, Any]]]] = {
         "cost": lambda: list(_cost(rng, costs or {})),
@@ -71,6 +73,8 @@ def full_run(*names: str, seed: int = 1, costs: dict[str, float] | None = None) 
         "tokens": lambda: list(_tokens(rng)),
         "algorithms": lambda: list(_algorithms(rng)),
         "survival": lambda: list(_survival(rng)),
+        "revocation": lambda: list(made_up_faults.revocation(LOGINS)),
+        "outage": lambda: list(made_up_faults.outage(LOGINS)),
         "machine": lambda: [{"experiment": "cost", "seconds": 100.0, "stolen": 0.2}],
     }
     chosen = names or tuple(made)
