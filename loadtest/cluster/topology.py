@@ -23,7 +23,7 @@ SETTINGS = (
     "SESSION_LIMIT_POLICY",
 )
 """What `.env` must have for the services. Whatever else it has is for them, too: settings of strategies' own."""
-ELSEWHERE = ("LOCUST_PORT",)
+ELSEWHERE = ("LOCUST_PORT", "CONSOLE_PORT")
 """What it has for nobody here."""
 OPTIONAL = (
     "AUTH_AUDIENCE",

@@ -18,6 +18,7 @@ from loadtest.console.view import View
 
 STATIC = Path(__file__).with_name("static")
 LANGUAGE_COOKIE = "authscale-language"
+SEND_SECONDS = 30.0
 STAGE: web.AppKey[Stage] = web.AppKey("stage", Stage)
 PICTURE: web.AppKey[Picture] = web.AppKey("picture", Picture)
 FEED: web.AppKey[Feed] = web.AppKey("feed", Feed)
@@ -87,13 +88,13 @@ async def report(request: web.Request) -> web.FileResponse:
 async def events(request: web.Request) -> web.StreamResponse:
     """Everything that happens, from now on."""
     feed = request.app[FEED]
-    async with sse_response(request, sep="\n") as response:
+    async with sse_response(request, sep="\n", send_timeout=SEND_SECONDS) as response:
         queue = feed.join()
         try:
             await response.send(request.app[PICTURE].whole(), event="whole")
             while message := await queue.get():
                 await response.send(message.data, event=message.event)
-        except ConnectionResetError:
+        except (ConnectionResetError, TimeoutError):  # they have left, or have fallen asleep
             pass
         finally:
             feed.leave(queue)
@@ -103,9 +104,13 @@ async def events(request: web.Request) -> web.StreamResponse:
 @routes.post("/actions/{key}")
 async def act(request: web.Request) -> web.Response:
     """Press a button: 204 for htmx, and the page for a browser without JavaScript."""
-    key, stage, form = request.match_info["key"], request.app[STAGE], await request.post()
+    key, stage = request.match_info["key"], request.app[STAGE]
     if key not in ACTIONS:
         raise web.HTTPNotFound
+    try:
+        form = await request.post()
+    except ValueError:
+        raise web.HTTPBadRequest from None
     target, seat = str(form.get("target", "")), _seat(stage, str(form.get("seat", "")))
     of = ACTIONS[key].of
     if of == "process" and target not in {process.name for process in stage.processes}:

@@ -32,6 +32,7 @@ from loadtest.load.client import strategies_of
 log = logging.getLogger(__name__)
 
 DEFAULT_TOKEN_SECONDS = 300
+REST_SECONDS = 1.0
 SELDOM = (20_000, 20, 50)
 """How seldom the garbage collector looks at what requests leave behind: it would cost a tenth of our CPU time."""
 
@@ -72,7 +73,7 @@ class Console(NamedTuple):
         works = (self.stage.crowd.enter, self.stage.watch, self.beat.run, self.picture.draw)
         async with asyncio.TaskGroup() as group:
             for work in works:
-                group.create_task(_kept_going(work))
+                group.create_task(kept_going(work))
 
 
 async def _run(cluster: Cluster, options: Options, say: Callable[[str], None]) -> None:
@@ -120,14 +121,14 @@ async def build(cluster: Cluster, options: Options, stack: AsyncExitStack) -> Co
     return Console(app, access, stage, beat, drawn[0], feed, tour)
 
 
-async def _kept_going(work: Callable[[], Awaitable[None]]) -> None:
+async def kept_going(work: Callable[[], Awaitable[None]]) -> None:
     """Do *work* to its end. A fault in one part must not leave a page that only looks alive: it begins anew."""
     while True:
         try:
             return await work()
         except Exception:
             log.exception("%s failed, and begins anew", work.__qualname__)
-            await asyncio.sleep(1)
+            await asyncio.sleep(REST_SECONDS)
 
 
 def _write(sink: TextIO, one: Happening) -> None:

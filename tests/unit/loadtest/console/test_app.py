@@ -142,6 +142,19 @@ async def test_only_processes_of_the_cluster_can_be_broken(served: Served, targe
     assert not served.console.stage.history.entries
 
 
+@pytest.mark.parametrize(
+    "content_type", ["multipart/form-data", "multipart/form-data; boundary=x", "text/plain", "x" * 300]
+)
+@pytest.mark.parametrize("body", [b"", b"\xff\x00", b"target=%ff&target=app-9", b"x" * 5000])
+async def test_a_form_that_is_none_breaks_nothing(served: Served, content_type: str, body: bytes) -> None:
+    await served.enter()
+    headers = {"Origin": served.url, "Content-Type": content_type}
+    async with served.browser.post(f"{served.url}/actions/kill", data=body, headers=headers) as answer:
+        assert 400 <= answer.status < 500
+        assert "Traceback" not in await answer.text()
+    assert not served.console.stage.history.entries
+
+
 @pytest.mark.parametrize("seat", ["", "0", "-1", "3", "1e9", "²", "<b>"])
 async def test_a_seat_that_nobody_has_means_whoever_is_next(served: Served, seat: str) -> None:
     await served.enter()

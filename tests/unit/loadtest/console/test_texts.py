@@ -10,6 +10,7 @@ from loadtest.console.actions import ACTIONS
 from loadtest.console.texts import LANGUAGES, catalogue, preferred, text
 from loadtest.console.tour import STEPS
 from loadtest.console.view import EXPLAINED, NUMBERS, TIERS
+from tests.support.strategies import INFOS
 
 PACKAGE = texts.CATALOGUE.parent
 OWN = {key: translations for key, translations in catalogue().items() if "en" in translations}
@@ -55,3 +56,8 @@ def test_what_nobody_has_translated_is_shown_as_it_is() -> None:
 )
 def test_the_browser_says_which_language_it_prefers(accepted: str, language: str) -> None:
     assert preferred(accepted) == language
+
+
+def test_sentences_of_strategies_are_ones_that_they_still_say() -> None:
+    said = {sentence for info in INFOS for sentence in (info.description, info.choose_when)}
+    assert catalogue().keys() - OWN.keys() <= said
