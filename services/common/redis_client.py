@@ -17,7 +17,7 @@ from services.common.http.problems import Unavailable
 log = logging.getLogger(__name__)
 
 TIMEOUT_SECONDS = 0.25
-SOON_SECONDS = 0.01  # before the first attempt to replace a connection that was lost: one that never lasts costs little
+SOON_SECONDS = 0.01  # before the first attempt to replace a lost connection, in case it is lost again at once
 MAX_CONNECTIONS = 32
 NO_ANSWER = "The session store is not responding."
 
@@ -27,19 +27,19 @@ T = TypeVar("T")
 class _PooledConnection(Connection):
     """A connection that the pool replaces before use if the other side has reset it.
 
-    redis-py 8.1 only notices an orderly close; the command that was to be sent would fail.
+    redis-py 8.1 only notices an orderly close. After a reset, the next command would fail.
     """
 
     async def can_read(self) -> bool:
-        """Return whether the connection cannot be used as it is (the pool's call)."""
+        """Return whether the connection cannot be used as it is (called by the pool)."""
         return self._writer is None or self._writer.is_closing() or await super().can_read()
 
 
 def connect(url: str, password: str, **options: Any) -> Redis:
-    """Return a client; it connects when it is first used, waits for a free connection, and never repeats a command.
+    """Return a client that connects on first use, waits for a free connection, and never repeats a command.
 
-    RESP 2, because with 3 this version of redis-py does not check whether a pooled connection has an unread answer.
-    *options* are the pool's, in place of these.
+    It speaks RESP 2, because with RESP 3, redis-py 8.1 does not check pooled connections for unread answers. *options*
+    override those of the pool.
     """
     usual: dict[str, Any] = {
         "connection_class": _PooledConnection,
@@ -54,9 +54,9 @@ def connect(url: str, password: str, **options: Any) -> Redis:
 
 
 async def repeated(read: Callable[[], Awaitable[T]]) -> T:
-    """Return what *read* returns; if its connection is lost, call it once more. It must change nothing in Redis.
+    """Return the result of *read*, which is called once more if its connection is lost. It must be read-only.
 
-    Raises TimeoutError when both together take longer than `TIMEOUT_SECONDS`.
+    Raises TimeoutError if both calls together take longer than `TIMEOUT_SECONDS`.
     """
     async with asyncio.timeout(TIMEOUT_SECONDS):
         try:
@@ -82,7 +82,7 @@ def unavailable(error: Exception, detail: str = NO_ANSWER) -> Unavailable:
 
 @asynccontextmanager
 async def open_redis(url: str, password: str, **options: Any) -> AsyncIterator[Redis]:
-    """Yield what `connect` returns and close it in the end. Redis need not be there yet."""
+    """Yield the result of `connect`, and close it at the end. Redis need not be up yet."""
     redis = connect(url, password, **options)
     async with closing(redis):
         yield redis

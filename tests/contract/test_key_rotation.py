@@ -358,7 +358,7 @@ async def test_a_failed_poll_keeps_the_keys_and_polling_continues(
         database.execute(f"INSERT INTO signing_keys ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)", row)
         database.commit()
         async with asyncio.timeout(5):
-            while "the old ones kept" not in caplog.text:
+            while "keeping the old ones" not in caplog.text:
                 assert len(await published(auth)) == 1
         database.execute("DELETE FROM signing_keys WHERE serial = 7")
     await as_admin(auth, "POST", "rotate")

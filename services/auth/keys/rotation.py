@@ -1,4 +1,4 @@
-"""Keeps the keys in memory in step with the database, and changes them: planned, or in an emergency."""
+"""Keeps the keys in memory up to date with the database, and replaces them: as planned, or in an emergency."""
 
 import asyncio
 import logging
@@ -17,11 +17,12 @@ from services.common.settings import Algorithm
 
 log = logging.getLogger(__name__)
 
-ATTEMPTS = 5  # whoever loses a race finds it decided at the next attempt
+ATTEMPTS = 5  # the loser of a race finds it decided at the next attempt
+BUSY = "Too many processes are changing keys at once. Please try again."
 
 
 class KeyRotation:
-    """Owns the key ring of a process. New keys are for *algorithm*. Calls raise `Unavailable`, and may be repeated."""
+    """Owns the key ring of a process. New keys are for *algorithm*. After `Unavailable`, any call may be repeated."""
 
     def __init__(
         self, store: KeyStore, removed: RemovedKeys, algorithm: Algorithm, policy: Policy, clock: Clock
@@ -34,9 +35,9 @@ class KeyRotation:
         self.ring = StoredKeyRing(policy, clock)
 
     async def start(self) -> None:
-        """Load the keys; plan a rotation if the newest one is for another algorithm.
+        """Load the keys, and plan a rotation if the newest one is for another algorithm.
 
-        `WrongEncryptionSecretError` or `UnfitKeyError` if they cannot be used.
+        Raises `WrongEncryptionSecretError` or `UnfitKeyError` if they cannot be used.
         """
         for _ in range(ATTEMPTS):
             stored = await self.reload()
@@ -44,10 +45,10 @@ class KeyRotation:
             if newest.key is None or newest.key.algorithm == self._algorithm:
                 return
             await self._create(stored, Create(self._clock() + self._policy.publish))
-        raise Unavailable("Too many processes change keys at once.")
+        raise Unavailable(BUSY)
 
     async def reload(self) -> list[StoredKey]:
-        """Read the keys and return them, after seeing to it that one signs."""
+        """Read the keys, make sure that one of them signs, and return them."""
         for _ in range(ATTEMPTS):
             stored = await self._store.load()
             match succession(_lives(stored), self._clock()):
@@ -58,10 +59,10 @@ class KeyRotation:
                     await self._store.promote(kid, active_from)
                 case Create() as create:
                     await self._create(stored, create)
-        raise Unavailable("Too many processes change keys at once.")
+        raise Unavailable(BUSY)
 
     async def rotate(self) -> KeyLife:
-        """Plan that another key signs, and return it. If that is planned already, nothing changes."""
+        """Plan a rotation and return the next key. If one is planned already, nothing changes."""
         for _ in range(ATTEMPTS):
             stored = await self.reload()
             match rotation(_lives(stored), self._clock(), self._policy):
@@ -70,16 +71,16 @@ class KeyRotation:
                 case create:
                     await self._forget_retired(stored)
                     await self._create(stored, create)
-        raise Unavailable("Too many processes change keys at once.")
+        raise Unavailable(BUSY)
 
     async def remove(self, kid: str) -> bool:
-        """Make the tokens of a key invalid, whenever they expire; if it was the signer, another one signs at once.
+        """Make all tokens of a key invalid. If it was the signing key, another one takes over at once.
 
-        Returns False if there is no such key. Repeating it is harmless, and completes it if it was interrupted.
+        Returns False if there is no such key. A removal is safe to repeat, and repeating completes an interrupted one.
         """
         if not await self._store.remove(kid, self._clock()):
             return False
-        log.warning("signing key %s is removed", kid)
+        log.warning("signing key %s was removed", kid)
         await self.reload()
         await self._removed.add(kid)
         return True
@@ -91,7 +92,7 @@ class KeyRotation:
             try:
                 await self.reload()
             except (Problem, WrongEncryptionSecretError, UnfitKeyError) as error:
-                log.warning("signing keys not read, the old ones kept: %r", error)
+                log.warning("could not read the signing keys, keeping the old ones: %r", error)
             return seconds
 
         return repeating(poll, first_after=seconds)
@@ -100,7 +101,7 @@ class KeyRotation:
         key = await asyncio.to_thread(SigningKey.generate, self._algorithm)
         serial = 1 + max((each.life.serial for each in stored), default=0)
         if await self._store.add(serial, key, created_at=self._clock(), active_from=create.active_from):
-            log.info("signing key %s made, in use from %.0f on", key.kid, create.active_from)
+            log.info("signing key %s created, to be used from %.0f on", key.kid, create.active_from)
 
     async def _forget_retired(self, stored: Sequence[StoredKey]) -> None:
         state = states(_lives(stored), self._clock(), self._policy)

@@ -22,7 +22,7 @@ from services.common.settings import CommonSettings, ConfigurationError, read_se
 
 log = logging.getLogger(__name__)
 
-BACKLOG = 1024  # connections that the kernel keeps for us until we accept them
+BACKLOG = 1024  # connections that may wait in the kernel to be accepted
 
 S = TypeVar("S", bound=CommonSettings)
 
@@ -76,7 +76,7 @@ async def _serve(app: web.Application, host: str, port: int, drain_seconds: floa
 
 
 def _accept_waiting(listener: socket.socket) -> list[socket.socket]:
-    """Return the connections that wait to be accepted: when the listener is closed, the kernel resets those."""
+    """Accept the connections that wait in the kernel, which would reset them when the listener is closed."""
     waiting = []
     with contextlib.suppress(BlockingIOError):
         while True:
@@ -87,10 +87,10 @@ def _accept_waiting(listener: socket.socket) -> list[socket.socket]:
 
 
 async def _drained(server: web.Server, seconds: float) -> None:
-    """Return when all connections are gone, or after *seconds*. None is taken any more, and each ends with its answer.
+    """Wait until all connections have ended, each with its next answer, but at most *seconds*. None are accepted now.
 
     A connection is never closed under a request: nginx closes idle ones itself (`keepalive_timeout` in its upstreams),
-    and a used one gets `Connection: close`. So not even a POST, which nginx would not repeat, is lost.
+    and the others get `Connection: close`. So no request is lost, not even a POST, which nginx would not repeat.
     """
     log.info("draining %d connections", len(server.connections))
     with contextlib.suppress(TimeoutError):

@@ -287,7 +287,7 @@ async def test_keys_are_polled_again_after_an_outage(
     auth, other = await start(**database, KEY_POLL_SECONDS=0.1), await start(**database)
     postgres.stop()
     async with asyncio.timeout(5):
-        while "signing keys not read" not in caplog.text:  # noqa: ASYNC110  # what is waited for tells nobody
+        while "could not read the signing keys" not in caplog.text:  # noqa: ASYNC110  # what is waited for tells nobody
             await asyncio.sleep(0.01)
     postgres.go()
     admin = {"Authorization": f"Bearer {(await tokens_when_back(other))['access_token']}"}

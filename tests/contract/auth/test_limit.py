@@ -81,7 +81,7 @@ async def test_one_login_too_many_is_denied_if_that_is_the_policy(start_auth: St
     logins = [await log_in(auth) for _ in range(2)]
     answer = await auth.post("/auth/login", json=ANN)
     assert (answer.status, (await answer.json())["type"]) == (409, "urn:authscale:problem:conflict")
-    assert "2 times" in (await answer.json())["detail"]
+    assert "limit of 2 logins" in (await answer.json())["detail"]
     assert (await auth.post("/auth/login", json=ANN | {"password": "wrong horse"})).status == 401
     await log_in(auth, BOB)
     assert [await refresh(auth, login) for login in logins] == [True, True]
