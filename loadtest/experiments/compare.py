@@ -97,7 +97,7 @@ async def _measure(experiment: Experiment, context: Context, results: Results, *
     began, stolen = time.monotonic(), stolen_seconds()
     try:
         if lacking := experiment.needs - context.cluster.capabilities():
-            context.notmeasured("everything", f"{context.cluster.engine} cannot {', '.join(sorted(lacking))}")
+            context.not_measured("everything", f"{context.cluster.engine} cannot {', '.join(sorted(lacking))}")
             return
         async with in_thread(restored(context.cluster)) if experiment.disruptive else nullcontext():
             with context.attempt("the rest"):
