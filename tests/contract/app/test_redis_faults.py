@@ -196,14 +196,14 @@ async def test_losing_all_connections_fails_no_request(
     login = await world.login(client, info)
     async with client_of(own_valkey) as admin:
         for visits in range(1, 6):
-            await until(True, all_connected, admin)
+            await until(True, all_connected, admin, links_of(client))
             await admin.client_kill_filter(_type="normal")
             assert await page(client, info, login) == 200
             if Capability.VISITS in info.capabilities:
                 assert await visit(client, info, login) == (200, visits)
             if Capability.DEVICES in info.capabilities:
                 assert (await call(client, "GET", f"/{info.name}/sessions", login))[0] == 200
-        await until(True, all_connected, admin)
+        await until(True, all_connected, admin, links_of(client))
         await admin.client_kill_filter(_type="normal")
         assert await logout(client, info, login) == 204  # a write that no read goes before
 
@@ -250,10 +250,16 @@ async def test_changes_are_announced_on_the_new_connection_too(
     await until(401, page, client, info, login)
 
 
-async def all_connected(admin: redis.asyncio.Redis) -> bool:
+def links_of(client: Client) -> int:
+    """Return how many links to Redis the replica keeps: one that all share, and those of single strategies."""
+    kept = [getattr(context, "__self__", None) for context in client.app.cleanup_ctx] if client.app else []
+    return sum(isinstance(owner, redis_link.RedisLink) for owner in kept)
+
+
+async def all_connected(admin: redis.asyncio.Redis, links: int) -> bool:
     """Return whether a replica has its links, and follows the stream."""
     commands = [one["cmd"] for one in await admin.client_list()]
-    return commands.count("ping") + commands.count("hget") == 2 and "xread" in commands
+    return commands.count("ping") + commands.count("hget") == links and "xread" in commands
 
 
 async def tracked(admin: redis.asyncio.Redis) -> bool:
