@@ -112,9 +112,12 @@ class Supervised:
             self._supervisor.signal(info, signal)
 
     def restart(self, name: str) -> None:
-        """Stop *name* and start it again."""
+        """Stop *name* and start it again; what is not running is only started."""
         for info in self.named(name):
-            self._supervisor.restart(info)
+            if info["statename"] in HALTED:
+                self.start([info])
+            else:
+                self._supervisor.restart(info)
 
     def add(self, program: str) -> None:
         """Start the *program* whose configuration was written since supervisord last read it."""

@@ -27,6 +27,7 @@ ELSEWHERE = ("LOCUST_PORT",)
 """What it has for nobody here."""
 OPTIONAL = (
     "AUTH_AUDIENCE",
+    "AUTH_RSA_BITS",
     "DRAIN_SECONDS",
     "FAILURES_PER_ACCOUNT",
     "FAILURES_PER_ADDRESS",
@@ -106,6 +107,15 @@ class Topology:
         """Return what supervisord.conf and the services read."""
         names = (name for name in self.__dataclass_fields__ if name != "settings")
         return {name.upper(): str(getattr(self, name)) for name in names} | dict(self.settings)
+
+
+def console_port() -> int:
+    """Return where the console listens, by `.env` and the environment. Raises `ClusterError`."""
+    values = dotenv_values(REPOSITORY / ".env") | os.environ
+    try:
+        return _positive("CONSOLE_PORT", values.get("CONSOLE_PORT"))
+    except ValueError as error:
+        raise ClusterError(f"{error}: see the comments in .env") from None
 
 
 def is_free(port: int) -> bool:

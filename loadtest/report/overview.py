@@ -130,11 +130,18 @@ def _logout(view: View, name: str) -> Cell:
 
 
 def _outage(view: View, name: str) -> Cell:
-    """Return the share of requests that succeed without Redis: the lowest of several figures."""
-    figures = [figure for figure in view.figures("outage_success", name) if _is_redis(figure)]
-    worst = min(figures, key=lambda figure: figure.value, default=None)
-    return Cell(f"{number(worst.value)} % succeed", interval(worst)) if worst else Cell(NOT_MEASURED)
+    """Return the share of pages that succeed without Redis; of several outages, the lowest."""
+    if name == view.control:
+        return Cell(*NOTHING_TO_LOSE)
+    gone = [f for f in view.figures("outage_success", name, service="redis", call="my page") if _away(f)]
+    worst = min(gone, key=lambda figure: figure.value, default=None)
+    if worst is None:
+        return Cell(NOT_MEASURED)
+    logins = [f for f in view.figures("outage_success", name, service="redis", call="login") if _away(f)]
+    new = min((f.value for f in logins), default=None)
+    return Cell(f"{number(round(worst.value))} % of pages", "" if new is None else f"{number(round(new))} % of logins")
 
 
-def _is_redis(figure: Figure) -> bool:
-    return not figure.labels or any("redis" in value.lower() for value in figure.labels.values())
+def _away(figure: Figure) -> bool:
+    """Return whether the service did not answer at all, rather than slowly."""
+    return figure.labels["fault"] in ("killed", "paused")

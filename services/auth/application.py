@@ -116,7 +116,7 @@ def _keys(
 ) -> tuple[KeyRotation | None, KeyRing]:
     if settings.algorithm == "HS256":
         return None, SharedKeyRing(SharedKey(settings.token_signing_secret.get_secret_value()))
-    rotation = KeyRotation(store, removed, settings.algorithm, settings.key_policy, clock)
+    rotation = KeyRotation(store, removed, settings.algorithm, settings.key_policy, clock, settings.rsa_bits)
     return rotation, rotation.ring
 
 

@@ -1,7 +1,7 @@
 """Settings of the auth service."""
 
 import os
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from sqlalchemy import URL, make_url
@@ -26,6 +26,9 @@ class AuthSettings(CommonSettings):
     refresh_idle_seconds: int = Field(14 * DAY, validation_alias="REFRESH_IDLE_SECONDS", ge=1)
     refresh_absolute_seconds: int = Field(90 * DAY, validation_alias="REFRESH_ABSOLUTE_SECONDS", ge=1)
     refresh_grace_seconds: int = Field(10, validation_alias="REFRESH_GRACE_SECONDS", ge=0)
+    rsa_bits: Literal[2048, 3072, 4096] = Field(
+        3072, validation_alias="AUTH_RSA_BITS", description="RS256: the size of new signing keys"
+    )
     key_publish_seconds: int = Field(
         120, validation_alias="KEY_PUBLISH_SECONDS", ge=1, description="between a key's publication and its first use"
     )

@@ -102,6 +102,11 @@ def signer(auth: Client) -> str:
     return auth.app[PARTS].keys.signer.kid
 
 
+def rsa_sizes(auth: Client) -> list[int]:
+    keys = [key.private for key in auth.app[PARTS].keys.keys]
+    return [key.key_size for key in keys if isinstance(key, rsa.RSAPrivateKey)]
+
+
 def rotation(auth: Client) -> KeyRotation:
     found = auth.app[PARTS].rotation
     assert found
@@ -255,6 +260,18 @@ async def test_j17_changing_the_algorithm_is_a_planned_rotation(
     await rotation(before).reload()
     await replica.app[REPLICA_KEYS].refresh()
     assert [await page(replica, token) for token in (old, new)] == [200, 200]
+
+
+async def test_j17_changing_the_size_of_rsa_keys_is_a_planned_rotation(
+    start_auth: StartAuth, clock: ManualClock
+) -> None:
+    small = [await start_auth(AUTH_ALGORITHM="RS256", AUTH_RSA_BITS=2048) for _ in range(2)]
+    assert rsa_sizes(small[1]) == [2048]
+    large = await start_auth(AUTH_ALGORITHM="RS256")
+    assert rsa_sizes(large) == [2048, 3072]
+    old = signer(large)
+    clock.now += 120
+    assert signer(large) != old
 
 
 # Emergency

@@ -27,9 +27,9 @@ def draw(axes: Axes, view: View) -> None:
         axes.plot([1000 * f.value for f in going_on], [names.index(f.strategy) + up for f in going_on], ">", color=tint)
     axes.set_xscale("symlog", linthresh=SHORTEST_MS)
     axes.set_xlim(left=0)
-    axes.set_xlabel("ms from the acknowledgement to the last accepted request; arrow: still accepted then")
+    axes.set_xlabel("ms to the last accepted request")
     rows(axes, [view.named(name) for name in names])
-    legend(axes)
+    legend(axes, 2)
 
 
 def sentences(view: View) -> Iterator[str]:

@@ -9,13 +9,14 @@ from http import HTTPStatus
 
 import aiohttp
 
-from loadtest.cluster.protocol import Cluster
+from loadtest.cluster.protocol import Cluster, ClusterError
 from loadtest.load.client import TIMEOUT, Client
 from loadtest.results.model import Row
 
 SETTLED = 4
 """A replica has made up its mind after so many refusals in a row."""
 GLANCE_SECONDS = 0.005
+SILENT_SECONDS = 15.0
 
 
 @dataclass(frozen=True)
@@ -67,11 +68,18 @@ class Watch:
             await asyncio.sleep(pause)
 
     async def until_refused(self, since: float, patience: float) -> None:
-        """Return when every replica refuses what is sent after *since*, or after so many seconds."""
-        deadline = time.perf_counter() + patience
+        """Return when every replica refuses what is sent after *since*, or goes on accepting it for so many seconds.
+
+        Raises `ClusterError` if a replica hardly answers at all, which says nothing.
+        """
+        began = time.perf_counter()
         while not all(self._settled(replica, since) for replica in self.targets):
-            if time.perf_counter() > deadline:
+            waited = time.perf_counter() - began
+            silent = [replica for replica in self.targets if len(self._late(replica, since)) < SETTLED]
+            if waited > patience and not silent:
                 return
+            if waited > patience + SILENT_SECONDS:
+                raise ClusterError(f"{', '.join(silent)} did not answer for {waited:.0f} s while a login was ended")
             await asyncio.sleep(GLANCE_SECONDS)
 
     def accepted_before(self, moment: float) -> list[str]:
@@ -95,11 +103,12 @@ class Watch:
         }
 
     def _late(self, replica: str, since: float) -> list[Asked]:
-        return [one for one in self.answers.get(replica, ()) if one.sent > since]
+        """Return the answers to what was sent to *replica* after *since*."""
+        return [one for one in self.answers.get(replica, ()) if one.sent > since and one.status]
 
     def _settled(self, replica: str, since: float) -> bool:
         last = self._late(replica, since)[-SETTLED:]
-        return len(last) == SETTLED and all(one.status == HTTPStatus.UNAUTHORIZED for one in last)
+        return len(last) == SETTLED and all(one.status != HTTPStatus.OK for one in last)
 
 
 @asynccontextmanager

@@ -1,13 +1,11 @@
 """Turns a session's cookie into the key of the stored session."""
 
 import base64
-import functools
 import hashlib
 import secrets
 
 import msgspec
 
-REMEMBERED = 2048  # how many cookies' keys are cached
 OWNER, SECRET = 22, 43  # characters of base64url: 128 bits that identify the user, 256 random bits
 SECRET_BYTES = 32
 
@@ -29,7 +27,6 @@ def new_cookie(user_id: str) -> str:
     return owner_of(user_id) + secrets.token_urlsafe(SECRET_BYTES)
 
 
-@functools.lru_cache(REMEMBERED)
 def key_of(cookie: str) -> SessionKey:
     """Return the key of the session of *cookie*. The id is a hash, so that nobody who reads the store can log in."""
     return SessionKey(cookie[:OWNER], _hashed(cookie))

@@ -1,6 +1,5 @@
 """What a session holds, and how it is encoded: in memory, in Redis and in an encrypted cookie alike."""
 
-import functools
 import logging
 import math
 from typing import Any, NamedTuple
@@ -11,8 +10,6 @@ from services.app.strategy import User
 from services.common.devices import Device
 
 log = logging.getLogger(__name__)
-
-REMEMBERED = 2048  # how many decoded states are cached
 
 
 class SessionState(NamedTuple):
@@ -54,7 +51,7 @@ class SessionLifetimes(NamedTuple):
 
 
 # msgspec checks every type, in a quarter of pydantic's time.
-_decode = functools.lru_cache(REMEMBERED)(msgspec.json.Decoder(SessionState).decode)
+_decode = msgspec.json.Decoder(SessionState).decode
 encode = msgspec.json.Encoder().encode
 """Returns a state as a JSON array."""
 

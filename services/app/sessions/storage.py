@@ -36,7 +36,11 @@ class Found(msgspec.Struct, frozen=True):
 
 
 class SessionStorage(AbstractStorage):
-    """aiohttp-session's storage over *store*. *clock* returns Unix time."""
+    """aiohttp-session's storage over *store*. *clock* returns Unix time.
+
+    *remembered*: for so many cookies, what was read is not worked out again as long as the store returns the very same
+    bytes. Worth it for a store that remembers what it returns.
+    """
 
     def __init__(
         self,
@@ -45,6 +49,7 @@ class SessionStorage(AbstractStorage):
         limit: LoginLimit,
         cookie: SessionCookie,
         clock: Callable[[], float],
+        remembered: int = 0,
     ) -> None:
         super().__init__(cookie_name=cookie.name)
         self._store = store
@@ -53,16 +58,29 @@ class SessionStorage(AbstractStorage):
         self._limit = limit
         self._cookie = cookie
         self._clock = clock
+        self._remembered = remembered
+        self._known: dict[str, Found] = {}
 
     async def find(self, request: web.Request) -> Found | None:
         """Return the first valid session among the request's cookies. Its use is recorded now and then."""
         for cookie in self._cookie.candidates(request):
-            key, now = key_of(cookie), self._clock()
-            if found := _good(key, await self._store.read(key), now):
+            found = self._known.get(cookie)
+            key = found.key if found else key_of(cookie)
+            raw, now = await self._store.read(key), self._clock()
+            if found is None or found.raw is not raw:
+                found = self._remember(cookie, _decoded(key, raw))
+            if found and found.state.expires > now:
                 if now - found.state.seen >= self._grain:
                     await self._touch(found)
                 return found
         return None
+
+    def _remember(self, cookie: str, found: Found | None) -> Found | None:
+        if found and self._remembered:
+            if len(self._known) >= self._remembered:
+                del self._known[next(iter(self._known))]
+            self._known[cookie] = found
+        return found
 
     async def change(
         self, request: web.Request, make: Callable[[dict[str, Any]], dict[str, Any]]
@@ -78,9 +96,8 @@ class SessionStorage(AbstractStorage):
 
     async def _change(self, key: SessionKey, make: Callable[[dict[str, Any]], dict[str, Any]]) -> SessionState | None:
         for _ in range(ATTEMPTS):
-            now = self._clock()
-            found = _good(key, await self._store.read(key), now)
-            if found is None:
+            found, now = _decoded(key, await self._store.read(key)), self._clock()
+            if found is None or found.state.expires <= now:
                 return None
             new = self._lifetimes.used(found.state, now, make(found.state.values))
             if await self._store.replace(key, found.raw, encode(new), new.expires - now):
@@ -162,10 +179,9 @@ class SessionStorage(AbstractStorage):
             log.warning("could not record the use of a session")
 
 
-def _good(key: SessionKey, raw: bytes | None, now: float) -> Found | None:
-    """Return the session unless it has timed out. The store's own expiry merely frees memory."""
+def _decoded(key: SessionKey, raw: bytes | None) -> Found | None:
     state = decode(raw)
-    return Found(key, raw, state) if raw and state and state.expires > now else None
+    return Found(key, raw, state) if raw and state else None
 
 
 def as_session(identity: Any, state: SessionState) -> Session:

@@ -115,7 +115,9 @@ def count_visit(values: dict[str, Any]) -> dict[str, Any]:
     return values | {"visits": values.get("visits", 0) + 1}
 
 
-def session_strategy(info: Info, store: SessionStore, parts: Parts, reach: Reach) -> SessionStrategy:
+def session_strategy(
+    info: Info, store: SessionStore, parts: Parts, reach: Reach, remembered: int = 0
+) -> SessionStrategy:
     """Return a strategy that keeps its sessions in *store*. *reach* tells whether all replicas share the store."""
     settings = parts.settings
     storage = SessionStorage(
@@ -124,6 +126,7 @@ def session_strategy(info: Info, store: SessionStore, parts: Parts, reach: Reach
         settings.limit,
         SessionCookie(f"{info.name}-session", f"[A-Za-z0-9_-]{{{OWNER + SECRET}}}", secure=settings.secure_cookies),
         parts.clock,
+        remembered,
     )
     strategy = SessionStrategy(info, storage, reach, parts.revocations.denylist)
     parts.revocations.tell(strategy.force_logout)

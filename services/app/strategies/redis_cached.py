@@ -24,7 +24,8 @@ def create(name: str, parts: Parts, app: web.Application) -> SessionStrategy:
     """Return the strategy, with a link to Redis and a near-cache of its own in this process."""
     settings = parts.settings
     link = RedisLink(settings.redis_url, settings.redis_password.get_secret_value(), tracking=True)
-    cache = NearCache(link, parts.read_settings(NearCacheSettings).near_cache_users)
+    users = parts.read_settings(NearCacheSettings).near_cache_users
+    cache = NearCache(link, users)
     link.on_push, link.on_lost = cache.changed, cache.clear
     app.cleanup_ctx.append(link.kept)
     info = Info(
@@ -43,4 +44,5 @@ def create(name: str, parts: Parts, app: web.Application) -> SessionStrategy:
         ),
     )
     sessions = RedisSessionStore(parts.redis, parts.link, f"{name}:", parts.clock)
-    return session_strategy(info, CachedSessionStore(sessions, link, cache), parts, Reach.CLUSTER)
+    store = CachedSessionStore(sessions, link, cache)
+    return session_strategy(info, store, parts, Reach.CLUSTER, users)

@@ -48,7 +48,7 @@ class SigningKey:
         raise UnfitKeyError(f"a key of type {type(self.private).__name__} cannot be used for {self.algorithm}")
 
     @classmethod
-    def generate(cls, algorithm: Algorithm = "EdDSA") -> "SigningKey":
+    def generate(cls, algorithm: Algorithm = "EdDSA", rsa_bits: int = RSA_BITS) -> "SigningKey":
         """Return a new random key. RSA keys take long to generate, so do not block an event loop with this."""
         match algorithm:
             case "EdDSA":
@@ -56,13 +56,18 @@ class SigningKey:
             case "ES256":
                 return cls(algorithm, generate_private_key(SECP256R1()))
             case "RS256":
-                return cls(algorithm, generate_rsa(65537, RSA_BITS))
+                return cls(algorithm, generate_rsa(65537, rsa_bits))
         raise UnfitKeyError(f"{algorithm} has no key pairs: its key is a shared secret")
 
     @classmethod
     def from_pem(cls, algorithm: Algorithm, pem: bytes) -> "SigningKey":
         """Return the key that *pem* contains, after the same checks."""
         return cls(algorithm, load_pem_private_key(pem, password=None))  # type: ignore[arg-type]  # checked above
+
+    def is_for(self, algorithm: Algorithm, rsa_bits: int) -> bool:
+        """Whether it is such a key as `generate` makes with these arguments."""
+        size_fits = not isinstance(self.private, RSAPrivateKey) or self.private.key_size == rsa_bits
+        return self.algorithm == algorithm and size_fits
 
     def pem(self) -> bytes:
         """Return the private key as unencrypted PKCS#8. Encrypt it before storing it."""

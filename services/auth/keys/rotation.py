@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 
 from services.auth.clock import Clock
-from services.auth.keys.key import SigningKey, UnfitKeyError
+from services.auth.keys.key import RSA_BITS, SigningKey, UnfitKeyError
 from services.auth.keys.life import Create, KeyLife, KeyState, Policy, Promote, rotation, states, succession
 from services.auth.keys.ring import StoredKey, StoredKeyRing
 from services.auth.keys.store import KeyStore, WrongEncryptionSecretError
@@ -22,27 +22,37 @@ BUSY = "Too many processes are changing keys at once. Please try again."
 
 
 class KeyRotation:
-    """Owns the key ring of a process. New keys are for *algorithm*. After `Unavailable`, any call may be repeated."""
+    """Owns the key ring of a process. New keys are for *algorithm*; RSA keys have *rsa_bits*.
+
+    After `Unavailable`, any call may be repeated.
+    """
 
     def __init__(
-        self, store: KeyStore, removed: RemovedKeys, algorithm: Algorithm, policy: Policy, clock: Clock
+        self,
+        store: KeyStore,
+        removed: RemovedKeys,
+        algorithm: Algorithm,
+        policy: Policy,
+        clock: Clock,
+        rsa_bits: int = RSA_BITS,
     ) -> None:
         self._store = store
         self._removed = removed
         self._algorithm = algorithm
+        self._rsa_bits = rsa_bits
         self._policy = policy
         self._clock = clock
         self.ring = StoredKeyRing(policy, clock)
 
     async def start(self) -> None:
-        """Load the keys, and plan a rotation if the newest one is for another algorithm.
+        """Load the keys, and plan a rotation if the newest one is for another algorithm or of another size.
 
         Raises `WrongEncryptionSecretError` or `UnfitKeyError` if they cannot be used.
         """
         for _ in range(ATTEMPTS):
             stored = await self.reload()
             newest = max((key for key in stored if key.key), key=lambda key: (key.life.active_from, key.life.serial))
-            if newest.key is None or newest.key.algorithm == self._algorithm:
+            if newest.key is None or newest.key.is_for(self._algorithm, self._rsa_bits):
                 return
             await self._create(stored, Create(self._clock() + self._policy.publish))
         raise Unavailable(BUSY)
@@ -98,7 +108,7 @@ class KeyRotation:
         return repeating(poll, first_after=seconds)
 
     async def _create(self, stored: Sequence[StoredKey], create: Create) -> None:
-        key = await asyncio.to_thread(SigningKey.generate, self._algorithm)
+        key = await asyncio.to_thread(SigningKey.generate, self._algorithm, self._rsa_bits)
         serial = 1 + max((each.life.serial for each in stored), default=0)
         if await self._store.add(serial, key, created_at=self._clock(), active_from=create.active_from):
             log.info("signing key %s created, to be used from %.0f on", key.kid, create.active_from)

@@ -8,12 +8,12 @@ from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 import numpy as np
 from aiohttp import encode_basic_auth, web
 
-from loadtest.cluster.protocol import Capability, CpuReading, Memory, Process, ProcessCpu, Tier
+from loadtest.cluster.protocol import Capability, CpuReading, Memory, Process, ProcessCpu, State, Tier
 from loadtest.experiments import EXPERIMENTS
 from loadtest.experiments.experiment import Context, Experiment, Silent
 from loadtest.load.client import strategies_of
@@ -27,6 +27,7 @@ class FakeApp:
         self.accounts: dict[str, str] = {"admin": "the admin-password"}
         self.logins: dict[str, str] = {}
         self.visits: dict[str, int] = {}
+        self.access_tokens: list[str] = []
         self.refreshes = 0
         self.pages = 0
         self.stall_after: int | None = None
@@ -38,6 +39,7 @@ class FakeApp:
         self.breaks_down = False
         self.introspection_works = True
         self.ends_last = True
+        self.fails_open = False
 
     def app(self) -> web.Application:
         """Return the application to serve."""
@@ -50,6 +52,8 @@ class FakeApp:
         app.router.add_post("/auth/password", self.change_password)
         app.router.add_post("/{area}/admin/users/{id}/logout", self.end_logins)
         app.router.add_post("/{area}/admin/users/{id}/disable", self.end_logins)
+        app.router.add_get("/auth/sessions", self.sessions)
+        app.router.add_delete("/auth/sessions/{id}", self.end_session)
         app.router.add_post("/{s}/login", self.session_login)
         app.router.add_get("/{s}/mypage", self.mypage)
         app.router.add_post("/{s}/visits", self.visit)
@@ -93,6 +97,15 @@ class FakeApp:
         response.set_cookie("session", self.credential(name))
         return response
 
+    async def sessions(self, request: web.Request) -> web.Response:
+        own = self.key(request)
+        names = [key for key in self.access_tokens if self.logins.get(key) == self.logins.get(own)]
+        return web.json_response({"sessions": [{"id": key, "current": key == own} for key in names]})
+
+    async def end_session(self, request: web.Request) -> web.Response:
+        self.logins.pop(request.match_info["id"], None)
+        return web.Response(status=204)
+
     async def token_login(self, request: web.Request) -> web.Response:
         name = await self.checked(request)
         return self.tokens(name) if name else web.Response(status=401)
@@ -127,6 +140,7 @@ class FakeApp:
 
     def tokens(self, name: str) -> web.Response:
         access, refresh = self.credential(name), self.credential(name)
+        self.access_tokens.append(access)
         return web.json_response({"access_token": access, "refresh_token": refresh, "expires_in": 300})
 
     def key(self, request: web.Request) -> str:
@@ -142,6 +156,8 @@ class FakeApp:
             return web.Response(status=500)
         strategy = request.match_info["s"]
         name = "nobody" if strategy == "anonymous" else self.logins.get(self.key(request))
+        if self.fails_open and self.key(request):
+            name = name or "somebody"
         if strategy == "jwt" and self.refuse_access_tokens:
             self.refuse_access_tokens -= 1
             name = None
@@ -173,6 +189,8 @@ class FakeCluster:
     def __init__(self, url: str) -> None:
         self.url = self.url_no_affinity = url
         self.when_read: Callable[[], None] = lambda: None
+        self.states: dict[str, State] = {"app-1": "alive"}
+        self.when_changed: Callable[[], None] = lambda: None
 
     engine = "this process"
 
@@ -193,13 +211,18 @@ class FakeCluster:
         return frozenset(get_args(Capability))
 
     def processes(self) -> list[Process]:
-        return [Process("app-1", "app", "alive", os.getpid())]
+        return [Process(name, cast(Tier, name.partition("-")[0]), state) for name, state in self.states.items()]
+
+    def become(self, name: str, state: State) -> None:
+        """Only what somebody has put there can be broken: nothing else is."""
+        self.states[name] = state
+        self.when_changed()
 
     def start(self, name: str) -> None:
-        """Everything runs."""
+        self.become(name, "alive")
 
     def stop(self, name: str) -> None:
-        """It forgets nothing."""
+        self.become(name, "dead")
 
     def restart(self, name: str) -> None:
         """It forgets nothing."""
@@ -208,13 +231,15 @@ class FakeCluster:
         """It forgets nothing."""
 
     def kill(self, name: str, *, stay_dead: bool = False) -> None:
-        """Nothing dies: whoever loses a login lost it otherwise."""
+        """Whoever loses a login lost it otherwise."""
+        if stay_dead:
+            self.become(name, "dead")
 
     def pause(self, name: str) -> None:
-        """Nothing hangs."""
+        self.become(name, "paused")
 
     def resume(self, name: str) -> None:
-        """Nothing hangs."""
+        self.become(name, "alive")
 
     def scale(self, replicas: int) -> None:
         """There is only one."""
@@ -273,6 +298,11 @@ TINY: dict[str, dict[str, Any]] = {
     "traffic": TINY_LOAD | {"low": 0.05, "high": 0.2, "capacity_seconds": 0.2, "idle_seconds": 0.05},
     "login": {"rounds": 2, "logins": 2},
     "tokens": {"rounds": 2, "logins": 3},
+    "forgery": {"logins": 1},
+    "exposure": {"pairs": 1},
+    "devices": {"users": 1},
+    "secret_guessing": {"seconds": 0.02},
+    "footprint": {"logins": 2, "requests": 3, "idle_seconds": 0.0},
     "survival": {"users": 4, "after_kill_seconds": 0.0},
 }
 """What differs from the quick plans."""

@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from loadtest.cluster.protocol import ClusterError
 from loadtest.experiments.revocation import EXPERIMENT
 from loadtest.experiments.revocation.endings import MEANS, Plan
 from loadtest.experiments.revocation.report import knows_who_is_logged_in, sentences
+from loadtest.experiments.revocation.watch import SETTLED, Asked, Watch
 from loadtest.report.overview import rows as overview
 from loadtest.results.model import Figure, Results, Row
 from loadtest.results.view import View
@@ -144,3 +146,18 @@ async def test_lives_are_watched_on_a_cluster_whose_tokens_have_them(tmp_path: P
     assert asked == [{"ACCESS_TOKEN_SECONDS": "1"}, {"ACCESS_TOKEN_SECONDS": "5"}]
     found = [(row["strategy"], row["life"], row["held"]) for row in using.rows]
     assert found == [("jwt", "1", True), ("jwt", "5", True)]
+
+
+async def test_a_replica_that_does_not_answer_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("loadtest.experiments.revocation.watch.SILENT_SECONDS", 0.0)
+    watch = Watch({"app-1": "", "app-2": ""}, {}, {"app-1": [Asked(1.0 + n, 401) for n in range(SETTLED)]})
+    with pytest.raises(ClusterError, match="app-2 did not answer"):
+        await watch.until_refused(0.0, 0.0)
+
+
+@pytest.mark.parametrize(("last", "held"), [([401], True), ([503], True), ([200, 401, 401, 401], False)])
+async def test_a_login_has_ended_where_the_last_answers_accept_nothing(last: list[int], held: bool) -> None:
+    asked = [Asked(1.0 + n, status) for n, status in enumerate([200, *([401] * SETTLED), *last])]
+    watch = Watch({"app-1": ""}, {}, {"app-1": asked})
+    await watch.until_refused(0.0, 0.0)
+    assert watch.row("app-1", 0.0)["held"] is held
