@@ -19,7 +19,7 @@ from services.common.tokens.verifier import AccessTokenVerifier, FindKey
 class Parts:
     """Shared by all strategies of a replica, opened and closed by the composition root.
 
-    *read_settings* reads the settings of a strategy's own. *clock* returns Unix time.
+    *read_settings* reads a strategy's own settings. *clock* returns Unix time.
     """
 
     settings: AppSettings

@@ -14,7 +14,7 @@ def _split(text: object) -> object:
 
 
 class AppSettings(CommonSettings):
-    """What all strategies of a replica share; settings of a strategy's own are in its file. Times are in seconds."""
+    """Settings that all strategies share. A strategy's own settings are in its file. Times are in seconds."""
 
     auth_urls: Annotated[tuple[AnyHttpUrl, ...], NoDecode, BeforeValidator(_split)] = Field(
         validation_alias="AUTH_URL",

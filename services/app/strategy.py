@@ -66,11 +66,11 @@ class Capability(StrEnum):
 
 
 class Facts(NamedTuple):
-    """What readers compare strategies by: a few words each, for the tables in the documentation.
+    """A few words on each point of comparison, for the tables in the documentation.
 
-    *state* is where the login state lives, *request* what a request costs. *without_replica*, *without_redis* and
-    *without_auth* say what is lost when one of them dies. *staleness* is how long a replica may continue with something
-    that was changed or ended elsewhere.
+    *state* is where the login state is kept, *request* what a request costs. *without_replica*, *without_redis* and
+    *without_auth* tell what fails without them. *staleness* is how long a replica may not notice a change or a
+    revocation that happened elsewhere.
     """
 
     state: str

@@ -97,10 +97,10 @@ S = TypeVar("S", bound=Settings)
 
 
 class ReadSettings(Protocol):
-    """Builds settings of any class, or stops the start."""
+    """Reads settings of any class. Raises `ConfigurationError`."""
 
     def __call__(self, kind: type[S], /) -> S:
-        """Return the settings that *kind* describes."""
+        """Return the settings of class *kind*."""
 
 
 def read_settings(kind: type[S]) -> S:

@@ -1,4 +1,4 @@
-"""The keys that encrypt sessions into cookies: AES-256-GCM, under keys that are derived from them (ADR 22)."""
+"""The keys that encrypt sessions in cookies, with AES-256-GCM (docs/adr/0022-encrypted-cookies.md)."""
 
 import functools
 import hashlib
@@ -15,16 +15,17 @@ from services.common import base64url
 ID, SALT, NONCE = 6, 16, 12  # bytes, in this order, before the encrypted session
 SALTED = ID + SALT
 USES = 2**20  # cookies per salt
-DERIVED = 1000  # keys remembered: one for each process, and start of one, whose cookies are still good
+DERIVED = 1000  # derived keys that are cached: one for each start of a process whose cookies are still valid
 
 
 class CookieKeys:
-    """Encrypts with the first of *keys* and decrypts with any: a cookie names its key.
+    """Encrypts with the first of *keys* and decrypts with any of them: a cookie names its key.
 
-    *context* is authenticated with each cookie, so that it is nothing under another name, or for another version.
+    *context* is authenticated with each cookie, so that a cookie is invalid under another name or for another version.
 
-    A process picks a random salt when it starts, and another one after `USES` cookies. Key and salt give the key that
-    encrypts, with random nonces: 10^12 cookies of one key use one nonce twice with a probability below 2^-36.
+    A process picks a random salt when it starts, and a new one after `USES` cookies. The encryption key is derived from
+    key and salt, and nonces are random: among 10^12 cookies of one key, the probability that a nonce repeats is below
+    2^-36.
     """
 
     def __init__(self, keys: Sequence[bytes], context: bytes) -> None:
@@ -43,7 +44,7 @@ class CookieKeys:
         return base64url.encode(salted + nonce + self._cipher(salted).encrypt(nonce, plaintext, self._context))
 
     def decrypt(self, text: str) -> bytes | None:
-        """Return what is in a cookie, or None if it is none of ours."""
+        """Return the content of a cookie, or None if it is not ours."""
         try:
             raw = base64url.decode(text)
             salted, nonce, encrypted = raw[:SALTED], raw[SALTED : SALTED + NONCE], raw[SALTED + NONCE :]

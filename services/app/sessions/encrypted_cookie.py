@@ -1,4 +1,4 @@
-"""The session itself in an encrypted cookie: no store to ask, and none that could take anything back."""
+"""The session itself in an encrypted cookie: there is no store to ask, and none that could end a session."""
 
 from collections.abc import Callable
 
@@ -31,7 +31,7 @@ class CookieStorage(AbstractStorage):
         self._clock = clock
 
     def find(self, request: web.Request) -> SessionState | None:
-        """Return the request's session, the first good one."""
+        """Return the first valid session among the request's cookies."""
         for text in self._cookie.candidates(request):
             state = decode(self._keys.decrypt(text))
             if state and state.expires > self._clock():
@@ -39,7 +39,7 @@ class CookieStorage(AbstractStorage):
         return None
 
     def write(self, response: web.StreamResponse, state: SessionState) -> None:
-        """Let the client hold *state*. 413 if browsers would drop it silently for its size."""
+        """Put *state* into the cookie. Raises 413 if it is so large that browsers would silently drop it."""
         text = self._keys.encrypt(encode(state))
         size = len(self.cookie_name) + len(text)
         if size > MAX_BYTES:
@@ -47,12 +47,12 @@ class CookieStorage(AbstractStorage):
         self._cookie.set(response, text)
 
     async def load_session(self, request: web.Request) -> Session:
-        """Return the request's session, or a new one (aiohttp-session's call)."""
+        """Return the request's session, or a new one (called by aiohttp-session)."""
         state = self.find(request)
         return as_session(state, state) if state else await self.new_session()
 
     async def save_session(self, request: web.Request, response: web.StreamResponse, session: Session) -> None:  # noqa: ARG002  # aiohttp-session's signature
-        """Write the session; an empty one deletes the cookie. A new one says its `user`, `device` and `created`."""
+        """Write the session. An empty one deletes the cookie, a new one must have `user`, `device` and `created`."""
         now, values = self._clock(), values_of(session)
         if session.empty:
             self._cookie.delete(response)
@@ -67,8 +67,8 @@ class CookieStorage(AbstractStorage):
 class EncryptedCookieStrategy:
     """Keeps the login in a session that the client holds. *clock* returns Unix time.
 
-    What the client sends is what counts: an old cookie is as good as a new one until it expires, and of two answers at
-    once that set it (two writes, a write and a renewal, a logout and a renewal) the browser keeps one.
+    Only what the client sends counts. An old cookie is as good as a new one until it expires, and of two concurrent
+    answers that set it (two writes, a write and a renewal, a logout and a renewal), the browser keeps one.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class EncryptedCookieStrategy:
         await self._storage.save_session(request, response, session)
 
     async def logout(self, request: web.Request, response: web.Response) -> None:
-        """Let the browser forget the cookie. A copy of it is good until it expires."""
+        """Delete the cookie. A copy of it stays valid until it expires."""
         await self._storage.save_session(request, response, await self._storage.new_session())
 
     async def visits(self, request: web.Request, response: web.Response) -> int:

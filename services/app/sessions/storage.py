@@ -185,12 +185,12 @@ def _decoded(key: SessionKey, raw: bytes | None) -> Found | None:
 
 
 def as_session(identity: Any, state: SessionState) -> Session:
-    """Return *state* as aiohttp-session has it."""
+    """Return *state* as a session of aiohttp-session."""
     known = {"user": state.user, "device": state.device, "created": state.created}
-    values = copy.deepcopy(state.values)  # whoever loads a session may change it
+    values = copy.deepcopy(state.values)  # the caller may change it
     return Session(identity, data={"session": {**values, **known}}, new=False)
 
 
 def values_of(session: Session) -> dict[str, Any]:
-    """Return what a session says beside whose it is."""
+    """Return what a session holds besides `RESERVED`."""
     return {name: value for name, value in session.items() if name not in RESERVED}

@@ -15,11 +15,11 @@ from services.app.strategy import Capability, Facts, Info, Kind
 from services.common.settings import Settings
 
 COOKIE_KEY = re.compile(r"[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]=?")
-VERSION = 1  # of what is in the cookie; another one makes all cookies invalid
+VERSION = 1  # of the cookie's content; a new one makes all cookies invalid
 
 
 class CookieSettings(Settings):
-    """What `cookie` is configured with."""
+    """Settings of `cookie`."""
 
     cookie_keys: SecretStr = Field(
         validation_alias="cookie-keys",

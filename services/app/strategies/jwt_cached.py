@@ -10,7 +10,7 @@ from services.common.settings import Settings
 
 
 class TokenCacheSettings(Settings):
-    """What `jwt-cached` is configured with."""
+    """Settings of `jwt-cached`."""
 
     jwt_cache_tokens: int = Field(
         10_000, validation_alias="JWT_CACHE_TOKENS", ge=1, description="how many tokens a replica caches"

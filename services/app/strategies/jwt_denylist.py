@@ -11,7 +11,7 @@ from services.common.settings import Settings
 
 
 class DenylistSettings(Settings):
-    """What `jwt-denylist` is configured with."""
+    """Settings of `jwt-denylist`."""
 
     denylist_max_stale_seconds: float = Field(
         10,

@@ -11,10 +11,13 @@ from services.common.settings import Settings
 
 
 class MemorySettings(Settings):
-    """What `memory` is configured with."""
+    """Settings of `memory`."""
 
     memory_max_sessions: int = Field(
-        500_000, validation_alias="MEMORY_MAX_SESSIONS", ge=1, description="above it, the longest unused session ends"
+        500_000,
+        validation_alias="MEMORY_MAX_SESSIONS",
+        ge=1,
+        description="beyond it, the session unused for longest ends",
     )
 
 

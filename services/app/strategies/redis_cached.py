@@ -13,7 +13,7 @@ from services.common.settings import Settings
 
 
 class NearCacheSettings(Settings):
-    """What `redis-cached` is configured with."""
+    """Settings of `redis-cached`."""
 
     near_cache_users: int = Field(
         10_000, validation_alias="NEAR_CACHE_USERS", ge=1, description="how many users' sessions a replica caches"

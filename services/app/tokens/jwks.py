@@ -1,4 +1,4 @@
-"""Reads a JWK Set (RFC 7517) strictly: public signing keys that are fit for use, each under its thumbprint."""
+"""Reads a JWK Set (RFC 7517) strictly: only public keys that are fit for signatures, each under its thumbprint."""
 
 import functools
 import json
@@ -15,7 +15,7 @@ ALGORITHMS = frozenset({"EdDSA", "ES256", "ES384", "ES512", "PS256", "PS384", "P
 
 @functools.lru_cache(maxsize=4)
 def load_keys(document: bytes) -> Mapping[str, jwt.PyJWK]:
-    """Return the signing keys of a JWK Set by key id, prepared for use: the same objects for the same text.
+    """Return the signing keys of a JWK Set by key id, ready for use. The same text gives the same objects.
 
     Keys for other uses and of unknown algorithms are left out. Raises ValueError if the set is malformed or has
     private, symmetric or weak keys, two keys with one id, an id that is not the key's thumbprint, or no signing key.

@@ -8,7 +8,7 @@ from services.common.tokens.verifier import FindKey
 
 
 def shared_key(secret: str) -> FindKey:
-    """Return what finds the one key. A replica that has it could make tokens as well: prefer a key pair."""
+    """Return a `FindKey` for this one key. A replica that has it could create tokens, too: prefer a key pair."""
     key = verification_key(shared_key_jwk(secret))
 
     async def find(kid: str) -> jwt.PyJWK | None:

@@ -15,7 +15,7 @@ TOKEN_FACTS = Facts(
     forced_logout="ends refreshing; the token expires",
     staleness="the token's life + 10 s",
 )
-"""Of every token that is good until it expires."""
+"""For tokens that are valid until they expire."""
 
 
 class TokenStrategy:

@@ -1,4 +1,4 @@
-"""Access tokens: JWTs after RFC 9068, that any replica verifies by itself."""
+"""Access tokens: JWTs (RFC 9068) that replicas verify by themselves."""
 
 import secrets
 from dataclasses import dataclass

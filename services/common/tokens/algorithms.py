@@ -1,4 +1,4 @@
-"""The signature algorithms: PyJWT's, with EdDSA by libsodium where there is PyNaCl (docs/adr/0021-libsodium.md)."""
+"""The signature algorithms: PyJWT's, with libsodium's EdDSA if PyNaCl is installed (docs/adr/0021-libsodium.md)."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ JWS.register_algorithm("EdDSA", eddsa())
 
 
 def verification_key(jwk: dict[str, Any]) -> jwt.PyJWK:
-    """Return a key that is ready to verify signatures with an algorithm of `JWS`. `PyJWTError` if it cannot be used."""
+    """Return a key that verifies signatures with an algorithm of `JWS`. Raises `PyJWTError` if it cannot be used."""
     key = jwt.PyJWK(jwk)
     key.Algorithm = JWS.get_algorithm_by_name(key.algorithm_name)
     return key

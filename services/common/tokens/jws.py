@@ -10,17 +10,17 @@ import msgspec
 
 from services.common import base64url
 
-HEADERS = 64  # different ones remembered: all tokens of a key have the same
+HEADERS = 64  # how many headers are cached; all tokens of a key have the same one
 
 T = TypeVar("T")
 
 
 class InvalidTokenError(Exception):
-    """The token is not one of ours, or not for us, or not valid now. The text is for our log only."""
+    """The token is not ours, not meant for us, or not valid now. The text is for our log only."""
 
 
 class Header(NamedTuple):
-    """Which key is said to have signed a token, how, and what kind of token it is (`typ` in lower case)."""
+    """What a token claims: which key signed it, with which algorithm, and its type (`typ` in lower case)."""
 
     kid: str
     alg: str
@@ -28,7 +28,7 @@ class Header(NamedTuple):
 
 
 class _Header(msgspec.Struct):
-    """What is looked at of a header. Keys in it (`jwk`, `jku`, `x5u`, `x5c`) never are."""
+    """The members of a header that are read. Keys in it (`jwk`, `jku`, `x5u`, `x5c`) are ignored."""
 
     alg: str
     kid: str
@@ -50,12 +50,12 @@ def read_header(token: str) -> Header:
 def _read_header(segment: str) -> Header:
     header = read_object(_decode(segment), _decode_header)
     if header.crit is not msgspec.UNSET or not header.b64:
-        raise InvalidTokenError("a critical extension: we know none")
+        raise InvalidTokenError("a critical extension: none are supported")
     return Header(header.kid, header.alg, header.typ.lower())
 
 
 def read_payload(token: str, key: jwt.PyJWK) -> bytes:
-    """Return what *token* says if *key* signed it (RFC 7515 §5.2). Raises `InvalidTokenError` if not."""
+    """Return the payload of *token* if *key* signed it (RFC 7515 §5.2). Raises `InvalidTokenError` if not."""
     signed, _, signature = token.rpartition(".")
     if not key.Algorithm.verify(signed.encode(), key.key, _decode(signature)):
         raise InvalidTokenError("not signed by that key")
@@ -70,23 +70,23 @@ def _decode(segment: str) -> bytes:
 
 
 def read_object(text: bytes, decode: Callable[[bytes], T]) -> T:
-    """Return the JSON object *text* as *decode* reads it. Raises `InvalidTokenError` if it names a member twice.
+    """Return the JSON object *text* as decoded by *decode*. Raises `InvalidTokenError` if a member is repeated.
 
-    Readers differ in which one counts, and msgspec takes the last. If what it has read encodes to *text* again, no
-    member is there twice. If not, *text* has members that *decode* does not know, or is spelled in another way than we
-    do: then a closer look decides.
+    Readers differ in which one of them counts; msgspec takes the last. If the decoded object encodes to *text* again,
+    no member is repeated. If it does not, *text* has members that *decode* does not know, or is formatted in another
+    way than ours. Then a slower check decides.
     """
     try:
         decoded = decode(text)
         if encode(decoded) != text:
             json.loads(text, object_pairs_hook=_unique)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        raise InvalidTokenError("not JSON, a member of another type, or one that is given twice") from error
+        raise InvalidTokenError("not JSON, or a member of the wrong type, or a repeated one") from error
     return decoded
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) != len(pairs):
-        raise ValueError("a member is given twice")
+        raise ValueError("a member is repeated")
     return members

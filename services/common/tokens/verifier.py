@@ -1,6 +1,6 @@
-"""Judges access tokens by RFC 9068 §4, strictly: what PyJWT alone would let in is refused here.
+"""Verifies access tokens strictly by RFC 9068 §4, and refuses some that PyJWT alone would accept.
 
-The replicas and the auth service share it, so that no token is good to one and bad to the other.
+The replicas and the auth service share it, so that they always agree on a token.
 """
 
 import functools
@@ -12,25 +12,26 @@ import msgspec
 
 from services.common.tokens.jws import InvalidTokenError, read_header, read_object, read_payload
 
-REALM = 'Bearer realm="authscale"'  # the challenge (RFC 6750 §3) when no token came
-INVALID_TOKEN = f'{REALM}, error="invalid_token"'  # ... and when one came that is not good
+REALM = 'Bearer realm="authscale"'  # the challenge (RFC 6750 §3) without a token
+INVALID_TOKEN = f'{REALM}, error="invalid_token"'  # ... and with an invalid one
 
 LEEWAY_SECONDS = 10
 MAX_LENGTH = 4096
 TYPES = ("at+jwt", "application/at+jwt")
-END_OF_TIME = 2**53  # NumericDate (RFC 7519 §2) may have any size; a float knows each second until then
+END_OF_TIME = 2**53  # NumericDate (RFC 7519 §2) has no limit; until then, floats represent every second
 
 Text = Annotated[str, msgspec.Meta(min_length=1)]
 _Range = msgspec.Meta(gt=-END_OF_TIME, lt=END_OF_TIME)
 Time = Annotated[int, _Range] | Annotated[float, _Range]
 
 FindKey = Callable[[str], Awaitable[jwt.PyJWK | None]]
-"""Returns the key of an id, or None if there is none; raises what it raises when it cannot know."""
+"""Returns the key with an id, or None if there is none. It may raise an error of its own if it cannot know."""
 
 
 class AccessTokenClaims(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What an access token says, in the order in which the auth service writes it. Those without a default are required
-    (RFC 9068 §2.2); what else a token says is not looked at.
+    """The claims of an access token, in the order in which the auth service writes them.
+
+    Claims without a default are required (RFC 9068 §2.2). Unknown claims are ignored.
     """
 
     issuer: str = msgspec.field(name="iss")
@@ -47,23 +48,23 @@ class AccessTokenClaims(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def name(self) -> str:
-        """What to call the user."""
+        """The name to show for the user."""
         return self.preferred_username or self.user_id
 
     @property
     def begins(self) -> float:
-        """From when on the token is valid (Unix time)."""
+        """The Unix time from which the token is valid."""
         return max(self.issued, self.not_before or self.issued)
 
 
 class AccessTokenVerifier:
-    """Verifies what *issuer* signed for *audience* with a key that *find_key* knows. *clock* returns Unix time.
+    """Verifies tokens that *issuer* signed for *audience* with a key that *find_key* knows. *clock* returns Unix time.
 
-    *remembered*: so many tokens whose signature was good are not computed again as long as their key is known, the
-    longest unused one is forgotten first. Key and times are looked at each time.
+    Up to *remembered* tokens with a valid signature are cached, so that it is not verified again; the one unused for
+    longest leaves first. The key and the times are checked each time.
 
-    PyJWT has the keys and the algorithms; taking the token apart is done here, because PyJWT's own `decode` costs as
-    much again as the signature (docs/adr/0011-reading-tokens.md).
+    PyJWT provides the keys and the algorithms. The token is parsed here, because PyJWT's own `decode` costs as much
+    again as the signature (docs/adr/0011-reading-tokens.md).
     """
 
     def __init__(
@@ -76,7 +77,7 @@ class AccessTokenVerifier:
         self._signed = functools.lru_cache(remembered)(self._read_signed) if remembered else self._read_signed
 
     async def verify(self, token: str) -> AccessTokenClaims:
-        """Return what the token says. Raises `InvalidTokenError`, and what *find_key* raises."""
+        """Return the token's claims. Raises `InvalidTokenError`, and the errors of *find_key*."""
         if len(token) > MAX_LENGTH or not token.isascii():
             raise InvalidTokenError("too long, or not ASCII")
         header = read_header(token)
@@ -84,9 +85,9 @@ class AccessTokenVerifier:
             raise InvalidTokenError("not an access token")
         key = await self._find_key(header.kid)
         if key is None:
-            raise InvalidTokenError("no key of that id")
+            raise InvalidTokenError("no key with this id")
         if header.alg != key.algorithm_name:
-            raise InvalidTokenError("another algorithm than the key's own")
+            raise InvalidTokenError("not the key's algorithm")
         claims = self._signed(token, key)
         now = self._clock()
         if claims.expires <= now - LEEWAY_SECONDS:
@@ -99,7 +100,7 @@ class AccessTokenVerifier:
         """Return the claims if *key* signed them for us, whatever the time (RFC 9068 §4)."""
         claims = read_object(read_payload(token, key), _decode)
         if (claims.issuer, claims.audience) != (self._issuer, self._audience):
-            raise InvalidTokenError("of another issuer, or for another audience")
+            raise InvalidTokenError("from another issuer, or for another audience")
         return claims
 
 
