@@ -5,7 +5,9 @@ import json
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 
 import click
@@ -17,7 +19,10 @@ from loadtest.cluster import processes
 from loadtest.cluster.local import PATIENCE_SECONDS, STATE, LocalCluster
 from loadtest.cluster.protocol import ClusterError
 from loadtest.cluster.supervisor import ProcessInfo
-from loadtest.cluster.topology import Topology
+from loadtest.cluster.topology import Topology, console_port, is_free
+from loadtest.console.access import is_loopback
+from loadtest.console.run import Options
+from loadtest.console.run import run as show
 from loadtest.experiments import COMPARED, EXPERIMENTS
 from loadtest.experiments.compare import analysed
 from loadtest.experiments.crosscheck import CROSSCHECK
@@ -31,12 +36,16 @@ from loadtest.report.differences import differences
 from loadtest.report.tables import difference_table
 from loadtest.results.model import Figure, Results, ResultsError
 from loadtest.results.numbers import with_interval
-from loadtest.session import OK, exit_code, measured, own_cluster, standing_cluster
+from loadtest.session import OK, REPORTS, exit_code, measured, own_cluster, shown_cluster, standing_cluster
 
 ERROR, NOT_COMPARABLE, WORSE, INTERRUPTED = 1, 2, 3, 130
 CODES = (
     "Exit status: 0 success; 1 error; 2 wrong usage, or runs that cannot be compared (diff); 3 something is worse "
     "(diff); 4 the self-audit withdrew verdicts; 130 interrupted."
+)
+EXPOSED = (
+    "everybody on your network who learns the console's address can break this cluster and see who is logged in, and "
+    "the traffic is not encrypted."
 )
 
 console = Console()
@@ -93,7 +102,7 @@ def up() -> None:
         _revive(cluster)
         return
     with console.status("starting Redis, auth, replicas and nginx"):
-        cluster.start()
+        cluster.up()
     console.print(
         f"ready: {cluster.url} (without affinity: {cluster.url_no_affinity}); logs in {cluster.directory}/logs"
     )
@@ -102,10 +111,10 @@ def up() -> None:
 
 def _revive(cluster: LocalCluster) -> None:
     """Say which processes of the running cluster have stopped, and why, and restart them."""
-    halted = cluster.halted()
+    halted = cluster.supervised.halted()
     for info in halted:
         console.print(f"[bold red]{_state(info)}[/]", highlight=False)
-        console.print(cluster.last_lines(info["name"]), markup=False, highlight=False, soft_wrap=True)
+        console.print(cluster.supervised.last_lines(info["name"]), markup=False, highlight=False, soft_wrap=True)
     with console.status("waiting until everything is ready"):
         cluster.revive()
     if halted:
@@ -125,7 +134,7 @@ def _names(infos: Sequence[ProcessInfo]) -> str:
 def down() -> None:
     """Stop the cluster that `up` started, and everything else that this checkout has left running."""
     with console.status("stopping"):
-        standing_cluster().stop()
+        standing_cluster().down()
         processes.end(processes.leftovers(STATE), PATIENCE_SECONDS)
     console.print("down: all cluster processes of this checkout have stopped")
 
@@ -136,7 +145,7 @@ def status() -> None:
     cluster = standing_cluster()
     if not cluster.running():
         raise ClusterError("no cluster is up: `make up` starts one")
-    table, infos = Table("process", "state", "pid", "since"), cluster.processes()
+    table, infos = Table("process", "state", "pid", "since"), cluster.supervised.infos()
     for info in infos:
         state, since = info["statename"], info["description"].partition("uptime ")[2]
         style = None if state == "RUNNING" else "bold red"
@@ -179,6 +188,31 @@ def run(names: tuple[str, ...], *, standing: bool, full: bool, seed: int | None)
         raise click.UsageError(f"There is no experiment {', '.join(unknown)}. Choose from: {', '.join(known)}.")
     chosen = [known[name] for name in names]
     return exit_code(measured(console, chosen, full=full, seed=seed, standing=standing), console)
+
+
+@cli.command("console")
+@click.option("--standing", is_flag=True, help="Show the cluster that `up` started instead of a new one.")
+@click.option("--users", default=30, show_default=True, type=click.IntRange(1, 60), help="How many people log in.")
+@click.option("--port", type=click.IntRange(1, 65535), help="Where to listen, instead of CONSOLE_PORT in .env.")
+@click.option("--host", default="127.0.0.1", show_default=True, help=f"Where to listen. Elsewhere, {EXPOSED}")
+@click.option("--history", type=click.Path(path_type=Path), help="Write every request and click to this file.")
+def console_(*, standing: bool, users: int, port: int | None, host: str, history: Path | None) -> None:
+    """Watch in a browser how logins survive or die while you break the cluster."""
+    port = port or console_port()
+    if not is_free(port):
+        raise ClusterError(f"port {port} is taken by {processes.listener(port)}: choose another one with --port")
+    with ExitStack() as stack:
+        with console.status("starting a cluster"):
+            cluster = stack.enter_context(shown_cluster(standing=standing))
+        show(cluster, Options(host, port, users, history, REPORTS / "latest"), partial(_say_where, host))
+    console.print("The console has ended. " + ("The cluster goes on." if standing else "Nothing was left running."))
+
+
+def _say_where(host: str, url: str) -> None:
+    console.print(f"The console: {url}", soft_wrap=True, highlight=False)
+    if not is_loopback(host):
+        console.print(f"Mind that {EXPOSED}", style="yellow", highlight=False)
+    console.print("Ctrl-C ends it.")
 
 
 @cli.command("list")

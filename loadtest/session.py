@@ -9,6 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from loadtest.cluster.faults import restored
 from loadtest.cluster.local import STATE, LocalCluster
 from loadtest.cluster.protocol import ClusterError
 from loadtest.cluster.topology import REPOSITORY, Topology
@@ -20,6 +21,14 @@ from loadtest.report import write_report
 from loadtest.results.model import Results
 
 REPORTS = REPOSITORY / "reports"
+SHORT_LIVES = {
+    "ACCESS_TOKEN_SECONDS": "15",
+    "KEY_PUBLISH_SECONDS": "4",
+    "KEY_POLL_SECONDS": "0.5",
+    "JWKS_MAX_AGE_SECONDS": "0",
+    "JWKS_REFRESH_SECONDS": "1",
+}
+"""For a cluster that people watch: tokens expire and keys change while they look."""
 OK, FAILED, WITHDRAWN, CTRL_C = 0, 1, 4, 130
 
 
@@ -67,12 +76,21 @@ def exit_code(results: Results, console: Console) -> int:
 def _cluster(*, standing: bool, bars: Bars) -> Iterator[LocalCluster]:
     """Yield the cluster that `up` started, or one for this run only, on free ports."""
     if standing:
-        cluster = standing_cluster()
-        if not cluster.running():
-            raise ClusterError("no cluster is up: `make up` starts one")
-        yield cluster
+        yield standing_cluster_that_runs()
         return
     with own_cluster(Topology.from_environment().on_free_ports(), STATE / "compare", bars) as cluster:
+        yield cluster
+
+
+@contextmanager
+def shown_cluster(*, standing: bool) -> Iterator[LocalCluster]:
+    """Yield the cluster that `up` started, or one for the console only. Afterwards nothing is broken any more."""
+    if standing:
+        with restored(cluster := standing_cluster_that_runs()):
+            yield cluster
+        return
+    topology = Topology.from_environment().on_free_ports().with_settings(SHORT_LIVES)
+    with LocalCluster(topology, STATE / "demo") as cluster:
         yield cluster
 
 
@@ -94,6 +112,14 @@ def spare_cluster(settings: Mapping[str, str]) -> LocalCluster:
 def standing_cluster() -> LocalCluster:
     """Return the cluster that `up` starts, running or not."""
     return LocalCluster(Topology.from_environment(), STATE / "local")
+
+
+def standing_cluster_that_runs() -> LocalCluster:
+    """Return the cluster that `up` starts. Raises `ClusterError` if it does not run."""
+    cluster = standing_cluster()
+    if not cluster.running():
+        raise ClusterError("no cluster is up: `make up` starts one")
+    return cluster
 
 
 def _point_latest_to(directory: Path) -> None:

@@ -1,6 +1,8 @@
 """What the operating system says about our processes: which are still there, and who listens where."""
 
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from time import monotonic
 
@@ -38,26 +40,33 @@ def _is_of(process: psutil.Process, state: Path) -> bool:
 
 
 def end(processes: list[psutil.Process], patience: float, meanwhile: Callable[[], None] = lambda: None) -> None:
-    """Ask *processes* to end; kill those that are still there after *patience* seconds.
+    """Ask *processes* to end; kill those that are still there after *patience* seconds. Paused ones are resumed first.
 
     *meanwhile* is called again and again until they have ended.
     """
-    for process in processes:
-        _signal(process, kill=False)
+    signal_all(processes, "TERM")
+    signal_all(processes, "CONT")
     stubborn, deadline = processes, monotonic() + patience
     while stubborn and monotonic() < deadline:
         meanwhile()
         _, stubborn = psutil.wait_procs(stubborn, timeout=GLANCE_SECONDS)
-    for process in stubborn:
-        _signal(process, kill=True)
+    signal_all(stubborn, "KILL")
     psutil.wait_procs(stubborn, timeout=5)
 
 
-def _signal(process: psutil.Process, *, kill: bool) -> None:
-    try:
-        process.kill() if kill else process.terminate()
-    except psutil.NoSuchProcess:
-        return
+def signal_all(processes: Iterable[psutil.Process], name: str) -> None:
+    """Send signal *name* (`STOP`, `KILL`, ...) to all *processes* that are still there."""
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            process.send_signal(signal.Signals[f"SIG{name}"])
+
+
+def all_paused(pid: int) -> bool:
+    """Return whether the process *pid* and its descendants do nothing because they were stopped by a signal."""
+    members = family(pid)
+    with suppress(psutil.NoSuchProcess):
+        return bool(members) and all(member.status() == psutil.STATUS_STOPPED for member in members)
+    return False
 
 
 def listener(port: int) -> str:

@@ -21,6 +21,7 @@ class ProcessInfo(TypedDict):
     pid: int
     statename: Literal["STOPPED", "STARTING", "RUNNING", "BACKOFF", "STOPPING", "EXITED", "FATAL", "UNKNOWN"]
     description: str
+    exitstatus: int
     stdout_logfile: str
 
 
@@ -51,11 +52,24 @@ class Supervisor:
             return None if fault.faultCode == Faults.ALREADY_STARTED else fault.faultString
         return None
 
+    def stop(self, process: ProcessInfo, *, wait: bool = True) -> None:
+        """Stop *process* with the signal configured for it, and *wait* for its end. It is not started again."""
+        self._call("stopProcess", f"{process['group']}:{process['name']}", wait)
+
     def restart(self, process: ProcessInfo) -> None:
         """Stop *process* with the signal configured for it, wait for its end, and start it again."""
-        name = f"{process['group']}:{process['name']}"
-        self._call("stopProcess", name)
-        self._call("startProcess", name, False)
+        self.stop(process)
+        self._call("startProcess", f"{process['group']}:{process['name']}", False)
+
+    def add(self, program: str) -> None:
+        """Read the configuration again and start *program*, which is new in it."""
+        self._call("reloadConfig")
+        self._call("addProcessGroup", program)
+
+    def remove(self, program: str) -> None:
+        """Stop all processes of *program*, wait for their end, and forget it."""
+        self._call("stopProcessGroup", program)
+        self._call("removeProcessGroup", program)
 
     def wake(self) -> None:
         """Let supervisord look at its processes now: by itself it does so once a second, or when one of them writes."""

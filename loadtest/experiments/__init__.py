@@ -1,17 +1,46 @@
 """Experiments: each puts one question to a cluster. A new one is a file, and a line in this table."""
 
-from loadtest.experiments import algorithms, correctness, cost, login, survival, throughput, tokens, traffic
+from loadtest.experiments import (
+    algorithms,
+    correctness,
+    cost,
+    cross_origin,
+    devices,
+    exposure,
+    footprint,
+    forgery,
+    login,
+    outage,
+    refresh,
+    revocation,
+    secret_guessing,
+    survival,
+    theft,
+    throughput,
+    tokens,
+    traffic,
+)
 from loadtest.experiments.experiment import Experiment
 
 EXPERIMENTS: tuple[Experiment, ...] = (
     correctness.EXPERIMENT,
     cost.EXPERIMENT,
     survival.EXPERIMENT,
+    revocation.EXPERIMENT,
+    outage.EXPERIMENT,
     traffic.EXPERIMENT,
     throughput.EXPERIMENT,
     login.EXPERIMENT,
     tokens.EXPERIMENT,
     algorithms.EXPERIMENT,
+    forgery.EXPERIMENT,
+    exposure.EXPERIMENT,
+    theft.EXPERIMENT,
+    refresh.EXPERIMENT,
+    devices.EXPERIMENT,
+    secret_guessing.EXPERIMENT,
+    footprint.EXPERIMENT,
+    cross_origin.EXPERIMENT,
 )
 """In the order of the report."""
 CLAIMS = [claim for experiment in EXPERIMENTS for claim in experiment.claims]

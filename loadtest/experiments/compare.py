@@ -6,12 +6,15 @@ import shlex
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
+from loadtest.cluster.faults import in_thread, restored
 from loadtest.cluster.machine import git_revision, host_facts, stolen_seconds
 from loadtest.cluster.protocol import Cluster, ClusterError
 from loadtest.cluster.topology import REPOSITORY
@@ -19,7 +22,7 @@ from loadtest.experiments import CLAIMS, EXPERIMENTS
 from loadtest.experiments.experiment import Context, Experiment, Progress, Silent, SpareCluster, WrongAnswer
 from loadtest.load.children import GeneratorError
 from loadtest.load.client import Strategy, strategies_of
-from loadtest.results.model import Config, Figure, Results
+from loadtest.results.model import NOT_MEASURED, Config, Figure, Results, Row
 from loadtest.verdicts import judge
 from loadtest.verdicts.audit import audit
 
@@ -76,11 +79,16 @@ def analysed(results: Results) -> Results:
     figures = [
         figure
         for experiment in EXPERIMENTS
-        for figure in experiment.analyse(results.rounds.get(experiment.name, ()), results.config)
+        for figure in experiment.analyse(measured_rows(results.rounds.get(experiment.name, ())), results.config)
     ]
     results = replace(results, figures=[*figures, *_stolen(results.rounds.get(MACHINE, ()))])
     results = replace(results, warnings=audit(results))
     return replace(results, verdicts=judge(results, CLAIMS))
+
+
+def measured_rows(rows: Sequence[Row]) -> list[Row]:
+    """Return *rows* without those that say what could not be measured."""
+    return [row for row in rows if row.get("kind") != NOT_MEASURED]
 
 
 async def _measure(experiment: Experiment, context: Context, results: Results, *, full: bool) -> None:
@@ -88,7 +96,12 @@ async def _measure(experiment: Experiment, context: Context, results: Results, *
     context.rows = results.rounds.setdefault(experiment.name, [])
     began, stolen = time.monotonic(), stolen_seconds()
     try:
-        await experiment.measure(context, experiment.plan(full=full))
+        if lacking := experiment.needs - context.cluster.capabilities():
+            context.not_measured("everything", f"{context.cluster.engine} cannot {', '.join(sorted(lacking))}")
+            return
+        async with in_thread(restored(context.cluster)) if experiment.disruptive else nullcontext():
+            with context.attempt("the rest"):
+                await experiment.measure(context, experiment.plan(full=full))
     finally:
         row = {"seconds": time.monotonic() - began, "stolen": stolen_seconds() - stolen}
         results.rounds.setdefault(MACHINE, []).append({"experiment": experiment.name} | row)
@@ -127,7 +140,8 @@ def _plan(experiments: Sequence[Experiment], *, full: bool) -> dict[str, Any]:
     known = {experiment.name: experiment for experiment in (*EXPERIMENTS, *experiments)}
     plans = {name: asdict(one.plan(full=full)) for name, one in known.items()}
     found = {f"{name}.{part}": value for name, plan in plans.items() for part, value in plan.items()}
-    return {"name": "full" if full else "quick"} | found
+    plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(found))  # as it will be read: lists for tuples
+    return {"name": "full" if full else "quick"} | plain
 
 
 def _seconds(experiments: Sequence[Experiment], *, full: bool) -> float:

@@ -1,20 +1,20 @@
 """What an experiment is: it measures and records raw rows; pure functions make everything else of them."""
 
 import itertools
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, AsyncExitStack
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 import aiohttp
 
-from loadtest.cluster.protocol import Cluster
+from loadtest.cluster.protocol import Capability, Cluster, FaultError
 from loadtest.load.client import Client, Strategy, control_of
 from loadtest.load.generator import Generator
 from loadtest.report.differences import Compared
 from loadtest.report.plot import Plot
-from loadtest.results.model import Config, Figure, Row
+from loadtest.results.model import NOT_MEASURED, Config, Figure, Row
 from loadtest.results.view import View
 from loadtest.statistics.estimates import Rng
 from loadtest.statistics.orders import balanced_orders, in_turns
@@ -97,6 +97,18 @@ class Context:
         """
         self.rows.append({name: round(value, 9) if isinstance(value, float) else value for name, value in row.items()})
 
+    def not_measured(self, what: str, reason: str) -> None:
+        """Record that *what* could not be measured, and why."""
+        self.record(kind=NOT_MEASURED, what=what, reason=reason)
+
+    @contextmanager
+    def attempt(self, what: str) -> Iterator[None]:
+        """Go on after the block if the fault that it needs did not happen: then *what* was not measured."""
+        try:
+            yield
+        except FaultError as error:
+            self.not_measured(what, str(error))
+
     def recorded(self, turn: Callable[[], Awaitable[Row]], **labels: Any) -> Callable[[], Awaitable[None]]:
         """Return *turn* as one that records the row it gives, with *labels* and the number of its round (from 0)."""
         rounds = itertools.count()
@@ -123,7 +135,8 @@ class Experiment:
 
     *measure* records rows in the context, as long and as often as its plan says: *quick* or *full*, which take about
     *seconds* on two cores. It may raise `WrongAnswer`, `GeneratorError` or `ClusterError`; what it has recorded is
-    kept. A *disruptive* experiment runs after all others.
+    kept. A *disruptive* experiment runs after all others, and the cluster is put right after it. Without the
+    capabilities that it *needs* of the cluster it is not measured, and the report says so.
 
     *analyse* turns rows into figures. It is pure: the same rows always give the same figures, and the rows of an
     interrupted run are enough.
@@ -146,6 +159,7 @@ class Experiment:
     claims: tuple[Claim, ...] = ()
     compared: tuple[Compared, ...] = ()
     disruptive: bool = False
+    needs: frozenset[Capability] = frozenset()
 
     def plan(self, *, full: bool) -> BasePlan:
         """Return the full or the quick plan."""

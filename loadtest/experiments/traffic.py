@@ -193,7 +193,8 @@ EXPERIMENT = Experiment(
     plots=(PLOT,),
     sentences=sentences,
     method=(
-        "Latency comes from a fixed schedule of arrivals, and counts from the time when a request should have started.",
+        "Latency comes from a fixed schedule of arrivals, and counts from the moment at which a request should have "
+        "started.",
     ),
     compared=(
         Compared("cores_per_1000", "cores per 1,000 requests/s, {level} traffic", {"tier": "total"}),

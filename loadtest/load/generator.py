@@ -147,7 +147,7 @@ def cpu_between(before: CpuReading, after: CpuReading) -> dict[str, float]:
     """Return the CPU seconds that each server tier used between two readings."""
     tiers: dict[str, float] = defaultdict(float)
     for use in after.since(before).values():
-        if use.tier != "loadgen":
+        if use.tier not in ("loadgen", "proxy"):
             tiers[use.tier] += use.seconds
     return dict(tiers)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from loadtest.report.changes import Change, changes, cores
 from loadtest.report.need import BROWSERS, KILLED, cheapest, known_extra, measured, on_top
-from loadtest.results.numbers import amount, listed
+from loadtest.results.numbers import amount, listed, number
 from loadtest.results.view import View
 from loadtest.verdicts import FORBID_COST
 

@@ -30,12 +30,13 @@ def colour(view: View, strategy: str) -> str:
     return KINDS.get(view.kind(strategy), SOFT)
 
 
-def panels(axes: Axes, number: int) -> list[Axes]:
-    """Put so many panels with one vertical axis in the place of *axes*, and return them."""
+def panels(axes: Axes, number: int, *, stacked: bool = False) -> list[Axes]:
+    """Put so many panels with one vertical axis, or *stacked* with one horizontal axis, in the place of *axes*."""
     place = axes.get_subplotspec()
     assert place is not None  # noqa: S101  # it came from subplots()
     axes.remove()
-    return list(np.asarray(place.subgridspec(1, number).subplots(sharey=True, squeeze=False), dtype=object)[0])
+    grid = place.subgridspec(number, 1) if stacked else place.subgridspec(1, number)
+    return list(np.asarray(grid.subplots(sharex=stacked, sharey=not stacked, squeeze=False), dtype=object).flat)
 
 
 def errors(figures: Sequence[Figure]) -> list[list[float]]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from loadtest.report.need import FORCED_LOGOUT, KILLED, extra, lifetime, missing
 from loadtest.results.model import Figure
-from loadtest.results.numbers import amount, duration, interval, number, with_interval
+from loadtest.results.numbers import amount, duration, interval, number
 from loadtest.results.view import View
 from loadtest.verdicts.claims import NOT_MEASURED
 
@@ -117,16 +117,31 @@ def _logout(view: View, name: str) -> Cell:
     if FORCED_LOGOUT in missing(view, name):
         seconds = lifetime(view, name)
         return Cell("never", f"expires after {duration(seconds)}" if seconds else "until it expires")
-    slowest = max(view.figures("revocation_ms", name), key=lambda figure: figure.value, default=None)
-    return Cell(with_interval(slowest)) if slowest else Cell(NOT_MEASURED)
+    forced = {"means": "forced logout", "life": ""}
+    held, last = view.one("revocation_held", name, **forced), view.one("revocation_ms", name, **forced)
+    if held and held.value < 100:
+        return Cell("does not hold", f"in {number(100 - held.value)} % of {held.n} logouts")
+    if last is None:
+        return Cell(NOT_MEASURED)
+    logouts = f"in {last.n} {'logout' if last.n == 1 else 'logouts'}"
+    return (
+        Cell(amount(last.value, last.unit), f"{interval(last)} {logouts}") if last.value else Cell("at once", logouts)
+    )
 
 
 def _outage(view: View, name: str) -> Cell:
-    """Return the share of requests that succeed without Redis: the lowest of several figures."""
-    figures = [figure for figure in view.figures("outage_success", name) if _is_redis(figure)]
-    worst = min(figures, key=lambda figure: figure.value, default=None)
-    return Cell(f"{number(worst.value)} % succeed", interval(worst)) if worst else Cell(NOT_MEASURED)
+    """Return the share of pages that succeed without Redis; of several outages, the lowest."""
+    if name == view.control:
+        return Cell(*NOTHING_TO_LOSE)
+    gone = [f for f in view.figures("outage_success", name, service="redis", call="my page") if _away(f)]
+    worst = min(gone, key=lambda figure: figure.value, default=None)
+    if worst is None:
+        return Cell(NOT_MEASURED)
+    logins = [f for f in view.figures("outage_success", name, service="redis", call="login") if _away(f)]
+    new = min((f.value for f in logins), default=None)
+    return Cell(f"{number(round(worst.value))} % of pages", "" if new is None else f"{number(round(new))} % of logins")
 
 
-def _is_redis(figure: Figure) -> bool:
-    return not figure.labels or any("redis" in value.lower() for value in figure.labels.values())
+def _away(figure: Figure) -> bool:
+    """Return whether the service did not answer at all, rather than slowly."""
+    return figure.labels["fault"] in ("killed", "paused")

@@ -34,7 +34,7 @@ def pictures(view: View, plots: Iterable[Plot]) -> list[Picture]:
 
 
 def write_summary(view: View, plots: Iterable[Plot], path: Path) -> None:
-    """Write the plots of the summary side by side as a PNG on white, or nothing without figures."""
+    """Write the plots of the summary side by side as a PNG on white; nothing if there are no figures."""
     shown = [plot for plot in plots if plot.summary and plot.can_show(view)]
     if not shown:
         return

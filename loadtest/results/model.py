@@ -15,6 +15,8 @@ SCHEMA_VERSION = 3
 
 Row = Mapping[str, Any]
 """One raw row of an experiment: a flat JSON object."""
+NOT_MEASURED = "not measured"
+"""The `kind` of a row that says *what* an experiment could not measure, and for what *reason*: it makes no figure."""
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from loadtest.results.model import Figure, Results
+from loadtest.results.model import NOT_MEASURED, Figure, Results, Row
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,11 @@ class View:
         """Return the strategy's name for a reader, with the algorithm of its tokens: `jwt (EdDSA)`."""
         algorithm = self.results.config["settings"].get("AUTH_ALGORITHM", "")
         return f"{strategy} ({algorithm})" if algorithm and self.kind(strategy) == "token" else strategy
+
+    def not_measured(self) -> list[tuple[str, Row]]:
+        """Return what experiments could not measure, with the name of each."""
+        rounds = self.results.rounds.items()
+        return [(name, row) for name, rows in rounds for row in rows if row.get("kind") == NOT_MEASURED]
 
     @property
     def control(self) -> str | None:

@@ -40,6 +40,12 @@ def incomplete_run(view: View) -> Iterator[str]:
         yield f"the run ended early ({view.results.ended_by}): figures cover only the rounds that were finished"
 
 
+def not_measured(view: View) -> Iterator[str]:
+    """A fault did not happen, or the engine cannot cause it: there is no figure for it."""
+    for experiment, row in view.not_measured():
+        yield f"{experiment}: {row['what']} was not measured: {row['reason']}"
+
+
 def failed_answers(view: View) -> Iterator[str]:
     """Answers were wrong: the strategy's timings are refused."""
     for figure in view.figures("failed_answers"):
@@ -201,6 +207,7 @@ def _range(figure: Figure) -> str:
 
 RULES: dict[str, Rule] = {
     "incomplete_run": incomplete_run,
+    "not_measured": not_measured,
     "failed_answers": failed_answers,
     "null_test": null_test,
     "missing_null_test": missing_null_test,

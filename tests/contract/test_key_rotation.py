@@ -24,16 +24,19 @@ from services.app.application import JWKS_SECONDS
 from services.app.application import KEYS as REPLICA_KEYS
 from services.app.application import create_app as create_replica
 from services.app.settings import AppSettings
+from services.auth.application import PARTS
 from services.auth.application import create_app as create_auth
-from services.auth.http.appkeys import ACCOUNTS, KEYS, ROTATION
 from services.auth.keys.derived_keys import DerivedKeys
 from services.auth.keys.key import SharedKey, SigningKey
+from services.auth.keys.rotation import KeyRotation
 from services.auth.logins.access_tokens import AccessTokens
 from services.auth.settings import AuthSettings
 from services.common.http.problems import Unavailable
 from services.common.removed_keys import REMOVED_KEYS
-from services.common.settings import Algorithm, CommonSettings
-from tests.support.servers.auth import ISSUER, Client, ManualClock, StartAuth, Valkey, auth_settings, cheap_hasher
+from services.common.settings import Algorithm, CommonSettings, ConfigurationError
+from tests.support.clock import ManualClock
+from tests.support.servers.auth import ISSUER, Client, StartAuth, auth_settings, cheap_hasher
+from tests.support.servers.valkey import Valkey
 
 pytest_plugins = ("tests.support.servers.auth_fixtures",)
 
@@ -41,7 +44,7 @@ ADMIN = {"username": "admin", "password": "the administrator's password"}
 SECRET = "a shared secret that is long enough for HS512 too, which wants sixty-four bytes"
 HS256 = {"AUTH_ALGORITHM": "HS256", "token-signing-secret": SECRET}
 BOUND = 60  # J17: a removed key is dead everywhere after so many seconds
-COLUMNS = "serial, kid, algorithm, private_key, created_at"
+COLUMNS = "serial, kid, algorithm, private_key, created_at, active_from"
 REFRESH, POLL, LIFE = 30, 2, 300
 
 StartReplica = Callable[..., Awaitable[Client]]
@@ -96,7 +99,18 @@ async def published(auth: Client) -> list[str]:
 
 
 def signer(auth: Client) -> str:
-    return auth.app[KEYS].signer.kid
+    return auth.app[PARTS].keys.signer.kid
+
+
+def rsa_sizes(auth: Client) -> list[int]:
+    keys = [key.private for key in auth.app[PARTS].keys.keys]
+    return [key.key_size for key in keys if isinstance(key, rsa.RSAPrivateKey)]
+
+
+def rotation(auth: Client) -> KeyRotation:
+    found = auth.app[PARTS].rotation
+    assert found
+    return found
 
 
 def kid(token: str) -> str:
@@ -105,7 +119,7 @@ def kid(token: str) -> str:
 
 def stolen_key_token(auth: Client, clock: ManualClock) -> str:
     """Return a token that a thief of the signing key could make. It does not expire during the test."""
-    key, now = auth.app[KEYS].signer, int(clock.now)
+    key, now = auth.app[PARTS].keys.signer, int(clock.now)
     claims = {"iss": ISSUER, "aud": "authscale", "sub": "x", "client_id": "x", "jti": "x", "iat": now, "exp": 2 * now}
     return jwt.encode(claims, key.private, key.algorithm, {"typ": "at+jwt", "kid": key.kid})
 
@@ -143,7 +157,7 @@ async def test_j17_a_planned_rotation_publishes_well_before_the_first_use(
     clock.now += 1
     assert await published(auth) == [body["kid"]]
     third = (await as_admin(auth, "POST", "rotate"))[1]["kid"]
-    assert {each.life.kid for each in await auth.app[ROTATION].reload()} == {body["kid"], third}  # the first is deleted
+    assert {each.life.kid for each in await rotation(auth).reload()} == {body["kid"], third}  # the first is deleted
 
 
 async def test_j17_concurrent_rotations_in_two_processes_are_one(start_auth: StartAuth) -> None:
@@ -193,20 +207,20 @@ class Drill:
         self.clock.now += 1
         for number, auth in enumerate(self.processes):
             if self.second % POLL == number:
-                await auth.app[ROTATION].reload()
+                await rotation(auth).reload()
         if self.second % REFRESH == 0:
             await self.replica.app[REPLICA_KEYS].refresh()
         auth = self.processes[self.second % 2]
         if self.second % self.rotate_every == 0:
-            await auth.app[ROTATION].rotate()
+            await rotation(auth).rotate()
         self.tokens[self.second] = await self.mint(auth)
         self.signers.add(signer(auth))
 
     async def mint(self, auth: Client) -> str:
-        account = await auth.app[ACCOUNTS].by_name("admin")
+        account = await auth.app[PARTS].accounts.by_name("admin")
         assert account
         minting = AccessTokens(ISSUER, "authscale", LIFE)
-        return minting.mint(account, "web", "login", auth.app[KEYS].signer, self.clock.now)
+        return minting.mint(account, "web", "login", auth.app[PARTS].keys.signer, self.clock.now)
 
     async def verify(self, ages: range) -> list[int]:
         return [await page(self.replica, self.tokens[self.second - age]) for age in ages if age < self.second]
@@ -243,9 +257,21 @@ async def test_j17_changing_the_algorithm_is_a_planned_rotation(
         200,
         401,
     ]  # it only asks `before`, which did not poll
-    await before.app[ROTATION].reload()
+    await rotation(before).reload()
     await replica.app[REPLICA_KEYS].refresh()
     assert [await page(replica, token) for token in (old, new)] == [200, 200]
+
+
+async def test_j17_changing_the_size_of_rsa_keys_is_a_planned_rotation(
+    start_auth: StartAuth, clock: ManualClock
+) -> None:
+    small = [await start_auth(AUTH_ALGORITHM="RS256", AUTH_RSA_BITS=2048) for _ in range(2)]
+    assert rsa_sizes(small[1]) == [2048]
+    large = await start_auth(AUTH_ALGORITHM="RS256")
+    assert rsa_sizes(large) == [2048, 3072]
+    old = signer(large)
+    clock.now += 120
+    assert signer(large) != old
 
 
 # Emergency
@@ -271,7 +297,7 @@ async def test_j17_a_removed_signer_is_refused_by_every_replica_within_the_bound
     for replica in replicas:
         await replica.app[REPLICA_KEYS].refresh()
     assert {await page(replica, token) for replica in replicas for token in (forged, honest)} == {401}
-    await processes[1].app[ROTATION].reload()
+    await rotation(processes[1]).reload()
     assert old not in await published(processes[1])
     assert signer(processes[1]) == body["signer"]
     assert (await as_admin(processes[1], "DELETE", old))[0] == 200  # once more
@@ -309,11 +335,11 @@ async def test_j17_a_removal_that_redis_does_not_take_is_503_and_can_be_repeated
     start_auth: StartAuth, frail_valkey: Valkey
 ) -> None:
     auth = await start_auth(frail_valkey)
-    rotation, old, token = auth.app[ROTATION], signer(auth), await log_in(auth)
-    removed = (await rotation.rotate()).kid
+    keys, old, token = rotation(auth), signer(auth), await log_in(auth)
+    removed = (await keys.rotate()).kid
     frail_valkey.stop()
-    with pytest.raises(Unavailable, match="please repeat"):
-        await rotation.remove(removed)
+    with pytest.raises(Unavailable, match="repeat the request"):
+        await keys.remove(removed)
     assert (await as_admin(auth, "DELETE", removed, token))[0] == 503
     assert await published(auth) == [old]
     frail_valkey.go()
@@ -345,11 +371,11 @@ async def test_a_failed_poll_keeps_the_keys_and_polling_continues(
     auth = await start_auth(KEY_POLL_SECONDS=0.01)
     with contextlib.closing(sqlite3.connect(tmp_path / "auth.sqlite")) as database, database:
         key = SigningKey.generate()
-        row = (7, key.kid, "EdDSA", b"not what was encrypted", 0.0)
-        database.execute(f"INSERT INTO signing_keys ({COLUMNS}) VALUES (?, ?, ?, ?, ?)", row)
+        row = (7, key.kid, "EdDSA", b"not what was encrypted", 0.0, 0.0)
+        database.execute(f"INSERT INTO signing_keys ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)", row)
         database.commit()
         async with asyncio.timeout(5):
-            while "the old ones kept" not in caplog.text:
+            while "keeping the old ones" not in caplog.text:
                 assert len(await published(auth)) == 1
         database.execute("DELETE FROM signing_keys WHERE serial = 7")
     await as_admin(auth, "POST", "rotate")
@@ -363,7 +389,7 @@ async def test_a_failed_poll_keeps_the_keys_and_polling_continues(
 
 async def refusal(app: web.Application) -> str:
     runner = web.AppRunner(app)
-    with pytest.raises(SystemExit) as stopped:
+    with pytest.raises(ConfigurationError) as stopped:
         await runner.setup()
     await runner.cleanup()
     return str(stopped.value)
@@ -387,8 +413,8 @@ async def test_j13_a_weak_stored_key_stops_the_start(
 def import_key(folder: Path, encryption: Fernet, algorithm: str, key: rsa.RSAPrivateKey) -> None:
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     with contextlib.closing(sqlite3.connect(folder / "auth.sqlite")) as database, database:
-        row = (7, "imported", algorithm, encryption.encrypt(pem), 0.0)
-        database.execute(f"INSERT INTO signing_keys ({COLUMNS}) VALUES (?, ?, ?, ?, ?)", row)
+        row = (7, "imported", algorithm, encryption.encrypt(pem), 0.0, 0.0)
+        database.execute(f"INSERT INTO signing_keys ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)", row)
 
 
 # Every algorithm
@@ -457,7 +483,7 @@ async def test_j5_the_tokens_algorithm_must_be_that_of_its_key(
     settings = HS256 if algorithm == "HS256" else {"AUTH_ALGORITHM": algorithm}
     auth = await start_auth(**settings)
     replica = await start_replica(auth, **settings)
-    token, key = await log_in(auth), auth.app[KEYS].signer
+    token, key = await log_in(auth), auth.app[PARTS].keys.signer
     claims = jwt.decode(token, options={"verify_signature": False})
     forgery = jwt.encode(claims, key.private, forged_as, {"typ": "at+jwt", "kid": key.kid})
     assert WeakVerifier(key).verify(forgery) == claims  # the forgery works

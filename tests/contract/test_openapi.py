@@ -14,7 +14,8 @@ from tests.contract.auth.calls import ANN, APP
 from tests.support.openapi import Description, Recorder, idle_replica, routes_of
 from tests.support.servers.app import Client
 from tests.support.servers.auth import Client as AuthClient
-from tests.support.servers.auth import StartAuth, Valkey, auth_settings
+from tests.support.servers.auth import StartAuth, auth_settings
+from tests.support.servers.valkey import Valkey
 
 pytest_plugins = ("tests.support.servers.auth_fixtures",)
 

@@ -14,7 +14,7 @@ def until_running(cluster: LocalCluster, name: str) -> None:
     """Wait until supervisord considers *name* started: a death before that would count as a failed start."""
     deadline = time.monotonic() + 30
     cluster.wait_ready()
-    while next(info for info in cluster.processes() if info["name"] == name)["statename"] != "RUNNING":
+    while cluster.supervised.named(name)[0]["statename"] != "RUNNING":
         assert time.monotonic() < deadline, f"{name} does not start"
         time.sleep(0.05)
 

@@ -7,9 +7,8 @@ from typing import Any
 import jsonschema_rs
 from aiohttp import hdrs, web
 
-from services.app.application import create_app
 from services.app.http.openapi import VARIABLE, describe
-from services.app.settings import AppSettings
+from tests.support.servers.app import replica
 
 Seen = tuple[str, str, str]
 """Path as described, method, status."""
@@ -27,7 +26,7 @@ def idle_replica() -> web.Application:
         "auth_urls": "http://localhost:1",
         "cookie_keys": "A" * 43 + "=",
     }
-    return create_app(AppSettings.model_validate(values))
+    return replica(values)
 
 
 def routes_of(app: web.Application) -> list[tuple[str, str]]:

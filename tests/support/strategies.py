@@ -2,11 +2,11 @@
 
 import pytest
 
-from services.app.http.pages import CATALOGUE
+from services.app.application import INFOS as KEY
 from services.app.strategy import Capability, Kind
 from tests.support.openapi import idle_replica
 
-INFOS = idle_replica()[CATALOGUE]
+INFOS = idle_replica()[KEY]
 
 
 def each(*kinds: Kind, having: Capability | None = None, lacking: Capability | None = None) -> pytest.MarkDecorator:

@@ -1,7 +1,6 @@
 """What users see when Redis is gone, hangs, is slow, full, emptied, or holds what it should not."""
 
 import asyncio
-import signal
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,8 +13,9 @@ from services.app.redis_link import link as redis_link
 from services.app.revocations import follower
 from services.app.strategy import Capability, Info, Kind
 from tests.contract.app.calls import call, logout, page, post_login, until, visit
-from tests.support.servers.app import REDIS_PASSWORD, USERS, Client, StartReplica, Valkey, World, cut, trackers
+from tests.support.servers.app import USERS, Client, StartReplica, World, cut, trackers
 from tests.support.servers.cutting_proxy import cutting_proxy
+from tests.support.servers.valkey import REDIS_PASSWORD, Valkey
 from tests.support.strategies import INFOS, each
 from tests.support.timing import A_BUSY_MACHINE_ADDS
 
@@ -54,12 +54,12 @@ async def test_a_hanging_redis_is_never_a_logout(
 ) -> None:
     client = await start("a", redis_url=own_valkey.url)
     login = await world.login(client, info)
-    own_valkey.signal(signal.SIGSTOP)
+    own_valkey.stop()
     began = time.monotonic()
     status, headers, _ = await call(client, "GET", f"/{info.name}/mypage", login)
     assert time.monotonic() - began < 0.3 + A_BUSY_MACHINE_ADDS
     assert status == 200 or (status == 503 and int(headers["Retry-After"]) >= 1)
-    own_valkey.signal(signal.SIGCONT)
+    own_valkey.go()
     await until(200, page, client, info, login)
 
 
@@ -67,7 +67,7 @@ async def test_a_hanging_redis_is_never_a_logout(
 async def test_a_dead_redis_costs_no_time(start: StartReplica, world: World, own_valkey: Valkey, info: Info) -> None:
     client = await start("a", redis_url=own_valkey.url)
     login = await world.login(client, info)
-    own_valkey.signal(signal.SIGSTOP)
+    own_valkey.stop()
     await until(503, page, client, info, login)  # now the circuit is open
     began = time.monotonic()
     for _ in range(20):
@@ -75,7 +75,7 @@ async def test_a_dead_redis_costs_no_time(start: StartReplica, world: World, own
         assert (await visit(client, info, login))[0] == 503
         assert await logout(client, info, login) == 503  # a logout that cannot be carried out is not acknowledged
     assert time.monotonic() - began < 60 * 0.25 / 3, "each of them waited for Redis"
-    own_valkey.signal(signal.SIGCONT)
+    own_valkey.go()
     await until(200, page, client, info, login)
 
 

@@ -1,7 +1,6 @@
 """Revocations reach the replicas: tokens under a denylist, and sessions of every strategy."""
 
 import asyncio
-import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -14,7 +13,8 @@ from services.app.strategy import Capability, Info, Kind
 from services.common.http.problems import Unavailable
 from services.common.revocations import STREAM
 from tests.contract.app.calls import call, logout, page, until, visit
-from tests.support.servers.app import REDIS_PASSWORD, Client, FakeAuth, StartReplica, Valkey, World
+from tests.support.servers.app import Client, FakeAuth, StartReplica, World
+from tests.support.servers.valkey import REDIS_PASSWORD, Valkey
 from tests.support.strategies import each
 
 denied = each(Kind.TOKEN, having=Capability.FORCED_LOGOUT)
@@ -127,14 +127,14 @@ async def test_a_replica_catches_up_before_it_is_ready(
     await world.revoke("family", "the login")
     client = await start("a", redis_url=own_valkey.url)
     assert [await page(client, info, one) for one in (token, other)] == [401, 200]
-    own_valkey.signal(signal.SIGSTOP)
+    own_valkey.stop()
     hung = await start("b", redis_url=own_valkey.url)
     while "signing keys" in (answer := await call(hung, "GET", "/readyz"))[2]["detail"]:
         pass
     assert answer[0] == 503
     status, headers, _ = await call(hung, "GET", f"/{info.name}/mypage", other)
     assert (status, headers["Retry-After"]) == (503, "1")  # it cannot know
-    own_valkey.signal(signal.SIGCONT)
+    own_valkey.go()
 
     async def ready() -> int:
         return (await call(hung, "GET", "/readyz"))[0]
@@ -153,11 +153,11 @@ async def test_after_a_lost_connection_revocations_are_read_before_tokens_are_tr
     client = await start("a", redis_url=own_valkey.url, denylist_max_stale_seconds=1.01)
     token, other = bearer(world, sid="the login"), bearer(world)
     assert [await page(client, info, one) for one in (token, other)] == [200, 200]
-    own_valkey.signal(signal.SIGSTOP)
+    own_valkey.stop()
     await until(503, page, client, info, other)  # the bound has passed
     assert await page(client, info, token) == 503
     revoking = asyncio.ensure_future(world.revoke("family", "the login"))
-    own_valkey.signal(signal.SIGCONT)
+    own_valkey.go()
     seen = set()
     await revoking
     async with asyncio.timeout(5):

@@ -17,7 +17,9 @@ from services.app.sessions.store import SessionStore
 from services.app.strategy import User
 from services.common.devices import Device, LoginLimit
 from services.common.redis_client import open_redis
-from tests.support.servers.app import REDIS_PASSWORD, Clock, Valkey, World, cut, trackers
+from tests.support.clock import ManualClock
+from tests.support.servers.app import World, cut, trackers
+from tests.support.servers.valkey import REDIS_PASSWORD, Valkey
 
 IDLE, ABSOLUTE = 600, 3600
 ALICE, BOB = "alice" + "A" * 17, "bob" + "B" * 19
@@ -27,7 +29,7 @@ MANY = LoginLimit(100, "deny")
 class Bench:
     """A store, and what it takes to put sessions into it."""
 
-    def __init__(self, store: SessionStore, clock: Clock) -> None:
+    def __init__(self, store: SessionStore, clock: ManualClock) -> None:
         self.store, self.clock = store, clock
         self.count = 0
 

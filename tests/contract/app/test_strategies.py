@@ -7,7 +7,8 @@ from aiohttp.test_utils import unused_port
 
 from services.app.strategy import Capability, Info, Kind
 from tests.contract.app.calls import call, page, raw
-from tests.support.servers.app import Client, StartReplica, Valkey, World
+from tests.support.servers.app import Client, StartReplica, World
+from tests.support.servers.valkey import Valkey
 from tests.support.strategies import INFOS, each
 
 

@@ -10,7 +10,8 @@ from services.common.tokens.jws import InvalidTokenError
 from services.common.tokens.verifier import AccessTokenVerifier
 from tests.contract.app.calls import page
 from tests.support.attacks.mutants import mutants
-from tests.support.servers.app import AUDIENCE, ISSUER, Client, Clock, FakeAuth, StartReplica, World
+from tests.support.clock import ManualClock
+from tests.support.servers.app import AUDIENCE, ISSUER, Client, FakeAuth, StartReplica, World
 from tests.support.strategies import INFOS
 
 CACHED = [info for info in INFOS if info.name.endswith("-cached") and info.kind == "token"]
@@ -21,7 +22,7 @@ class Bench:
     """A verifier that remembers tokens, one key, and how often its signatures were checked."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, remembered: int) -> None:
-        self.clock = Clock()
+        self.clock = ManualClock()
         self.auth = FakeAuth(self.clock)
         self.keys = {self.auth.public_jwk["kid"]: jwt.PyJWK(self.auth.public_jwk)}
         self.computed = 0

@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator
 import pytest
 from aiohttp.test_utils import TestServer, unused_port
 
+from loadtest.attacks.weak_verifier import Flaw, RefusedError, WeakVerifier
 from services.app.strategy import Info, Kind
 from tests.contract.app.calls import call, page
 from tests.support.attacks.forgeries import FORGERIES, MALFORMED, Attacker
 from tests.support.attacks.mutants import mutants
-from tests.support.attacks.weak_verifier import Flaw, RefusedError, WeakVerifier
 from tests.support.servers.app import AUDIENCE, ISSUER, Client, StartReplica, World
 from tests.support.strategies import each
 

@@ -18,8 +18,7 @@ import pytest
 from argon2 import PasswordHasher
 from sqlalchemy import event
 
-from services.auth.application import DATABASE
-from services.auth.http.appkeys import ACCOUNTS, ROTATION
+from services.auth.application import PARTS
 from tests.support.servers.auth import Client, StartAuth
 from tests.support.servers.postgres import Postgres, new_database
 from tests.support.timing import A_BUSY_MACHINE_ADDS
@@ -76,7 +75,7 @@ async def tokens_of(auth: Client, credentials: dict[str, str]) -> dict[str, Any]
 @contextlib.contextmanager
 def patience(auth: Client) -> Iterator[None]:
     """Let *auth* wait for its database as long as it takes: the test is not about time, and the machine may be busy."""
-    database = auth.app[DATABASE]
+    database = auth.app[PARTS].database
     database.budget_seconds, usual = 20, database.budget_seconds
     yield
     database.budget_seconds = usual
@@ -123,7 +122,7 @@ async def until(status: int, call: Callable[[], Awaitable[aiohttp.ClientResponse
 async def until_silent(auth: Client) -> None:
     """Return once requests fail at once: after one unanswered request and one unanswered probe."""
     async with asyncio.timeout(0.25 * 3 + 2 * A_BUSY_MACHINE_ADDS):
-        while not auth.app[DATABASE]._silent:
+        while not auth.app[PARTS].database._silent:
             assert (await auth.get("/readyz")).status == 503
 
 
@@ -203,7 +202,7 @@ async def test_more_requests_than_connections_neither_wait_longer_nor_leak_conne
         await until(200, login, RECOVERY_SECONDS)
         answers = await asyncio.gather(*(world.auth.get("/readyz") for _ in range(60)))
     assert {answer.status for answer in answers} == {200}
-    assert world.auth.app[DATABASE]._left == set()
+    assert world.auth.app[PARTS].database._left == set()
     assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
@@ -219,7 +218,7 @@ async def test_connections_closed_by_postgresql_fail_no_request(world: World, po
 
 
 async def test_a_read_whose_connection_is_lost_is_repeated(world: World) -> None:
-    engine = world.auth.app[DATABASE]._pooled.sync_engine
+    engine = world.auth.app[PARTS].database._pooled.sync_engine
     lost = []
 
     @event.listens_for(engine, "before_cursor_execute", once=True)
@@ -240,7 +239,7 @@ async def test_a_change_after_a_restart_of_postgresql_is_made(world: World, post
             await asyncio.gather(*(world.auth.get("/readyz") for _ in range(10)))
             while await postgres.ask(others):
                 pass
-            assert not await world.auth.app[ACCOUNTS].set_disabled("nobody", disabled=True)
+            assert not await world.auth.app[PARTS].accounts.set_disabled("nobody", disabled=True)
 
 
 async def test_a_locked_table_is_503_only_for_requests_that_need_it(
@@ -266,7 +265,7 @@ async def test_a_locked_table_is_503_only_for_requests_that_need_it(
 
 
 async def test_a_registration_whose_answer_is_lost_may_have_been_made(world: World, postgres: Postgres) -> None:
-    engine = world.auth.app[DATABASE]._pooled.sync_engine
+    engine = world.auth.app[PARTS].database._pooled.sync_engine
     register = world.calls()["registration"]
 
     @event.listens_for(engine, "before_cursor_execute")
@@ -288,14 +287,14 @@ async def test_keys_are_polled_again_after_an_outage(
     auth, other = await start(**database, KEY_POLL_SECONDS=0.1), await start(**database)
     postgres.stop()
     async with asyncio.timeout(5):
-        while "signing keys not read" not in caplog.text:  # noqa: ASYNC110  # what is waited for tells nobody
+        while "could not read the signing keys" not in caplog.text:  # noqa: ASYNC110  # what is waited for tells nobody
             await asyncio.sleep(0.01)
     postgres.go()
     admin = {"Authorization": f"Bearer {(await tokens_when_back(other))['access_token']}"}
     await until(200, lambda: other.post("/auth/admin/keys/rotate", headers=admin), RECOVERY_SECONDS)
-    planned = {key.kid for key in other.app[ROTATION].ring.keys}
+    planned = {key.kid for key in other.app[PARTS].keys.keys}
     async with asyncio.timeout(5):
-        while {key.kid for key in auth.app[ROTATION].ring.keys} != planned:  # noqa: ASYNC110  # as above
+        while {key.kid for key in auth.app[PARTS].keys.keys} != planned:  # noqa: ASYNC110  # as above
             await asyncio.sleep(0.01)
 
 
@@ -325,7 +324,7 @@ async def test_a_locked_sqlite_refuses_writers_in_time_and_no_readers(start_auth
     with locked(tmp_path / "auth.sqlite"):
         people = [{"username": f"user-{number}", "password": "correct horse"} for number in range(12)]
         await asyncio.gather(*(refused_in_time(partial(auth.post, "/auth/users", json=who)) for who in people))
-        assert not auth.app[DATABASE]._silent
+        assert not auth.app[PARTS].database._silent
         assert (await auth.post("/auth/login", json=ADMIN)).status == 200
     await until(201, lambda: auth.post("/auth/users", json=ANN), RECOVERY_SECONDS)
 

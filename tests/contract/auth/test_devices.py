@@ -12,11 +12,12 @@ from redis.asyncio import Redis
 
 from services.auth.accounts.authentication import Authentication
 from services.auth.accounts.store import AccountStore
-from services.auth.application import REDIS
-from services.auth.http.appkeys import ACCOUNTS
+from services.auth.application import PARTS
 from services.common.devices import MAX_USER_AGENT
 from services.common.revocations import STREAM
-from tests.support.servers.auth import Client, ManualClock, StartAuth, Valkey
+from tests.support.clock import ManualClock
+from tests.support.servers.auth import Client, StartAuth
+from tests.support.servers.valkey import Valkey
 
 pytest_plugins = ("tests.support.servers.auth_fixtures",)
 
@@ -238,7 +239,7 @@ async def test_s11_a_disabled_account_loses_its_logins_for_good(auth: Client, ad
 async def test_s11_an_account_counts_as_disabled_before_its_logins_are_ended(auth: Client) -> None:
     login = await log_in(auth)
     assert auth.app
-    await auth.app[ACCOUNTS].set_disabled(login.user_id, True)
+    await auth.app[PARTS].accounts.set_disabled(login.user_id, True)
     assert (await login.call("GET", "/auth/sessions")).status == 401
 
 
@@ -439,7 +440,7 @@ async def test_logins_can_be_ended_when_redis_is_full(start_auth: StartAuth, fra
     auth = await start_auth(frail_valkey)
     await auth.post("/auth/users", json=ANN)
     one, two, three = [await log_in(auth) for _ in range(3)]
-    redis = auth.app[REDIS] if auth.app else None
+    redis = auth.app[PARTS].redis if auth.app else None
     assert redis is not None
     await redis.config_set("maxmemory", "1")
     assert (await auth.post("/auth/login", json=ANN)).status == 503

@@ -8,7 +8,9 @@ from aiohttp import ClientResponse
 from argon2 import PasswordHasher, extract_parameters
 from redis.asyncio import Redis
 
-from tests.support.servers.auth import Client, GatedHasher, ManualClock, StartAuth, Valkey
+from tests.support.clock import ManualClock
+from tests.support.servers.auth import Client, GatedHasher, StartAuth
+from tests.support.servers.valkey import Valkey
 
 pytest_plugins = ("tests.support.servers.auth_fixtures",)
 

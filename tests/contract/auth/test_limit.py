@@ -7,9 +7,11 @@ import pytest
 from aiohttp import ClientResponse
 from redis.asyncio import Redis
 
-from services.auth.application import REDIS
+from services.auth.application import PARTS
 from services.common.revocations import STREAM
-from tests.support.servers.auth import Client, ManualClock, StartAuth, Valkey
+from tests.support.clock import ManualClock
+from tests.support.servers.auth import Client, StartAuth
+from tests.support.servers.valkey import Valkey
 
 pytest_plugins = ("tests.support.servers.auth_fixtures",)
 
@@ -48,7 +50,7 @@ async def listed(auth: Client, login: Tokens) -> list[dict[str, Any]]:
 
 async def ended(auth: Client) -> list[str]:
     """Return the logins whose revocation has been published."""
-    redis: Redis = auth.app[REDIS]
+    redis: Redis = auth.app[PARTS].redis
     entries: Any = await redis.xrange(STREAM)
     return [fields[b"subject"].decode() for _, fields in entries if fields[b"kind"] == b"family"]
 
@@ -79,7 +81,7 @@ async def test_one_login_too_many_is_denied_if_that_is_the_policy(start_auth: St
     logins = [await log_in(auth) for _ in range(2)]
     answer = await auth.post("/auth/login", json=ANN)
     assert (answer.status, (await answer.json())["type"]) == (409, "urn:authscale:problem:conflict")
-    assert "2 times" in (await answer.json())["detail"]
+    assert "limit of 2 logins" in (await answer.json())["detail"]
     assert (await auth.post("/auth/login", json=ANN | {"password": "wrong horse"})).status == 401
     await log_in(auth, BOB)
     assert [await refresh(auth, login) for login in logins] == [True, True]
@@ -123,7 +125,7 @@ async def test_a_lowered_limit_applies_from_the_next_login_on(start_auth: StartA
 async def test_a_login_that_cannot_be_stored_ends_no_other(start_auth: StartAuth, frail_valkey: Valkey) -> None:
     auth = await start(start_auth, 2, valkey=frail_valkey)
     logins = [await log_in(auth) for _ in range(2)]
-    redis: Redis = auth.app[REDIS]
+    redis: Redis = auth.app[PARTS].redis
     await redis.config_set("maxmemory", "1")
     answer: ClientResponse = await auth.post("/auth/login", json=ANN)
     await redis.config_set("maxmemory", "0")

@@ -1,16 +1,11 @@
 """All spellings of a name or a password are the same (RFC 8265): two processes on one Redis and database."""
 
 import asyncio
-import contextlib
-import sqlite3
-from pathlib import Path
-from typing import Any
 
 import pytest
-from aiohttp import ClientResponse, web
+from aiohttp import ClientResponse
 
-from services.auth.application import create_app
-from tests.support.servers.auth import Client, StartAuth, Valkey, auth_settings, cheap_hasher
+from tests.support.servers.auth import Client, StartAuth
 
 pytest_plugins = ("tests.support.servers.auth_fixtures",)
 
@@ -133,39 +128,3 @@ async def test_t14_an_invalid_password_is_merely_wrong_at_a_login(auth: Client, 
     assert await answers[0].read() == await answers[1].read()
     token = (await (await log_in(auth)).json())["access_token"]
     assert (await change_password(auth, token, password, "another one altogether")).status == 403
-
-
-# Databases of earlier versions
-
-
-def ask_database(folder: Path, *statements: str) -> list[Any]:
-    with contextlib.closing(sqlite3.connect(folder / "auth.sqlite")) as database, database:
-        return [list(database.execute(statement)) for statement in statements]
-
-
-BEFORE = "DROP INDEX users_name_in_any_case"
-ANOTHER_ANN = "INSERT INTO users SELECT 'another', 'ann', password_hash, roles, disabled FROM users WHERE name = 'Ann'"
-
-
-async def test_names_in_an_existing_database_are_unique_after_the_next_start(
-    start_auth: StartAuth, auth: Client, tmp_path: Path
-) -> None:
-    ask_database(tmp_path, BEFORE)
-    later = await start_auth()
-    with pytest.raises(sqlite3.IntegrityError):
-        ask_database(tmp_path, ANOTHER_ANN)
-    assert (await log_in(later)).status == 200
-
-
-async def test_names_that_differ_only_in_case_stop_the_start_with_a_hint(
-    auth: Client, tmp_path: Path, auth_valkey: Valkey
-) -> None:
-    ask_database(tmp_path, BEFORE, ANOTHER_ANN)
-    runner = web.AppRunner(create_app(auth_settings(tmp_path, auth_valkey), hasher=cheap_hasher()))
-    with pytest.raises(SystemExit) as stop:
-        await runner.setup()
-    await runner.cleanup()
-    (line,) = str(stop.value).splitlines()
-    assert "Ann, ann" in line
-    assert "admin" not in line
-    assert "rename or delete" in line

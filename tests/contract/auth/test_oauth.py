@@ -6,7 +6,7 @@ import jwt
 import pytest
 from aiohttp import ClientResponse, encode_basic_auth
 
-from services.auth.http.appkeys import ACCOUNTS, LOGINS
+from services.auth.application import PARTS
 from tests.contract.auth.calls import (
     ANN,
     APP,
@@ -18,7 +18,9 @@ from tests.contract.auth.calls import (
     next_token,
     refresh,
 )
-from tests.support.servers.auth import ISSUER, Client, ManualClock, StartAuth, Valkey
+from tests.support.clock import ManualClock
+from tests.support.servers.auth import ISSUER, Client, StartAuth
+from tests.support.servers.valkey import Valkey
 
 pytest_plugins = ("tests.support.servers.auth_fixtures",)
 
@@ -102,7 +104,7 @@ async def test_t8_tokens_are_inactive_once_their_login_has_ended(auth: Client) -
 
 async def test_s11_tokens_of_a_disabled_account_are_inactive(auth: Client) -> None:
     body = await log_in(auth)
-    await auth.app[ACCOUNTS].set_disabled(body["user"]["id"], True)  # and its logins are not ended
+    await auth.app[PARTS].accounts.set_disabled(body["user"]["id"], True)  # and its logins are not ended
     assert await introspect(auth, body["access_token"]) == INACTIVE
     assert await introspect(auth, body["refresh_token"]) == INACTIVE
 
@@ -199,9 +201,9 @@ async def test_a_client_that_fails_authentication_is_invalid_client_and_the_toke
 
 
 async def test_t7_a_token_of_another_client_is_refused_and_stays_valid(auth: Client) -> None:
-    ann = await auth.app[ACCOUNTS].by_name("ann")
+    ann = await auth.app[PARTS].accounts.by_name("ann")
     assert ann
-    token = (await auth.app[LOGINS].begin(ann, "another-client")).refresh_token
+    token = (await auth.app[PARTS].logins.begin(ann, "another-client")).refresh_token
     await assert_invalid_grant(await refresh(auth, token, client_id="authscale-web"))
     assert await next_token(auth, token)
 

@@ -15,6 +15,7 @@ from redis.asyncio import Redis
 
 from services.auth.application import create_app
 from services.auth.logins.refresh_tokens import digest
+from services.common.settings import ConfigurationError
 from services.common.tokens.jwk import thumbprint
 from tests.contract.auth.calls import (
     ANN,
@@ -27,8 +28,10 @@ from tests.contract.auth.calls import (
     next_token,
     refresh,
 )
-from tests.support.servers.auth import ISSUER, Client, ManualClock, StartAuth, Valkey, auth_settings, cheap_hasher
+from tests.support.clock import ManualClock
+from tests.support.servers.auth import ISSUER, Client, StartAuth, auth_settings, cheap_hasher
 from tests.support.servers.cutting_proxy import cutting_proxy
+from tests.support.servers.valkey import Valkey
 
 pytest_plugins = ("tests.support.servers.auth_fixtures",)
 
@@ -190,7 +193,7 @@ async def test_a_different_encryption_secret_stops_the_start(auth: Client, tmp_p
     other = {"key-encryption-secret": "another secret of thirty-two bytes"}
     app = create_app(auth_settings(tmp_path, auth_valkey, **other), hasher=cheap_hasher())
     runner = web.AppRunner(app)
-    with pytest.raises(SystemExit, match="key-encryption-secret"):
+    with pytest.raises(ConfigurationError, match="key-encryption-secret"):
         await runner.setup()
     await runner.cleanup()
 

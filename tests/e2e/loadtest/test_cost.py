@@ -94,7 +94,7 @@ def test_cost_has_figures_for_every_strategy_over_both_paths(cluster: LocalClust
         assert of("cpu_difference", path=path, tier="total", over=CONTROL) == STRATEGIES - {CONTROL}
         assert of("null_ratio", path=path) == {CONTROL}
     assert of("floor_ratio", over="bare server") == {CONTROL}
-    assert of("placebo_ratio") | of("displacement_ratio") == {CONTROL, "redis-cached", "jwt-cached", "jwt-denylist"}
+    assert of("placebo_ratio") | of("displacement_ratio") >= {CONTROL, "redis-cached", "jwt-cached", "jwt-denylist"}
     turns = [row for row in small_run.rounds["cost"] if row["kind"] == "turn"]
     assert {row["replica"] for row in turns} == set(cluster.replicas())
     assert {f.n for f in figures if f.metric == "null_ratio"} == {len(cluster.replicas())}

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import NameOID
 
-from tests.support.attacks.weak_verifier import Flaw
+from loadtest.attacks.weak_verifier import Flaw
 from tests.support.servers.app import AUDIENCE, ISSUER, KID, FakeAuth
 
 HEADER = {"typ": "at+jwt", "kid": KID}

@@ -10,9 +10,11 @@ from pytest_aiohttp.plugin import AiohttpClient
 from redis import Redis
 
 from services.auth.application import create_app
+from tests.support.clock import ManualClock
 from tests.support.openapi import Recorder
-from tests.support.servers.auth import Client, ManualClock, StartAuth, Valkey, auth_settings, cheap_hasher, run_valkey
+from tests.support.servers.auth import Client, StartAuth, auth_settings, cheap_hasher
 from tests.support.servers.postgres import Postgres, run_postgres
+from tests.support.servers.valkey import Valkey, run_valkey
 
 
 @pytest.fixture(scope="session")

@@ -11,21 +11,15 @@ from aiohttp.test_utils import TestServer, unused_port
 
 from services.app.auth_client.servers import LEFT_OUT_SECONDS, AuthServers
 from services.common.settings import CommonSettings
+from tests.support.clock import ManualClock
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 A, B, C = "http://a:1", "http://b:1", "http://c:1"
 
 
-class Clock:
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @asynccontextmanager
-async def opened(*bases: str, clock: Clock | None = None) -> AsyncIterator[AuthServers]:
-    servers = AuthServers(bases, clock=clock or Clock())
+async def opened(*bases: str, clock: ManualClock | None = None) -> AsyncIterator[AuthServers]:
+    servers = AuthServers(bases, clock=clock or ManualClock())
     opening = servers.opened(web.Application())
     await anext(opening)
     yield servers
@@ -61,7 +55,7 @@ def test_servers_are_asked_in_turn() -> None:
 
 
 async def test_a_server_that_is_gone_costs_no_answer_and_is_skipped_for_a_while() -> None:
-    clock, dead = Clock(), gone()
+    clock, dead = ManualClock(), gone()
     async with serving(yes) as alive, opened(dead, alive, clock=clock) as servers:
         answer = await servers.ask("POST", "/question", seconds=5)
         assert (answer.status, answer.body) == (200, b"yes")

@@ -1,7 +1,5 @@
 """What the denylist remembers, denies and forgets."""
 
-from typing import Any
-
 import pytest
 
 from services.app.revocations.denylist import Denylist
@@ -11,8 +9,10 @@ from services.common.tokens.verifier import AccessTokenClaims
 NOW = 1_000_000.5
 
 
-def token(user: str = "alice", session: str | None = "login", **raw: Any) -> AccessTokenClaims:
-    return AccessTokenClaims(user, "Alice", (), "web", session, NOW, NOW + 300, {"jti": "token", "iat": int(NOW)} | raw)
+def token(
+    user: str = "alice", session: str | None = "login", jti: str = "token", iat: int = int(NOW)
+) -> AccessTokenClaims:
+    return AccessTokenClaims("us", user, "us", NOW + 300, iat, jti, "web", session)
 
 
 def revocation(kind: str, subject: str, before: float = NOW, expires: float = NOW + 300) -> Revocation:

@@ -296,7 +296,7 @@ async def test_a_protocol_error_ends_the_connection(
         first = server.connections
         server.say(nonsense)
         await until(lambda: server.connections > first)
-    assert "an answer that is none" in caplog.text
+    assert "unusable answer" in caplog.text
 
 
 async def test_a_wrong_password_is_logged_once_and_the_link_stays_down(caplog: pytest.LogCaptureFixture) -> None:

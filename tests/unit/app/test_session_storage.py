@@ -17,17 +17,10 @@ from services.app.sessions.storage import SessionStorage
 from services.app.strategy import User
 from services.common.devices import Device, LoginLimit
 from services.common.http.problems import Unavailable
+from tests.support.clock import ManualClock
 
 ALICE = User("1", "alice", ("user",))
 COOKIE = SessionCookie("s", "[A-Za-z0-9_-]{65}", secure=True)
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1e9
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class Interrupted(MemorySessionStore):
@@ -43,11 +36,11 @@ class Interrupted(MemorySessionStore):
 
 
 class Bench:
-    def __init__(self, limit: int = 10_000) -> None:
-        self.clock = Clock()
+    def __init__(self, limit: int = 10_000, remembered: int = 0) -> None:
+        self.clock = ManualClock()
         self.store = Interrupted(limit, self.clock)
         self.storage = SessionStorage(
-            self.store, SessionLifetimes(600, 3600), LoginLimit(10_000, "deny"), COOKIE, self.clock
+            self.store, SessionLifetimes(600, 3600), LoginLimit(10_000, "deny"), COOKIE, self.clock, remembered
         )
 
     async def login(self, user: User = ALICE) -> str:
@@ -212,3 +205,31 @@ async def test_a_cookie_whose_name_merely_ends_the_same_is_ignored() -> None:
     for header in ("x__Host-s={}", "a=__Host-s={}", "__Host-s2={}"):
         request = make_mocked_request("GET", "/", {"Cookie": header.format("A" * 65)})
         assert COOKIE.candidates(request) == []
+
+
+async def test_what_is_remembered_counts_only_as_long_as_the_store_has_the_same_bytes() -> None:
+    bench = Bench(remembered=10)
+    cookie = await bench.login()
+    first, again = [await bench.storage.find(bench.request(cookie)) for _ in range(2)]
+    assert first is again is not None
+    await bench.save(cookie, colour="red")
+    assert (await bench.values(cookie))["colour"] == "red"
+    await bench.end(cookie)
+    assert await bench.storage.find(bench.request(cookie)) is None
+
+
+async def test_a_remembered_session_expires() -> None:
+    bench = Bench(remembered=10)
+    cookie = await bench.login()
+    assert await bench.values(cookie)
+    bench.clock.now += 601
+    assert await bench.values(cookie) == {}
+
+
+@pytest.mark.parametrize("remembered", [0, 3])
+async def test_no_more_is_remembered_than_is_allowed(remembered: int) -> None:
+    bench = Bench(remembered=remembered)
+    cookies = [await bench.login(User(name, name)) for name in "abcdef"]
+    for cookie in cookies * 2:
+        assert await bench.values(cookie)
+    assert len(bench.storage._known) == remembered

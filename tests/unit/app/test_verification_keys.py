@@ -157,7 +157,7 @@ async def test_keys_stay_when_the_auth_service_is_away(error: Any) -> None:
 
 async def test_before_the_first_fetch_tokens_cannot_be_judged() -> None:
     keys = Source(aiohttp.ClientError()).keys()
-    assert await keys.missing() == "no signing keys yet"
+    assert await keys.missing() == "the signing keys have not been fetched yet"
     with pytest.raises(Unavailable):
         await keys.find(kid())
 

@@ -10,7 +10,7 @@ from services.auth.logins.family_store import FamilyStore
 from services.auth.logins.refresh_rotation import Family, Issued, Terms
 from services.common.devices import LoginLimit
 from services.common.redis_client import open_redis
-from tests.support.servers.auth import Valkey
+from tests.support.servers.valkey import Valkey
 
 pytest_plugins = ("tests.support.servers.auth_fixtures",)
 

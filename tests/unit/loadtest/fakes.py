@@ -8,12 +8,12 @@ from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast, get_args
 
 import numpy as np
 from aiohttp import encode_basic_auth, web
 
-from loadtest.cluster.protocol import CpuReading, ProcessCpu
+from loadtest.cluster.protocol import Capability, CpuReading, Memory, Process, ProcessCpu, State, Tier
 from loadtest.experiments import EXPERIMENTS
 from loadtest.experiments.experiment import Context, Experiment, Silent
 from loadtest.load.client import strategies_of
@@ -24,9 +24,10 @@ class FakeApp:
     """Strategies `anonymous` (control), `memory` (session) and `jwt` (token) over one dict of logins."""
 
     def __init__(self) -> None:
-        self.accounts: dict[str, str] = {}
+        self.accounts: dict[str, str] = {"admin": "the admin-password"}
         self.logins: dict[str, str] = {}
         self.visits: dict[str, int] = {}
+        self.access_tokens: list[str] = []
         self.refreshes = 0
         self.pages = 0
         self.stall_after: int | None = None
@@ -37,6 +38,8 @@ class FakeApp:
         self.renew_cookies = False
         self.breaks_down = False
         self.introspection_works = True
+        self.ends_last = True
+        self.fails_open = False
 
     def app(self) -> web.Application:
         """Return the application to serve."""
@@ -46,6 +49,11 @@ class FakeApp:
         app.router.add_post("/auth/login", self.token_login)
         app.router.add_post("/auth/token", self.refresh)
         app.router.add_post("/auth/introspect", self.introspect)
+        app.router.add_post("/auth/password", self.change_password)
+        app.router.add_post("/{area}/admin/users/{id}/logout", self.end_logins)
+        app.router.add_post("/{area}/admin/users/{id}/disable", self.end_logins)
+        app.router.add_get("/auth/sessions", self.sessions)
+        app.router.add_delete("/auth/sessions/{id}", self.end_session)
         app.router.add_post("/{s}/login", self.session_login)
         app.router.add_get("/{s}/mypage", self.mypage)
         app.router.add_post("/{s}/visits", self.visit)
@@ -62,7 +70,7 @@ class FakeApp:
         return web.json_response(
             [
                 row("anonymous", "control", None, "any-replica"),
-                row("memory", "session", "/memory/login", "visits", "logout"),
+                row("memory", "session", "/memory/login", "visits", "logout", "forced-logout"),
                 row("jwt", "token", "/auth/login", "any-replica"),
             ]
         )
@@ -70,7 +78,7 @@ class FakeApp:
     async def register(self, request: web.Request) -> web.Response:
         body = await request.json()
         self.accounts[body["username"]] = body["password"]
-        return web.json_response({"id": body["username"], "name": body["username"]}, status=201)
+        return web.json_response({"user": {"id": body["username"], "name": body["username"]}}, status=201)
 
     async def checked(self, request: web.Request) -> str | None:
         body = await request.json()
@@ -89,6 +97,15 @@ class FakeApp:
         response.set_cookie("session", self.credential(name))
         return response
 
+    async def sessions(self, request: web.Request) -> web.Response:
+        own = self.key(request)
+        names = [key for key in self.access_tokens if self.logins.get(key) == self.logins.get(own)]
+        return web.json_response({"sessions": [{"id": key, "current": key == own} for key in names]})
+
+    async def end_session(self, request: web.Request) -> web.Response:
+        self.logins.pop(request.match_info["id"], None)
+        return web.Response(status=204)
+
     async def token_login(self, request: web.Request) -> web.Response:
         name = await self.checked(request)
         return self.tokens(name) if name else web.Response(status=401)
@@ -105,8 +122,25 @@ class FakeApp:
         active = request.headers.get("Authorization") == right and form["token"] in self.logins
         return web.json_response({"active": active and self.introspection_works})
 
+    async def change_password(self, request: web.Request) -> web.Response:
+        name, body = self.logins[self.key(request)], await request.json()
+        assert self.accounts[name] == body["old_password"]
+        self.accounts[name] = body["new_password"]
+        return self.ended(name)
+
+    async def end_logins(self, request: web.Request) -> web.Response:
+        assert self.logins[self.key(request)] == "admin"
+        return self.ended(request.match_info["id"])
+
+    def ended(self, name: str) -> web.Response:
+        """Nothing ends where ends do not last."""
+        if self.ends_last:
+            self.logins = {key: who for key, who in self.logins.items() if who != name}
+        return web.json_response({"ended": 1})
+
     def tokens(self, name: str) -> web.Response:
         access, refresh = self.credential(name), self.credential(name)
+        self.access_tokens.append(access)
         return web.json_response({"access_token": access, "refresh_token": refresh, "expires_in": 300})
 
     def key(self, request: web.Request) -> str:
@@ -122,6 +156,8 @@ class FakeApp:
             return web.Response(status=500)
         strategy = request.match_info["s"]
         name = "nobody" if strategy == "anonymous" else self.logins.get(self.key(request))
+        if self.fails_open and self.key(request):
+            name = name or "somebody"
         if strategy == "jwt" and self.refuse_access_tokens:
             self.refuse_access_tokens -= 1
             name = None
@@ -153,6 +189,8 @@ class FakeCluster:
     def __init__(self, url: str) -> None:
         self.url = self.url_no_affinity = url
         self.when_read: Callable[[], None] = lambda: None
+        self.states: dict[str, State] = {"app-1": "alive"}
+        self.when_changed: Callable[[], None] = lambda: None
 
     engine = "this process"
 
@@ -169,11 +207,59 @@ class FakeCluster:
         """There is only one replica."""
         return nullcontext()
 
-    def restart(self, process: str) -> None:
-        """This cluster cannot forget affinity."""
+    def capabilities(self) -> frozenset[Capability]:
+        return frozenset(get_args(Capability))
 
-    def kill(self, replica: str) -> None:
-        """Kill nothing: a lost login was lost in another way."""
+    def processes(self) -> list[Process]:
+        return [Process(name, cast(Tier, name.partition("-")[0]), state) for name, state in self.states.items()]
+
+    def become(self, name: str, state: State) -> None:
+        """Only what somebody has put there can be broken: nothing else is."""
+        self.states[name] = state
+        self.when_changed()
+
+    def start(self, name: str) -> None:
+        self.become(name, "alive")
+
+    def stop(self, name: str) -> None:
+        self.become(name, "dead")
+
+    def restart(self, name: str) -> None:
+        """It forgets nothing."""
+
+    def rolling_restart(self) -> None:
+        """It forgets nothing."""
+
+    def kill(self, name: str, *, stay_dead: bool = False) -> None:
+        """Whoever loses a login lost it otherwise."""
+        if stay_dead:
+            self.become(name, "dead")
+
+    def pause(self, name: str) -> None:
+        self.become(name, "paused")
+
+    def resume(self, name: str) -> None:
+        self.become(name, "alive")
+
+    def scale(self, replicas: int) -> None:
+        """There is only one."""
+
+    def reload_load_balancer(self) -> None:
+        """There is none."""
+
+    def delay(self, seconds: float, name: str = "redis") -> AbstractContextManager[float]:
+        """There is no Redis."""
+        return nullcontext(seconds)
+
+    def fill(self, name: str = "redis") -> AbstractContextManager[None]:
+        """There is no Redis."""
+        return nullcontext()
+
+    def memory(self) -> dict[str, Memory]:
+        return {"app-1": Memory("app", 1)}
+
+    def store_operations(self) -> dict[Tier, dict[str, int]]:
+        return {"redis": {}}
 
     def wait_ready(self, seconds: float = 30) -> None:
         """It is always ready."""
@@ -203,7 +289,7 @@ async def serve(fake: FakeApp) -> AsyncIterator[FakeCluster]:
         await runner.cleanup()
 
 
-TINY_TURNS = {"warm_up": 4, "requests": 10, "connections": 4, "logins": 2, "idle_seconds": 0.02}
+TINY_TURNS = {"warm_up": 4, "requests": 10, "connections": 4, "logins": 2, "idle_seconds": 0.2}
 TINY_LOAD = {"users": 2, "warmup": 0.05, "rounds": 2, "seconds": 0.2}
 TINY: dict[str, dict[str, Any]] = {
     "cost": TINY_TURNS | {"cycles": 2, "rounds_direct": 1, "rounds_nginx": 1},
@@ -212,6 +298,11 @@ TINY: dict[str, dict[str, Any]] = {
     "traffic": TINY_LOAD | {"low": 0.05, "high": 0.2, "capacity_seconds": 0.2, "idle_seconds": 0.05},
     "login": {"rounds": 2, "logins": 2},
     "tokens": {"rounds": 2, "logins": 3},
+    "forgery": {"logins": 1},
+    "exposure": {"pairs": 1},
+    "devices": {"users": 1},
+    "secret_guessing": {"seconds": 0.02},
+    "footprint": {"logins": 2, "requests": 3, "idle_seconds": 0.0},
     "survival": {"users": 4, "after_kill_seconds": 0.0},
 }
 """What differs from the quick plans."""

@@ -9,6 +9,7 @@ from hdrh.histogram import HdrHistogram
 
 from loadtest.experiments.compare import analysed
 from loadtest.results.model import Config, Results, StrategyFacts
+from tests.unit.loadtest import made_up_faults
 
 TIERS = ("app", "loadbalancer", "redis", "auth")
 SERVER_SIDE = ["atomic-writes", "devices", "forced-logout", "logout", "visits"]
@@ -24,6 +25,7 @@ HOW: dict[str, tuple[str, list[str], str, dict[str, float]]] = {
                      {"app": 99, "loadbalancer": 4}),
 }  # fmt: skip
 """By strategy: kind, capabilities, when to choose it, and microseconds per request by tier on top of `PAGE`."""
+LOGINS = {name: kind for name, (kind, *_) in HOW.items() if kind != "control"}
 PAGE = {"app": 52.0, "loadbalancer": 24.0, "redis": 0.2, "auth": 0.0}
 BARE = 38.0
 NOISE = 0.06
@@ -71,6 +73,8 @@ def full_run(*names: str, seed: int = 1, costs: dict[str, float] | None = None) 
         "tokens": lambda: list(_tokens(rng)),
         "algorithms": lambda: list(_algorithms(rng)),
         "survival": lambda: list(_survival(rng)),
+        "revocation": lambda: list(made_up_faults.revocation(LOGINS)),
+        "outage": lambda: list(made_up_faults.outage(LOGINS)),
         "machine": lambda: [{"experiment": "cost", "seconds": 100.0, "stolen": 0.2}],
     }
     chosen = names or tuple(made)

@@ -7,7 +7,12 @@ from tests.requirements import ROOT
 FOLDERS = "services", "loadbalancer", "deploy", "tests"
 TEXTS = ".md", ".py", ".toml", ".conf", ".yaml"
 NAMED = re.compile(rf"(?<![\w/.-])(?:{'|'.join(FOLDERS)})/[\w/-]*\w\.(?:py|md|yaml|conf)(?!\w)")
-EXAMPLES = {"services/app/strategies/yours.py", "services/app/one.py", "deploy/two.conf"}
+EXAMPLES = {
+    "services/app/strategies/NAME.py",
+    "services/app/strategies/redis_alone.py",
+    "services/app/one.py",
+    "deploy/two.conf",
+}
 
 
 def files_named_in(text: str) -> set[str]:

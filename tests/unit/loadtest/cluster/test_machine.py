@@ -7,13 +7,12 @@ from pathlib import Path
 import pytest
 
 from loadtest.cluster.machine import git_revision, host_facts
-from loadtest.cluster.topology import OPTIONAL, SETTINGS, Topology
+from loadtest.cluster.topology import OPTIONAL, REPOSITORY, SETTINGS, Topology
 from services.app.settings import AppSettings
 from services.auth.settings import AuthSettings
 
 ENGINE = {
-    "HOST", "PORT", "PORT_OFFSET", "REPLICA", "AUTH_ISSUER", "AUTH_URL", "AUTH_DATABASE_URL", "REDIS_URL",
-    "SECURE_COOKIES",
+    "HOST", "PORT", "REPLICA", "AUTH_ISSUER", "AUTH_URL", "AUTH_DATABASE_URL", "REDIS_URL", "SECURE_COOKIES",
 }  # fmt: skip
 """What each cluster decides for itself."""
 
@@ -71,3 +70,15 @@ def test_every_setting_of_the_services_is_recorded() -> None:
 
 def test_the_algorithm_of_tokens_is_among_the_settings() -> None:
     assert Topology.from_environment().environment()["AUTH_ALGORITHM"] == "EdDSA"
+
+
+def test_whatever_else_stands_in_env_is_a_setting_of_a_strategy(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / ".env").write_text((REPOSITORY / ".env").read_text() + "ITS_OWN_SETTING=7\nANOTHER=8\n")
+    monkeypatch.setattr("loadtest.cluster.topology.REPOSITORY", tmp_path)
+    monkeypatch.setenv("ANOTHER", "9")
+    environment = Topology.from_environment().environment()
+    assert (environment["ITS_OWN_SETTING"], environment["ANOTHER"]) == ("7", "9")
+    assert environment["NEAR_CACHE_USERS"] == "10000"
+    assert "LOCUST_PORT" not in environment

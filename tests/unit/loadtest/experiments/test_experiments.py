@@ -10,7 +10,7 @@ import pytest
 
 from loadtest.cluster.protocol import ClusterError
 from loadtest.experiments import EXPERIMENTS
-from loadtest.experiments.compare import INTERRUPTED, analysed, compare
+from loadtest.experiments.compare import INTERRUPTED, analysed, compare, measured_rows
 from loadtest.experiments.experiment import BasePlan, Context, Experiment, Silent, WrongAnswer
 from loadtest.experiments.rows import whole_rounds
 from loadtest.load.children import GeneratorError
@@ -121,7 +121,7 @@ def test_every_figure_can_be_rebuilt_from_the_stored_rows(whole_run: Results, tm
 
 def test_an_interrupted_experiment_can_be_analysed_at_any_row(whole_run: Results) -> None:
     for experiment in EXPERIMENTS:
-        rows = whole_run.rounds[experiment.name]
+        rows = measured_rows(whole_run.rounds[experiment.name])
         for end in range(len(rows)):
             experiment.analyse(rows[:end], whole_run.config)
 
@@ -224,7 +224,7 @@ def test_only_whole_rounds_are_compared() -> None:
 def test_every_experiment_has_a_unique_name_a_question_and_a_duration() -> None:
     assert len({experiment.name for experiment in EXPERIMENTS}) == len(EXPERIMENTS)
     assert all(experiment.question.endswith("?") for experiment in EXPERIMENTS)
-    assert sum(experiment.seconds[0] for experiment in EXPERIMENTS) < 300  # the quick run takes less than 5 minutes
+    assert sum(experiment.seconds[0] for experiment in EXPERIMENTS) < 8 * 60  # the quick run
     assert all(quick <= full for quick, full in (experiment.seconds for experiment in EXPERIMENTS))
 
 

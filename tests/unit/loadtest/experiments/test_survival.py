@@ -21,7 +21,7 @@ async def test_nobody_is_logged_out_where_nothing_dies(tmp_path: Path) -> None:
 async def test_everybody_is_logged_out_where_the_logins_die(tmp_path: Path) -> None:
     fake = FakeApp()
     async with serve(fake) as cluster:
-        cluster.kill = lambda replica: fake.logins.clear()  # type: ignore[method-assign]
+        cluster.kill = lambda name, **_: fake.logins.clear()  # type: ignore[method-assign]
         found = await measured("survival", await context(cluster, tmp_path))
     after = [f.value for f in found if f.metric == "users_lost" and f.labels["fault"] == "kill -9"]
     assert after == [100.0] * 4

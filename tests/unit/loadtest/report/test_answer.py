@@ -251,18 +251,24 @@ def test_few_kills_without_a_loss_do_not_mean_zero() -> None:
     assert found["memory"].lost.text == "33.3 %"
 
 
+def _success(strategy: str, percent: float, **labels: str) -> Figure:
+    return Figure("outage", strategy, "outage_success", "%", percent, labels=labels)
+
+
 def test_columns_are_filled_once_their_metric_is_measured() -> None:
     found = overview(
-        Figure("revocation", "redis", "revocation_ms", "ms", 3.0, 2.0, 4.0, 9, {"replica": "app-1"}),
-        Figure("revocation", "redis", "revocation_ms", "ms", 5.0, 4.0, 6.0, 9, {"replica": "app-2"}),
-        Figure("outage", "redis", "outage_success", "%", 0.0, labels={"fault": "redis killed"}),
-        Figure("outage", "redis", "outage_success", "%", 50.0, labels={"fault": "redis slow"}),
-        Figure("outage", "jwt", "outage_success", "%", 10.0, labels={"fault": "auth killed"}),
+        Figure("revocation", "redis", "revocation_ms", "ms", 5.0, 4.0, 6.0, 9, {"means": "forced logout"}),
+        Figure("revocation", "redis", "revocation_ms", "ms", 9.0, 8.0, 9.0, 9, {"means": "logout"}),
+        _success("redis", 40.0, service="redis", fault="killed", call="my page"),
+        _success("redis", 10.0, service="redis", fault="paused", call="my page"),
+        _success("redis", 0.0, service="redis", fault="slow", call="my page"),
+        _success("redis", 5.0, service="redis", fault="killed", call="login"),
+        _success("jwt", 10.0, service="auth", fault="killed", call="my page"),
         Figure("traffic", "redis", "cores_per_1000", "cores", 0.26, labels={"tier": "total", "level": "high"}),
         Figure("traffic", "redis", "cores_per_1000", "cores", 0.43, labels={"tier": "total", "level": "low"}),
     )
-    assert found["redis"].logout.text == "5 ms (4 to 6 ms)"
-    assert found["redis"].outage.text == "0 % succeed"
+    assert (found["redis"].logout.text, found["redis"].logout.note) == ("5 ms", "4 to 6 ms in 9 logouts")
+    assert (found["redis"].outage.text, found["redis"].outage.note) == ("10 % of pages", "5 % of logins")
     assert found["jwt (EdDSA)"].outage.text == "not measured yet"
     assert (found["redis"].cores.text, found["redis"].cores.note) == ("0.260", "low: 0.430")
 

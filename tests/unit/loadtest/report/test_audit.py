@@ -28,6 +28,7 @@ def null(value: float, low: float | None, high: float | None) -> Figure:
 
 SOUND: dict[str, list[list[Figure]]] = {
     "incomplete_run": [[]],
+    "not_measured": [[]],
     "failed_answers": [[figure("failed_answers", 0, n=100)]],
     "null_test": [
         [null(1.02, 0.99, 1.05)],
@@ -96,7 +97,11 @@ def test_weak_results_are_flagged_by_the_rule_for_them(rule: str, figures: list[
 
 def test_every_rule_has_tests_that_make_it_fire_and_that_do_not() -> None:
     assert SOUND.keys() == RULES.keys()
-    assert WEAK.keys() == RULES.keys() - {"incomplete_run", "order_not_balanced"}  # which look at more than figures
+    assert WEAK.keys() == RULES.keys() - {
+        "incomplete_run",
+        "not_measured",
+        "order_not_balanced",
+    }  # which look at more than figures
 
 
 def test_a_run_that_ended_early_says_so_first() -> None:
@@ -105,6 +110,13 @@ def test_a_run_that_ended_early_says_so_first() -> None:
     assert first["rule"] == "incomplete_run"
     assert "interrupted at the keyboard" in first["message"]
     assert second["rule"] == "steal"
+
+
+def test_what_was_not_measured_is_said_with_its_reason() -> None:
+    run = results()
+    run.rounds["outage"] = [{"kind": "not measured", "what": "redis killed", "reason": "it did not die"}]
+    (warning,) = audit(run)
+    assert warning["message"] == "outage: redis killed was not measured: it did not die"
 
 
 def turns(orders: list[list[str]]) -> Results:
