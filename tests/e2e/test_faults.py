@@ -76,4 +76,5 @@ async def test_a_draining_replica_says_so(cluster: LocalCluster) -> None:
             while (answer := await direct.get("/readyz")).status == 200:
                 pass
         assert (answer.status, answer.headers["Connection"]) == (503, "close")
+    await asyncio.to_thread(cluster.kill, "app-1")  # it would wait until nginx closes its idle connections
     await asyncio.to_thread(cluster.wait_ready)

@@ -4,7 +4,7 @@ import asyncio
 import random
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -13,12 +13,13 @@ import aiohttp
 from loadtest.cluster.local import LocalCluster
 from services.app.strategy import Capability, Info
 from tests.drills.sessions.traffic import Ask, Busy, until_done
-from tests.support.clients.strategy import Login, Site, make_site
+from tests.support.clients.strategy import Account, Login, Site, make_site
 from tests.support.cluster import redis_of, until_redis_answers
 from tests.support.history import Act, Operation, Terms, faults
 
 PAUSE = 0.05  # between two requests of one client: well below what two cores can do
 RECOVERY_SECONDS = 5.0
+LEAVERS = 2  # of each strategy
 
 
 @dataclass
@@ -50,18 +51,15 @@ class Group:
     def stayers(self) -> list[Login]:
         return [*self.readers, *self.writers]
 
-    async def log_in(self, people: int) -> None:
-        """Let *people* log in, half of them writers where possible, plus the leavers."""
+    async def log_in(self, people: Sequence[Account], leavers: Sequence[Account]) -> None:
+        """Let *people* log in, half of them writers where possible, plus the *leavers*."""
         capabilities = self.site.info.capabilities
-        logins = [await self._new() for _ in range(people)]
-        split = people // 2 if Capability.VISITS in capabilities else 0
+        logins = [await self.site.log_in(account) for account in people]
+        split = len(people) // 2 if Capability.VISITS in capabilities else 0
         self.writers, self.readers = logins[:split], logins[split:]
         if Capability.LOGOUT in capabilities:
-            self.leavers = [await self._new() for _ in range(2)]
+            self.leavers = [await self.site.log_in(account) for account in leavers]
             await until_done(partial(self.site.log_out, self.leavers[0]), Counter())
-
-    async def _new(self) -> Login:
-        return await self.site.log_in(await self.site.register())
 
     def asks(self) -> list[Ask]:
         """Return what each of them asks again and again."""
@@ -96,8 +94,9 @@ class Crowd:
         self.since = 0.0
 
     async def log_in(self, people: int) -> None:
-        """Let *people* of each strategy log in, and wait until Redis has persisted it."""
-        await asyncio.gather(*(group.log_in(people) for group in self.groups))
+        """Let so many *people* log in under each strategy, and wait until Redis has persisted it."""
+        accounts = [await self.groups[0].site.register() for _ in range(people + LEAVERS)]
+        await asyncio.gather(*(group.log_in(accounts[:people], accounts[people:]) for group in self.groups))
         async with redis_of(self.cluster) as store:
             await store.set("saved", "all before this", ex=60)
             assert (await store.waitaof(1, 0, 5000))[0] == 1

@@ -1,4 +1,4 @@
-"""`up`, `down`, and what happens if they are not used as intended. Each test has its own state and ports."""
+"""`up`, `down`, and what happens if they are not used as intended, on clusters with state and ports of their own."""
 
 import os
 import signal
@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -22,7 +23,7 @@ class Shell:
 
     def __init__(self, state: Path) -> None:
         self.state = state
-        self.topology = Topology.from_environment().on_free_ports()
+        self.topology = replace(Topology.from_environment(), app_replicas=2).on_free_ports()
         self.environment = os.environ | self.topology.environment() | {"STATE_DIR": str(state)}
 
     def start(self, *arguments: str, own_session: bool = False, **extra: str) -> subprocess.Popen[str]:
@@ -77,7 +78,17 @@ def _title(process: psutil.Process) -> str:
 def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
     opened = Shell(tmp_path_factory.mktemp("state"))  # a short path: there is a UNIX socket below it
     yield opened
-    opened.run("down")
+    if leftovers(opened.state):
+        opened.run("down")
+
+
+@pytest.fixture(scope="module")
+def shell_with_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
+    """One whose cluster is up. A test that stops something starts it again."""
+    opened = Shell(tmp_path_factory.mktemp("up") / "s")
+    opened.succeed("up")
+    yield opened
+    opened.succeed("down")
 
 
 def test_up_twice_status_down(shell: Shell) -> None:
@@ -103,8 +114,8 @@ def supervisorctl(shell: Shell, *arguments: str) -> str:
 
 
 @pytest.mark.timeout(300)  # six commands, and supervisord takes its time to give up
-def test_up_restarts_what_supervisord_has_given_up(shell: Shell) -> None:
-    shell.succeed("up")
+def test_up_restarts_what_supervisord_has_given_up(shell_with_cluster: Shell) -> None:
+    shell = shell_with_cluster
     secret = shell.state / "local/secrets/redis.acl"
     secret.rename(secret.with_suffix(".away"))
     supervisorctl(shell, "signal", "KILL", "redis:redis")
@@ -124,8 +135,8 @@ def test_up_restarts_what_supervisord_has_given_up(shell: Shell) -> None:
     shell.succeed("status")
 
 
-def test_up_starts_stopped_processes_in_order_of_dependency(shell: Shell) -> None:
-    shell.succeed("up")
+def test_up_starts_stopped_processes_in_order_of_dependency(shell_with_cluster: Shell) -> None:
+    shell = shell_with_cluster
     supervisorctl(shell, "stop", "loadbalancer:loadbalancer", "app-2", "auth-1", "redis:redis")
     code, output = shell.run("status")
     assert code == 1
