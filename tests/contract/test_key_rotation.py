@@ -22,7 +22,6 @@ from redis.asyncio import Redis
 
 from services.app.application import JWKS_SECONDS
 from services.app.application import KEYS as REPLICA_KEYS
-from services.app.application import create_app as create_replica
 from services.app.settings import AppSettings
 from services.auth.application import PARTS
 from services.auth.application import create_app as create_auth
@@ -35,6 +34,7 @@ from services.common.http.problems import Unavailable
 from services.common.removed_keys import REMOVED_KEYS
 from services.common.settings import Algorithm, CommonSettings, ConfigurationError
 from tests.support.clock import ManualClock
+from tests.support.servers.app import replica as create_replica
 from tests.support.servers.auth import ISSUER, Client, StartAuth, auth_settings, cheap_hasher
 from tests.support.servers.valkey import Valkey
 
@@ -50,7 +50,7 @@ REFRESH, POLL, LIFE = 30, 2, 300
 StartReplica = Callable[..., Awaitable[Client]]
 
 
-def replica_settings(valkey: Valkey, *auth: Client, **changes: Any) -> AppSettings:
+def replica_settings(valkey: Valkey, *auth: Client, **changes: Any) -> dict[str, Any]:
     values = {
         "PORT": 0,
         "REPLICA": "app-1",
@@ -61,7 +61,7 @@ def replica_settings(valkey: Valkey, *auth: Client, **changes: Any) -> AppSettin
         "app-client-secret": "the app's own secret",
         "cookie-keys": "A" * 43 + "=",
     }
-    return AppSettings.model_validate(values | changes)
+    return values | changes
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ async def start_replica(auth_valkey: Valkey, clock: ManualClock) -> AsyncIterato
     async with contextlib.AsyncExitStack() as running:
 
         async def start(*auth: Client, valkey: Valkey = auth_valkey, **changes: Any) -> Client:
-            app = create_replica(replica_settings(valkey, *auth, **changes), clock=clock)
+            app = create_replica(replica_settings(valkey, *auth, **changes), clock)
             return await running.enter_async_context(TestClient(TestServer(app), cookie_jar=DummyCookieJar()))
 
         yield start
