@@ -22,6 +22,15 @@ TINY: dict[str, dict[str, Any]] = {
     "login": {"rounds": 2, "logins": 2},
     "tokens": {"rounds": 2, "logins": 8},
     "survival": {"users": 2, "after_kill_seconds": 0.1},
+    "revocation": {"rounds": 1, "lives": ()},
+    "outage": {"fault_seconds": 0.6, "endure_seconds": ()},
+    "forgery": {"logins": 1},
+    "exposure": {"pairs": 1},
+    "theft": {"short_life": 1, "long_life": 2},
+    "refresh": {"thefts": 1, "clients": 1, "refreshes": 5},
+    "devices": {"users": 1, "logins": 6},
+    "secret_guessing": {"seconds": 0.05, "start_weak": False},
+    "footprint": {"steps": 2, "logins": 4, "requests": 50, "idle_seconds": 0.1},
 }
 
 
