@@ -1,7 +1,7 @@
 """The buttons: what each does, and to whom."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
@@ -13,6 +13,7 @@ from loadtest.console.stage import Stage
 from loadtest.console.visitor import Visitor
 
 MOST_REPLICAS = 6
+LOGINS = ("session", "token")
 
 Work = Callable[[Stage, Entry], Awaitable[None]]
 
@@ -25,8 +26,8 @@ class Action:
     of: Literal["process", "person", "cluster"]
     work: Work
     needs: Capability | None = None
-    ends: bool = False
-    """whether it is to end a person's logins"""
+    ends: Collection[str] = ()
+    """kinds of strategies (session, token) under which it is to end a person's login"""
 
 
 async def _kill(stage: Stage, entry: Entry) -> None:
@@ -86,7 +87,7 @@ async def _log_in_again(stage: Stage, _: Entry) -> None:
 async def _restore(stage: Stage, _: Entry) -> None:
     """Put right whatever was broken, and let everybody in again."""
     stage.crowd.affinity = True
-    await asyncio.to_thread(put_right, stage.cluster, stage.replicas)
+    await asyncio.to_thread(put_right, stage.cluster, len(stage.replicas))
     for seat in sorted(stage.disabled):
         await stage.administrator.enable(_id(stage.crowd.person(seat)))
         stage.disabled.discard(seat)
@@ -163,10 +164,10 @@ ACTIONS: Mapping[str, Action] = {
         Action("log-in-again", "cluster", _log_in_again),
         Action("restore", "cluster", _restore),
         Action("steal", "person", _steal),
-        Action("log-out", "person", _log_out, ends=True),
-        Action("force-logout", "person", _force_logout, ends=True),
-        Action("disable", "person", _disable, ends=True),
-        Action("expire", "person", _expire, ends=True),
+        Action("log-out", "person", _log_out, ends=LOGINS),
+        Action("force-logout", "person", _force_logout, ends=LOGINS),
+        Action("disable", "person", _disable, ends=LOGINS),
+        Action("expire", "person", _expire, ends=("token",)),
         Action("two-tabs", "person", _two_tabs),
     )
 }
@@ -190,4 +191,5 @@ def begin(
 ) -> asyncio.Task[None]:
     """Press the button *key*. Raises `KeyError` if there is none."""
     action = ACTIONS[key]
-    return stage.act(key, partial(action.work, stage), target=target, seat=seat, ends=action.ends, step=step)
+    ends = [strategy.name for strategy in stage.strategies if strategy.kind in action.ends]
+    return stage.act(key, partial(action.work, stage), target=target, seat=seat, ends=ends, step=step)

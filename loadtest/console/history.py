@@ -5,7 +5,7 @@ anybody who has the sequence (`--history FILE`) can compute it again.
 """
 
 from collections import Counter, deque
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -194,7 +194,8 @@ class Loot:
 class Entry:
     """A click: at *at* (Unix time), *began* (monotonic); what it was to do, with what outcome, and what it did.
 
-    *seat*: whom it is about, if it is about somebody. *ends*: whether it is to end their logins. *step*: of the tour.
+    *seat*: whom it is about, if it is about somebody. *ends*: the rows where it is to end their login. *step*: of the
+    tour.
     *problem*: why nothing was done, or only a part of it. *done*: whether the action itself has ended.
     """
 
@@ -204,7 +205,7 @@ class Entry:
     action: str
     target: str = ""
     seat: int | None = None
-    ends: bool = False
+    ends: Sequence[str] = ()
     step: int | None = None
     problem: str = ""
     done: bool = False
@@ -289,7 +290,7 @@ class History:
         late it takes effect.
         """
         for entry in reversed(self.entries) if state is State.OUT else ():
-            if entry.ends and entry.seat == seat and seat in (effect := entry.effects[row]).before:
+            if row in entry.ends and entry.seat == seat and seat in (effect := entry.effects[row]).before:
                 if seat not in effect.out:
                     return entry
                 break

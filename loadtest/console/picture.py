@@ -36,7 +36,7 @@ class Picture:
         self._feed = feed
         self._cost = cost
         self._rows = {strategy.name: place for place, strategy in enumerate(stage.strategies)}
-        self._replicas: dict[str, int] = {}
+        self._replicas = {replica: place for place, replica in enumerate(stage.replicas)}
         self._changed: dict[tuple[str, int], None] = {}
         self._told: tuple[object, ...] = (None,) * len(PARTS)
         self._broken = False

@@ -28,8 +28,8 @@ class Stage:
         self.crowd = crowd
         self.history = history
         self.administrator = administrator
-        self.replicas = len(cluster.replicas())
-        """how many there were in the beginning"""
+        self.replicas = cluster.replicas()
+        """those that there were in the beginning"""
         self.processes: Sequence[Process] = ()
         self.gone = ""
         """why the cluster does not answer, if it does not"""

@@ -81,11 +81,11 @@ def _groups(entry: Entry, controls: Collection[str], t: Translate) -> Iterator[G
 def _said(entry: Entry, row: str, effect: Effect, t: Translate) -> str:
     """Return what happened to the users of one row, or nothing if nothing happened."""
     others = effect if entry.seat is None else _without(effect, entry.seat)
-    facts = [*_about_seat(entry, effect, t), *_about_loot(entry, row, t), *_about_all(others, t)]
+    facts = [*_about_seat(entry, row, effect, t), *_about_loot(entry, row, t), *_about_all(others, t)]
     return t("and").join(facts)
 
 
-def _about_seat(entry: Entry, effect: Effect, t: Translate) -> Iterator[str]:
+def _about_seat(entry: Entry, row: str, effect: Effect, t: Translate) -> Iterator[str]:
     """Yield what became of the one whom the click was about."""
     seat = entry.seat
     if seat is None or seat not in effect.before:
@@ -93,7 +93,7 @@ def _about_seat(entry: Entry, effect: Effect, t: Translate) -> Iterator[str]:
     if seat in effect.out:
         back = "effect.person-out-and-back" if seat in effect.back else "effect.person-out"
         yield t(back, seconds=max(1, math.ceil(effect.out[seat])))
-    elif entry.ends:
+    elif row in entry.ends:
         yield t("effect.person-in")
     if seat in effect.lost:
         yield t("effect.person-lost")

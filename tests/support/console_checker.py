@@ -137,7 +137,7 @@ def _doomed(happenings: Sequence[Row], row: str) -> Iterator[int]:
     """Yield the seats of those whose login somebody has ended, and who have not felt it yet."""
     ended: set[int] = set()
     for one in happenings:
-        if one["kind"] == "entry" and one["ends"]:
+        if one["kind"] == "entry" and row in one["ends"]:
             ended.add(one["seat"])
         elif _of_user(one, row) and (one["status"] == 401 or (one["act"], one["status"]) == ("login", 200)):
             ended.discard(one["seat"])

@@ -107,7 +107,7 @@ def test_who_comes_back_is_no_longer_out_but_has_been() -> None:
 
 def test_an_ordered_logout_is_put_down_to_its_order_however_late_it_comes() -> None:
     made_up = MadeUp()
-    order = made_up.click("force-logout", seat=1, ends=True)
+    order = made_up.click("force-logout", seat=1, ends=("memory", "redis"))
     kill = made_up.click("kill", target="app-1")
     made_up.told("redis", 1, 401)
     made_up.told("redis", 2, 401)
@@ -117,7 +117,7 @@ def test_an_ordered_logout_is_put_down_to_its_order_however_late_it_comes() -> N
 
 def test_a_login_begun_after_the_order_is_not_its_business() -> None:
     made_up = MadeUp()
-    order = made_up.click("force-logout", seat=1, ends=True)
+    order = made_up.click("force-logout", seat=1, ends=("memory", "redis"))
     made_up.told("redis", 1, 401)
     made_up.told("redis", 1, 200, act=Act.LOGIN, login="redis/1/2")
     kill = made_up.click("kill")
@@ -153,7 +153,7 @@ def test_a_thief_is_nobody_of_ours_and_lives_until_refused() -> None:
     made_up.history.stolen(entry, "redis", 30)
     made_up.told("redis", 30, 200, thief=True, login="redis/0/1", user="u0", shown="u0")
     assert counts(made_up, "redis") == Counts(users=3, logged_in=3, thieves=1)
-    later = made_up.click("force-logout", seat=0, ends=True)
+    later = made_up.click("force-logout", seat=0, ends=("memory", "redis"))
     made_up.told("redis", 30, 401, thief=True, login="redis/0/1")
     assert counts(made_up, "redis").thieves == 0
     assert later.effects["redis"].out == {}

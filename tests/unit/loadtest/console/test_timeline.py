@@ -38,7 +38,7 @@ def test_a_click_without_an_effect_says_so() -> None:
 
 def test_a_forced_logout_tells_of_the_one_it_is_about() -> None:
     made_up = MadeUp()
-    made_up.click("force-logout", seat=1, ends=True)
+    made_up.click("force-logout", seat=1, ends=("memory", "redis"))
     made_up.told("redis", 1, 401)
     assert told(made_up) == ["redis logged out within 1 s", "memory still accepted"]
     assert lines(made_up.history, (), partial(text, "en"))[0].what == "Forced logout of person 2"
@@ -46,7 +46,7 @@ def test_a_forced_logout_tells_of_the_one_it_is_about() -> None:
 
 def test_others_who_suffer_beside_the_one_are_told_of() -> None:
     made_up = MadeUp()
-    made_up.click("force-logout", seat=1, ends=True)
+    made_up.click("force-logout", seat=1, ends=("memory", "redis"))
     made_up.told("redis", 2, 401)
     assert told(made_up) == ["redis still accepted, 1 of 2 logged out", "memory still accepted"]
 
@@ -90,3 +90,9 @@ def test_the_latest_click_comes_first_and_problems_are_told() -> None:
         ("Kill -9 app-2", "", False),
         ("Kill -9 app-1", "app-1 is dead", True),
     ]
+
+
+def test_a_click_that_concerns_one_row_says_nothing_of_the_others() -> None:
+    made_up = MadeUp()
+    made_up.click("expire", seat=0, ends=("redis",))
+    assert told(made_up) == ["redis still accepted", "all others: nobody noticed"]
