@@ -1,4 +1,4 @@
-"""One run of every experiment on a small scale, for all tests that look at its figures."""
+"""One run of the experiments on a small scale, for all tests that look at its figures."""
 
 import asyncio
 from dataclasses import replace
@@ -22,22 +22,21 @@ TINY: dict[str, dict[str, Any]] = {
     "login": {"rounds": 2, "logins": 2},
     "tokens": {"rounds": 2, "logins": 8},
     "survival": {"users": 2, "after_kill_seconds": 0.1},
-    "revocation": {"rounds": 1, "lives": ()},
-    "outage": {"fault_seconds": 0.6, "endure_seconds": ()},
-    "forgery": {"logins": 1},
-    "exposure": {"pairs": 1},
-    "theft": {"short_life": 1, "long_life": 2},
-    "refresh": {"thefts": 1, "clients": 1, "refreshes": 5},
-    "devices": {"users": 1, "logins": 6},
-    "secret_guessing": {"seconds": 0.05, "start_weak": False},
-    "footprint": {"steps": 2, "logins": 4, "requests": 50, "idle_seconds": 0.1},
 }
+
+
+IN_STRESS = {"revocation", "outage", "theft", "refresh", "devices", "secret_guessing", "footprint", "cross_origin"}
+"""They take a minute and a half on any scale: tests/stress/test_experiments.py runs them, unit tests their parts."""
 
 
 @pytest.fixture(scope="session")
 def small_run(cluster: LocalCluster, tmp_path_factory: pytest.TempPathFactory) -> Results:
-    """What `make compare` does, in about a minute."""
-    experiments = [replace(one, quick=replace(one.quick, **TINY.get(one.name, {}))) for one in EXPERIMENTS]
+    """What `make compare` measures, in about a minute."""
+    experiments = [
+        replace(one, quick=replace(one.quick, **TINY.get(one.name, {})))
+        for one in EXPERIMENTS
+        if one.name not in IN_STRESS
+    ]
     logs = tmp_path_factory.mktemp("small-run")
     results = asyncio.run(compare(cluster, experiments, seed=1, logs=logs, spare_cluster=spare_cluster))
     assert results.complete, results.ended_by

@@ -1,0 +1,28 @@
+"""The whole quick run: every experiment has figures, and every claim a verdict."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from loadtest.cluster.local import STATE, LocalCluster
+from loadtest.cluster.topology import Topology
+from loadtest.experiments import EXPERIMENTS
+from loadtest.experiments.compare import compare
+from loadtest.session import spare_cluster
+from loadtest.verdicts.claims import NOT_MEASURED
+from tests.stress.conftest import Say
+
+pytestmark = [pytest.mark.stress, pytest.mark.timeout(900)]
+
+
+def test_every_experiment_has_figures_and_every_claim_a_verdict(tmp_path: Path, say: Say) -> None:
+    with LocalCluster(Topology.from_environment().on_free_ports(), STATE / "stress-experiments") as cluster:
+        results = asyncio.run(compare(cluster, EXPERIMENTS, seed=1, logs=tmp_path, spare_cluster=spare_cluster))
+    assert results.complete, results.ended_by
+    assert {figure.experiment for figure in results.figures} >= {experiment.name for experiment in EXPERIMENTS}
+    claims = {verdict.claim: verdict.verdict for verdict in results.verdicts}
+    for claim, verdict in claims.items():
+        say(f"{claim}: {verdict}")
+    assert {f"C{number}" for number in range(1, 13)} <= claims.keys()
+    assert NOT_MEASURED not in claims.values()
