@@ -1,4 +1,5 @@
-# Two small images from one file: `services` (auth, app, one-shot set-up) and `loadtest` (Locust).
+# Images from one file: `services` (auth, app, one-shot set-up), `loadtest` (Locust) and `demo` (a whole local cluster and
+# the live console, in one container).
 FROM python:3.13-slim AS python
 
 FROM python AS build-services
@@ -21,6 +22,14 @@ FROM base AS loadtest
 COPY --from=build-loadtest /venv /venv
 COPY loadtest loadtest
 CMD ["locust", "-f", "loadtest/locustfile.py"]
+
+FROM loadtest AS demo
+COPY .env ./
+COPY deploy deploy
+COPY loadbalancer loadbalancer
+COPY services services
+ENV STATE_DIR=/tmp/state
+CMD ["python", "-m", "loadtest", "console", "--host", "0.0.0.0"]
 
 FROM base AS services
 COPY --from=build-services /venv /venv

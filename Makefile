@@ -3,10 +3,13 @@ PYTHON ?= python3
 BIN := .venv/bin
 TOOL := $(BIN)/python -m loadtest
 
-.PHONY: help compare diff test stress check up down lock clean
+.PHONY: help demo compare diff test stress check up down lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(BIN)/.ready ## start a cluster and a console in which you watch logins survive or die; Ctrl-C ends both
+	@$(TOOL) console
 
 compare: $(BIN)/.ready ## measure every strategy and write a report to reports/latest (FULL=1: tighter intervals)
 	@$(TOOL) compare $(if $(FULL),--full)

@@ -24,15 +24,10 @@ NAMES = (
 def make_secrets(directory: Path) -> list[str]:
     """Create each missing secret in *directory* (256 random bits, URL-safe) and return the names of the new ones."""
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    made = [name for name in NAMES if _write_new(directory / name, _secret(name))]
+    made = [name for name in NAMES if _write_new(directory / name, secrets.token_urlsafe(32))]
     digest = hashlib.sha256((directory / "redis-password").read_bytes()).hexdigest()
     _write_new(directory / "redis.acl", f"user default on #{digest} ~* &* +@all\n")
     return made
-
-
-def _secret(name: str) -> str:
-    """Return 256 random bits as text. Fernet requires base64 padding."""
-    return secrets.token_urlsafe(32) + ("=" if name == "cookie-keys" else "")
 
 
 def _write_new(path: Path, text: str) -> bool:

@@ -1,11 +1,13 @@
-"""Commands to run a local cluster and to put experiments to it."""
+"""Commands that run a local cluster, and experiments on it."""
 
 import asyncio
 import json
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 
 import click
@@ -17,7 +19,10 @@ from loadtest.cluster import processes
 from loadtest.cluster.local import PATIENCE_SECONDS, STATE, LocalCluster
 from loadtest.cluster.protocol import ClusterError
 from loadtest.cluster.supervisor import ProcessInfo
-from loadtest.cluster.topology import Topology
+from loadtest.cluster.topology import Topology, console_port, is_free
+from loadtest.console.access import is_loopback
+from loadtest.console.run import Options
+from loadtest.console.run import run as show
 from loadtest.experiments import COMPARED, EXPERIMENTS
 from loadtest.experiments.compare import analysed
 from loadtest.experiments.crosscheck import CROSSCHECK
@@ -31,12 +36,16 @@ from loadtest.report.differences import differences
 from loadtest.report.tables import difference_table
 from loadtest.results.model import Figure, Results, ResultsError
 from loadtest.results.numbers import with_interval
-from loadtest.session import OK, exit_code, measured, own_cluster, standing_cluster
+from loadtest.session import OK, REPORTS, exit_code, measured, own_cluster, shown_cluster, standing_cluster
 
 ERROR, NOT_COMPARABLE, WORSE, INTERRUPTED = 1, 2, 3, 130
 CODES = (
-    "Exit status: 0 fine; 1 an error; 2 wrong usage, or runs that cannot be compared (diff); 3 something is worse "
+    "Exit status: 0 success; 1 error; 2 wrong usage, or runs that cannot be compared (diff); 3 something is worse "
     "(diff); 4 the self-audit withdrew verdicts; 130 interrupted."
+)
+EXPOSED = (
+    "everybody on your network who learns the console's address can break this cluster and see who is logged in, and "
+    "the traffic is not encrypted."
 )
 
 console = Console()
@@ -44,7 +53,7 @@ console = Console()
 
 def main() -> None:
     """Run one command; expected errors are one clear message, not a stack trace."""
-    for ending in (signal.SIGTERM, signal.SIGHUP):  # leave nothing running then either
+    for ending in (signal.SIGTERM, signal.SIGHUP):  # stop everything then too
         signal.signal(ending, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
         sys.exit(cli.main(prog_name="python -m loadtest", standalone_mode=False) or OK)
@@ -54,9 +63,9 @@ def main() -> None:
     except (ClusterError, GeneratorError, WrongAnswer, ResultsError) as error:
         _fail(str(error))
     except OSError as error:
-        _fail(f"{error.filename or 'the system says'}: {error.strerror or error}")
+        _fail(f"{error.filename or 'system error'}: {error.strerror or error}")
     except (KeyboardInterrupt, click.Abort):
-        console.print("\ninterrupted; nothing was left running")
+        console.print("\ninterrupted; everything that this command started has stopped")
         sys.exit(INTERRUPTED)
 
 
@@ -67,7 +76,7 @@ def _fail(message: str) -> None:
 
 
 class Command(click.Command):
-    """Shows the whole first paragraph of its help in the list of commands: click cuts it off."""
+    """A command whose short help is the whole first paragraph, which click would cut off."""
 
     def get_short_help_str(self, limit: int = 45) -> str:  # noqa: ARG002  # click's signature
         """Return the first paragraph of the help."""
@@ -75,19 +84,19 @@ class Command(click.Command):
 
 
 class Commands(click.Group):
-    """A group of such commands."""
+    """A group of `Command`s."""
 
     command_class = Command
 
 
 @click.group(cls=Commands, epilog=CODES)
 def cli() -> None:
-    """Where should login state live once one server is not enough? Ask a real cluster."""
+    """Where should login state live once one server is not enough? Measure it on a real cluster."""
 
 
 @cli.command()
 def up() -> None:
-    """Start a cluster on the ports of .env and leave it running; start again what has halted of it."""
+    """Start a cluster on the ports in .env and leave it running. If it is up already, restart what has stopped."""
     cluster = standing_cluster()
     if cluster.running():
         _revive(cluster)
@@ -101,7 +110,7 @@ def up() -> None:
 
 
 def _revive(cluster: LocalCluster) -> None:
-    """Say which processes of the running cluster have halted, and why, and start them again."""
+    """Say which processes of the running cluster have stopped, and why, and restart them."""
     halted = cluster.supervised.halted()
     for info in halted:
         console.print(f"[bold red]{_state(info)}[/]", highlight=False)
@@ -109,7 +118,7 @@ def _revive(cluster: LocalCluster) -> None:
     with console.status("waiting until everything is ready"):
         cluster.revive()
     if halted:
-        console.print(f"started again: {_names(halted)}")
+        console.print(f"restarted: {_names(halted)}")
     console.print(f"already up: {cluster.url} (`make down` stops it)")
 
 
@@ -123,16 +132,16 @@ def _names(infos: Sequence[ProcessInfo]) -> str:
 
 @cli.command()
 def down() -> None:
-    """Stop the cluster that `up` started, and all else that this checkout has left running."""
+    """Stop the cluster that `up` started, and everything else that this checkout has left running."""
     with console.status("stopping"):
         standing_cluster().down()
         processes.end(processes.leftovers(STATE), PATIENCE_SECONDS)
-    console.print("down: nothing of this checkout is running any more")
+    console.print("down: all cluster processes of this checkout have stopped")
 
 
 @cli.command()
 def status() -> None:
-    """Show the processes of the cluster that `up` started. Exits with 1 unless all of them run."""
+    """Show the processes of the cluster that `up` started. The exit status is 1 unless all are running."""
     cluster = standing_cluster()
     if not cluster.running():
         raise ClusterError("no cluster is up: `make up` starts one")
@@ -143,7 +152,7 @@ def status() -> None:
         table.add_row(info["name"], state, str(info["pid"] or ""), since, style=style)
     console.print(table)
     if missing := [info for info in infos if info["statename"] != "RUNNING"]:
-        hint = "`make up` starts what has halted"
+        hint = "`make up` restarts what has stopped"
         raise ClusterError(f"{'; '.join(map(_state, missing))}: logs in {cluster.directory}/logs, {hint}")
 
 
@@ -152,16 +161,18 @@ def _minutes(full: bool) -> str:  # which of two plans
 
 
 full_option = click.option(
-    "--full", is_flag=True, help=f"Take more and longer rounds for tighter intervals: {_minutes(True)}."
+    "--full", is_flag=True, help=f"Measure more and longer rounds, for tighter intervals: {_minutes(True)}."
 )
-seed_option = click.option("--seed", type=int, help="Repeat the order of an earlier run (see its results.json).")
+seed_option = click.option(
+    "--seed", type=int, help="Repeat the random order of an earlier run; its results.json has the seed."
+)
 
 
 @cli.command()
 @full_option
 @seed_option
 def compare(*, full: bool, seed: int | None) -> int:
-    """Measure every strategy on a cluster of its own and write a report. Takes about five minutes."""
+    """Start a cluster, measure every strategy and write a report. Takes about five minutes."""
     return exit_code(measured(console, EXPERIMENTS, full=full, seed=seed, standing=False), console)
 
 
@@ -171,17 +182,42 @@ def compare(*, full: bool, seed: int | None) -> int:
 @full_option
 @seed_option
 def run(names: tuple[str, ...], *, standing: bool, full: bool, seed: int | None) -> int:
-    """Run only the experiments that you name and write a report. `list` shows their names."""
+    """Run only the named experiments and write a report. `list` shows the names."""
     known = {experiment.name: experiment for experiment in EXPERIMENTS}
     if unknown := [name for name in names if name not in known]:
-        raise click.UsageError(f"There is no experiment {', '.join(unknown)}. There are: {', '.join(known)}.")
+        raise click.UsageError(f"There is no experiment {', '.join(unknown)}. Choose from: {', '.join(known)}.")
     chosen = [known[name] for name in names]
     return exit_code(measured(console, chosen, full=full, seed=seed, standing=standing), console)
 
 
+@cli.command("console")
+@click.option("--standing", is_flag=True, help="Show the cluster that `up` started instead of a new one.")
+@click.option("--users", default=30, show_default=True, type=click.IntRange(1, 60), help="How many people log in.")
+@click.option("--port", type=click.IntRange(1, 65535), help="Where to listen, instead of CONSOLE_PORT in .env.")
+@click.option("--host", default="127.0.0.1", show_default=True, help=f"Where to listen. Elsewhere, {EXPOSED}")
+@click.option("--history", type=click.Path(path_type=Path), help="Write every request and click to this file.")
+def console_(*, standing: bool, users: int, port: int | None, host: str, history: Path | None) -> None:
+    """Watch in a browser how logins survive or die while you break the cluster."""
+    port = port or console_port()
+    if not is_free(port):
+        raise ClusterError(f"port {port} is taken by {processes.listener(port)}: choose another one with --port")
+    with ExitStack() as stack:
+        with console.status("starting a cluster"):
+            cluster = stack.enter_context(shown_cluster(standing=standing))
+        show(cluster, Options(host, port, users, history, REPORTS / "latest"), partial(_say_where, host))
+    console.print("The console has ended. " + ("The cluster goes on." if standing else "Nothing was left running."))
+
+
+def _say_where(host: str, url: str) -> None:
+    console.print(f"The console: {url}", soft_wrap=True, highlight=False)
+    if not is_loopback(host):
+        console.print(f"Mind that {EXPOSED}", style="yellow", highlight=False)
+    console.print("Ctrl-C ends it.")
+
+
 @cli.command("list")
 def list_() -> None:
-    """List the experiments, what each one answers, and how long it takes."""
+    """List the experiments: what each one answers, and how long it takes."""
     table = Table("experiment", "question", "quick", "full")
     for experiment in EXPERIMENTS:
         quick, full = (f"{seconds} s" for seconds in experiment.seconds)
@@ -192,9 +228,9 @@ def list_() -> None:
 @cli.command()
 @click.argument("results", type=click.Path(exists=True, path_type=Path))
 def report(results: Path) -> None:
-    """Compute all figures of RESULTS again from its raw rounds, and write its report again.
+    """Recompute all figures in RESULTS from its raw rounds, and rewrite its report.
 
-    RESULTS is a results.json or the directory that holds one.
+    RESULTS is a results.json file or its directory.
     """
     directory = results if results.is_dir() else results.parent
     analysed(Results.read(directory / "results.json")).write(directory)
@@ -208,9 +244,9 @@ def report(results: Path) -> None:
 def diff(a: Path, b: Path, *, as_json: bool) -> int:
     """Show what changed from run A to run B by more than noise.
 
-    A and B are results.json files or the directories that hold them. Absolute figures are compared only if both runs
-    were made on the same machine. The exit status is 0 if nothing is worse, 3 if something is, and 2 if the runs, or
-    some of their figures, cannot be compared.
+    A and B are results.json files or their directories. Absolute figures are compared only if both runs were made on
+    the same machine. The exit status is 0 if nothing is worse, 3 if something is, and 2 if the runs, or some of their
+    figures, cannot be compared.
     """
     try:
         ours, theirs = (Results.read(path / "results.json" if path.is_dir() else path) for path in (a, b))
@@ -227,11 +263,13 @@ def diff(a: Path, b: Path, *, as_json: bool) -> int:
 @cli.command()
 @click.option("--rounds", default=15, show_default=True, type=click.IntRange(min=2), help="Blocks per strategy.")
 @click.option("--seconds", default=1, show_default=True, type=click.IntRange(min=1), help="Length of a block.")
-@click.option("--connections", default=32, show_default=True, type=click.IntRange(min=1), help="How many at once.")
+@click.option(
+    "--connections", default=32, show_default=True, type=click.IntRange(min=1), help="Concurrent connections."
+)
 def crosscheck(*, rounds: int, seconds: int, connections: int) -> None:
-    """Measure CPU per request with wrk, and then as `compare` does, at one replica: do the ratios agree?
+    """Check the ratios of CPU per request against wrk, at one replica. Takes about four minutes.
 
-    Takes about four minutes. wrk does not come with this project: `apt-get install wrk`, or set WRK_BIN to its path.
+    wrk is not included: run `apt-get install wrk`, or set WRK_BIN to its path.
     """
     wrk = Wrk(find_wrk(), connections, seconds)
     topology = replace(Topology.from_environment(), app_replicas=1).on_free_ports()
@@ -242,7 +280,7 @@ def crosscheck(*, rounds: int, seconds: int, connections: int) -> None:
 
 
 def _costs(figures: Sequence[Figure]) -> Table:
-    """Return one row per strategy: what a request costs and how often what another costs, by wrk and in our turns."""
+    """Return a row per strategy: its CPU per request, and the ratio to another strategy, by wrk and in turns."""
     by_wrk = {f.strategy: f for f in figures if (f.experiment, f.metric) == (CROSSCHECK, "cpu_ratio")}
     ours = {
         (f.strategy, f.labels["over"]): f

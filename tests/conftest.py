@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.requirements import COLLECTED
 from tests.support.openapi import Recorder
 
 
@@ -15,7 +16,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+@pytest.hookimpl(tryfirst=True)  # before `-m` and `-k` take tests out
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    config.stash[COLLECTED] = [*items]
     items.sort(key=lambda item: item.get_closest_marker("last") is not None)
 
 
@@ -27,7 +30,7 @@ def recorder() -> Recorder:
 
 @pytest.fixture
 def answers(recorder: Recorder) -> Iterator[Recorder]:
-    """Those of this test: one that is not as described fails it."""
+    """The answers of this test. An answer that differs from its description fails the test."""
     before = len(recorder.faults)
     yield recorder
     assert recorder.faults[before:] == []

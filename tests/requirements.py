@@ -3,12 +3,13 @@
 A test checks the requirements whose ids it names: in its name (`test_t5_…`), parameter ids, docstring or comments.
 """
 
+import functools
 import inspect
 import re
 import subprocess
 import sys
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,8 @@ ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs/requirements.md"
 ID = re.compile(r"(?<![a-z0-9])([SJT])(\d{1,2})(?![0-9a-z])", re.IGNORECASE)
 MARK = "requirement-of:"
+COLLECTED = pytest.StashKey[list[pytest.Item]]()
+"""All tests that this run of pytest has found, also those that it does not run."""
 
 REQUIREMENTS = {
     "S1": "session ids have at least 128 random bits from a CSPRNG (ASVS 7.2.3)",
@@ -99,19 +102,35 @@ def ids_in(text: str) -> set[str]:
 def ids_of(item: pytest.Item) -> set[str]:
     """Return the requirements that a collected test checks."""
     function = getattr(item, "function", None)
-    source = inspect.getsource(function) if function else ""
-    return ids_in(item.name) | ids_in("\n".join([*_comments(source), inspect.getdoc(function) or ""]))
+    return ids_in(item.name) | (_ids_in_texts(function) if function else set())
+
+
+@functools.cache
+def _ids_in_texts(function: Callable[..., object]) -> set[str]:
+    return ids_in("\n".join([*_comments(inspect.getsource(function)), inspect.getdoc(function) or ""]))
 
 
 def _comments(source: str) -> list[str]:
     return re.findall(r"(?<=  )# .*|^\s*# .*", source, re.MULTILINE)
 
 
+def tests_of(items: Iterable[pytest.Item]) -> dict[str, list[str]]:
+    """Return the tests of every requirement among the collected *items*."""
+    return _sorted((name, item.nodeid.partition("[")[0]) for item in items for name in ids_of(item))
+
+
+def _sorted(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    found: dict[str, set[str]] = defaultdict(set)
+    for name, test in pairs:
+        found[name].add(test)
+    return {name: sorted(found[name]) for name in REQUIREMENTS}
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Pytest plug-in: print one line per requirement and test."""
-    for item in session.items:
-        for name in ids_of(item):
-            sys.stdout.write(f"\n{MARK}{name} {item.nodeid.partition('[')[0]}\n")
+    for name, tests in tests_of(session.items).items():
+        for test in tests:
+            sys.stdout.write(f"\n{MARK}{name} {test}\n")
 
 
 def collect() -> dict[str, list[str]]:
@@ -121,12 +140,8 @@ def collect() -> dict[str, list[str]]:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100)
     if done.returncode:
         raise RuntimeError(f"the tests cannot be collected:\n{done.stdout[-3000:]}{done.stderr[-1000:]}")
-    found: dict[str, set[str]] = defaultdict(set)
-    for line in done.stdout.splitlines():
-        if line.startswith(MARK):
-            name, test = line.removeprefix(MARK).split(" ", 1)
-            found[name].add(test)
-    return {name: sorted(found[name]) for name in REQUIREMENTS}
+    lines = (line.removeprefix(MARK) for line in done.stdout.splitlines() if line.startswith(MARK))
+    return _sorted((name, test) for name, _, test in (line.partition(" ") for line in lines))
 
 
 def page(tests: Mapping[str, Iterable[str]]) -> str:

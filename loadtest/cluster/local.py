@@ -106,7 +106,7 @@ class LocalCluster:
         everything = processes.leftovers(self.directory)
         processes.signal_all(everything, "CONT")  # what is paused could not stop with grace
         supervisors = [process for process in everything if "supervisord" in " ".join(process.cmdline()[:3])]
-        processes.end(supervisors, PATIENCE_SECONDS)
+        processes.end(supervisors, PATIENCE_SECONDS, self.supervised.wake)
         processes.end([process for process in everything if process.is_running()], PATIENCE_SECONDS)
         if self._launched is not None:
             self._launched.wait()

@@ -1,12 +1,14 @@
 """What the operating system says about our processes: which are still there, and who listens where."""
 
 import signal
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
+from time import monotonic
 
 import psutil
 
+GLANCE_SECONDS = 0.05
 RUN_DIR_VARIABLE = "RUN_DIR"  # every process of a local cluster carries it in its environment
 
 
@@ -37,11 +39,17 @@ def _is_of(process: psutil.Process, state: Path) -> bool:
     return of_nginx or any(Path(directory).is_relative_to(state) for directory in named if directory)
 
 
-def end(processes: list[psutil.Process], patience: float) -> None:
-    """Ask *processes* to end; kill those that are still there after *patience* seconds. Paused ones go on first."""
+def end(processes: list[psutil.Process], patience: float, meanwhile: Callable[[], None] = lambda: None) -> None:
+    """Ask *processes* to end; kill those that are still there after *patience* seconds. Paused ones are resumed first.
+
+    *meanwhile* is called again and again until they have ended.
+    """
     signal_all(processes, "TERM")
     signal_all(processes, "CONT")
-    _, stubborn = psutil.wait_procs(processes, timeout=patience)
+    stubborn, deadline = processes, monotonic() + patience
+    while stubborn and monotonic() < deadline:
+        meanwhile()
+        _, stubborn = psutil.wait_procs(stubborn, timeout=GLANCE_SECONDS)
     signal_all(stubborn, "KILL")
     psutil.wait_procs(stubborn, timeout=5)
 

@@ -1,5 +1,6 @@
 """Waiting until the services of a local cluster say that they are ready."""
 
+import os
 import urllib.request
 from collections.abc import Callable
 from http import HTTPStatus
@@ -35,13 +36,16 @@ class Readiness:
             retry_error_callback=lambda state: state.outcome.result() if state.outcome else None,
         )
         if reason := polling(_not_ready, port):
-            raise ClusterError(f"{name} is not ready on port {port}: {reason}\n{self._supervised.last_lines(name)}")
+            what = "cannot start" if self._given_up(name) else f"is not ready on port {port} ({reason})"
+            said = self._supervised
+            raise ClusterError(f"{name} {what}: {said.last_line(name)}\n{said.last_lines(name)}")
 
     def _given_up(self, name: str) -> bool:
         try:
-            return any(info["name"] == name and info["statename"] == "FATAL" for info in self._supervised.infos())
+            infos = [info for info in self._supervised.infos() if info["name"] == name]
         except ClusterError:
             return self._hopeless()
+        return any(info["statename"] == "FATAL" or info["exitstatus"] == os.EX_CONFIG for info in infos)
 
 
 def _not_ready(port: int) -> str | None:

@@ -29,6 +29,10 @@ class Supervised:
         """Return whether supervisord answers."""
         return self._supervisor.alive()
 
+    def wake(self) -> None:
+        """Let supervisord look at its processes now."""
+        self._supervisor.wake()
+
     def infos(self) -> list[ProcessInfo]:
         """Return supervisord's view of every process. Raises `ClusterError` when there is no supervisord any more."""
         try:
@@ -108,9 +112,12 @@ class Supervised:
             self._supervisor.signal(info, signal)
 
     def restart(self, name: str) -> None:
-        """Stop *name* and start it again."""
+        """Stop *name* and start it again; what is not running is only started."""
         for info in self.named(name):
-            self._supervisor.restart(info)
+            if info["statename"] in HALTED:
+                self.start([info])
+            else:
+                self._supervisor.restart(info)
 
     def add(self, program: str) -> None:
         """Start the *program* whose configuration was written since supervisord last read it."""
@@ -151,9 +158,18 @@ class Supervised:
 
     def last_lines(self, name: str, count: int = 15) -> str:
         """Return the end of the log of process *name*, and where all of it is."""
-        log = self._directory / "logs" / f"{name}.log"
-        lines = log.read_text(errors="replace").splitlines()[-count:] if log.exists() else ["(it has no log yet)"]
-        return "\n".join([f"The last lines of {log}:", *lines])
+        return "\n".join([f"The last lines of {self._log_file(name)}:", *self._log(name)[-count:]])
+
+    def last_line(self, name: str) -> str:
+        """Return the last line of the log of process *name*."""
+        return self._log(name)[-1]
+
+    def _log(self, name: str) -> list[str]:
+        file = self._log_file(name)
+        return (file.read_text(errors="replace").splitlines() if file.exists() else []) or ["(its log is empty)"]
+
+    def _log_file(self, name: str) -> Path:
+        return self._directory / "logs" / f"{name}.log"
 
     def _alive(self, name: str, done: str) -> list[ProcessInfo]:
         """Return what is called *name*, all of which must be running and not paused to be *done* something to.

@@ -1,11 +1,14 @@
 """A running supervisord, asked over its UNIX socket."""
 
+from contextlib import suppress
 from pathlib import Path
+from socket import AF_UNIX, socket
 from typing import Any, Literal, TypedDict, cast
 from xmlrpc.client import Fault, ServerProxy
 
 from supervisor.xmlrpc import Faults, SupervisorTransport
 
+WAKE_SECONDS = 0.1
 HALTED = ("FATAL", "EXITED", "STOPPED", "UNKNOWN")
 """States that a process does not leave by itself."""
 
@@ -23,10 +26,10 @@ class ProcessInfo(TypedDict):
 
 
 class Supervisor:
-    """XML-RPC client for the supervisord that listens on *socket*. Raises `OSError` when nobody does."""
+    """XML-RPC client for the supervisord that listens on *path*. Raises `OSError` when nobody does."""
 
-    def __init__(self, socket: Path) -> None:
-        self._socket = socket
+    def __init__(self, path: Path) -> None:
+        self._socket = path
 
     def _call(self, method: str, *arguments: object) -> Any:  # XML-RPC is untyped
         transport = SupervisorTransport(None, None, f"unix://{self._socket}")
@@ -67,6 +70,12 @@ class Supervisor:
         """Stop all processes of *program*, wait for their end, and forget it."""
         self._call("stopProcessGroup", program)
         self._call("removeProcessGroup", program)
+
+    def wake(self) -> None:
+        """Let supervisord look at its processes now: by itself it does so once a second, or when one of them writes."""
+        with suppress(OSError), socket(AF_UNIX) as connection:
+            connection.settimeout(WAKE_SECONDS)
+            connection.connect(str(self._socket))
 
     def alive(self) -> bool:
         """Return whether there is a supervisord at the socket."""

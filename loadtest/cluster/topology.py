@@ -21,11 +21,13 @@ SETTINGS = (
     "SESSION_ABSOLUTE_SECONDS",
     "SESSION_LIMIT",
     "SESSION_LIMIT_POLICY",
-    "DENYLIST_MAX_STALE_SECONDS",
 )
-"""What services read from `.env` beside the topology."""
+"""What `.env` must have for the services. Whatever else it has is for them, too: settings of strategies' own."""
+ELSEWHERE = ("LOCUST_PORT",)
+"""What it has for nobody here."""
 OPTIONAL = (
     "AUTH_AUDIENCE",
+    "AUTH_RSA_BITS",
     "DRAIN_SECONDS",
     "FAILURES_PER_ACCOUNT",
     "FAILURES_PER_ADDRESS",
@@ -33,11 +35,8 @@ OPTIONAL = (
     "JWKS_MAX_AGE_SECONDS",
     "JWKS_MAX_STALE_SECONDS",
     "JWKS_REFRESH_SECONDS",
-    "JWT_CACHE_TOKENS",
     "KEY_POLL_SECONDS",
     "KEY_PUBLISH_SECONDS",
-    "MEMORY_MAX_SESSIONS",
-    "NEAR_CACHE_USERS",
     "PASSWORD_QUEUE",
     "PASSWORD_THREADS",
     "REFRESH_GRACE_SECONDS",
@@ -61,7 +60,8 @@ class Topology:
     @classmethod
     def from_environment(cls) -> Self:
         """Read `.env`; the environment wins over it (`LB_PORT=9080 make up`). Raises `ClusterError`."""
-        values = dotenv_values(REPOSITORY / ".env") | os.environ
+        described = dotenv_values(REPOSITORY / ".env")
+        values = described | os.environ
         names = [name for name in cls.__dataclass_fields__ if name != "settings"]
         try:
             numbers = {name: _positive(name.upper(), values.get(name.upper())) for name in names}
@@ -69,7 +69,8 @@ class Topology:
             raise ClusterError(f"{error}: see the comments in .env") from None
         if missing := [name for name in SETTINGS if not values.get(name)]:
             raise ClusterError(f"{', '.join(missing)}: not set: see the comments in .env")
-        return cls(**numbers, settings=tuple((name, str(values[name])) for name in SETTINGS))
+        others = [name for name in described if name not in (*SETTINGS, *map(str.upper, names), *ELSEWHERE)]
+        return cls(**numbers, settings=tuple((name, str(values[name])) for name in (*SETTINGS, *others)))
 
     def with_settings(self, settings: Mapping[str, str]) -> Self:
         """Return this topology with other values of some settings, or further ones."""
@@ -106,6 +107,15 @@ class Topology:
         """Return what supervisord.conf and the services read."""
         names = (name for name in self.__dataclass_fields__ if name != "settings")
         return {name.upper(): str(getattr(self, name)) for name in names} | dict(self.settings)
+
+
+def console_port() -> int:
+    """Return where the console listens, by `.env` and the environment. Raises `ClusterError`."""
+    values = dotenv_values(REPOSITORY / ".env") | os.environ
+    try:
+        return _positive("CONSOLE_PORT", values.get("CONSOLE_PORT"))
+    except ValueError as error:
+        raise ClusterError(f"{error}: see the comments in .env") from None
 
 
 def is_free(port: int) -> bool:

@@ -97,7 +97,7 @@ def analyse(rows: Sequence[Row], _config: Config) -> list[Figure]:
 
 
 def sentences(view: View) -> Iterator[str]:
-    """What verifying tokens of other algorithms costs more, or less."""
+    """How much more or less it costs to verify tokens of other algorithms."""
     found = view.figures("verify_difference")
     if found:
         over = found[0].labels.get("over", "the default")
@@ -106,7 +106,7 @@ def sentences(view: View) -> Iterator[str]:
 
 
 def _more(difference: Figure) -> str:
-    """Say by how much more or less, or that no difference was shown."""
+    """Say how much more or less it is, or that no difference was shown."""
     known = interval(difference)
     if difference.ci_low is None or difference.ci_high is None or difference.ci_low <= 0 <= difference.ci_high:
         return f"no difference shown{f' ({known})' if known else ''}"
@@ -130,7 +130,7 @@ PLOT = Plot(
     NAME,
     "verify_page_cpu",
     "Signature algorithms of tokens",
-    "CPU per page at a replica that verifies tokens of each algorithm, and the size of such a token. Less is better.",
+    "CPU per page at a replica that verifies tokens of each algorithm, and the size of a token. Less is better.",
     draw,
     2.4,
 )

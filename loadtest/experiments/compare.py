@@ -11,6 +11,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from loadtest.cluster.faults import in_thread, restored
@@ -78,14 +79,15 @@ def analysed(results: Results) -> Results:
     figures = [
         figure
         for experiment in EXPERIMENTS
-        for figure in experiment.analyse(_measured(results.rounds.get(experiment.name, ())), results.config)
+        for figure in experiment.analyse(measured_rows(results.rounds.get(experiment.name, ())), results.config)
     ]
     results = replace(results, figures=[*figures, *_stolen(results.rounds.get(MACHINE, ()))])
     results = replace(results, warnings=audit(results))
     return replace(results, verdicts=judge(results, CLAIMS))
 
 
-def _measured(rows: Sequence[Row]) -> list[Row]:
+def measured_rows(rows: Sequence[Row]) -> list[Row]:
+    """Return *rows* without those that say what could not be measured."""
     return [row for row in rows if row.get("kind") != NOT_MEASURED]
 
 
@@ -138,7 +140,8 @@ def _plan(experiments: Sequence[Experiment], *, full: bool) -> dict[str, Any]:
     known = {experiment.name: experiment for experiment in (*EXPERIMENTS, *experiments)}
     plans = {name: asdict(one.plan(full=full)) for name, one in known.items()}
     found = {f"{name}.{part}": value for name, plan in plans.items() for part, value in plan.items()}
-    return {"name": "full" if full else "quick"} | found
+    plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(found))  # as it will be read: lists for tuples
+    return {"name": "full" if full else "quick"} | plain
 
 
 def _seconds(experiments: Sequence[Experiment], *, full: bool) -> float:

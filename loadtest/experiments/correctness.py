@@ -89,7 +89,7 @@ EXPERIMENT = Experiment(
     measure=measure,
     analyse=analyse,
     method=(
-        "Answers come first: every strategy's answers are checked before anything is timed, and every answer is "
-        "checked during the measurement. Timings of a strategy that answered wrongly are not shown.",
+        "Right before fast: every strategy's answers are checked before anything is timed, and every answer is checked "
+        "during the measurement. Timings of a strategy that gave wrong answers are not shown.",
     ),
 )

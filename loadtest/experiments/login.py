@@ -109,7 +109,7 @@ PLOT = Plot(
     NAME,
     "cpu_per_login",
     "CPU per login",
-    "CPU that each tier spends on one login, per strategy. Most of it is the password check, which is slow on purpose.",
+    "CPU that each tier spends on one login. Most of it is the password check, which is slow on purpose.",
     draw,
     2.5,
     0.27,

@@ -63,8 +63,8 @@ PLOT = Plot(
     NAME,
     "throughput",
     "How many requests are served",
-    "Requests per second while as many users as possible wait for answers, with 95 % intervals. More is better. The "
-    "load generator shares the machine, so servers alone would serve more.",
+    "Requests per second of users who send the next request as soon as they have an answer, with 95 % intervals. More "
+    "is better. The load generator shares the machine; without it, the servers could serve more.",
     draw,
     2.4,
     0.27,

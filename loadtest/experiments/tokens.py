@@ -149,7 +149,7 @@ PLOT = Plot(
     NAME,
     "cpu_per_refresh",
     "CPU per refresh and per introspection",
-    "CPU of one refresh and of one introspection, beside a page that is asked for with an access token.",
+    "CPU of one refresh and of one introspection, next to a page that is requested with an access token.",
     draw,
     2.4,
 )

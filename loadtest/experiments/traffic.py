@@ -130,7 +130,7 @@ def _latency(name: str, blocks: Sequence[Row], rng: Rng, **labels: str) -> list[
 
 
 def sentences(view: View) -> Iterator[str]:
-    """Refreshes that were part of the bill at one's traffic."""
+    """Refreshes that were part of the bill at your traffic."""
     done = sum(figure.value for figure in view.figures("refreshes"))
     if done:
         yield f"The bill at your traffic includes {number(done)} token refreshes."
@@ -177,7 +177,7 @@ PLOT = Plot(
     "latency",
     "Latency at the same rate for all",
     "From the median (dot) to the 99th percentile (bar), counted from when each request should have started. Thin "
-    "lines are 95 % intervals. Further left is better. Without a bar, too few answers came to know that percentile.",
+    "lines are 95 % intervals. Further left is better. A missing bar means too few answers for that percentile.",
     draw,
     2.6,
     0.25,
@@ -193,7 +193,8 @@ EXPERIMENT = Experiment(
     plots=(PLOT,),
     sentences=sentences,
     method=(
-        "Latency comes from a fixed schedule of arrivals, and counts from the time when a request should have started.",
+        "Latency comes from a fixed schedule of arrivals, and counts from the moment at which a request should have "
+        "started.",
     ),
     compared=(
         Compared("cores_per_1000", "cores per 1,000 requests/s, {level} traffic", {"tier": "total"}),

@@ -61,6 +61,8 @@ class Answer:
 class Client:
     """One device of one user, an async context manager. *connector* is shared with others, cookies are not.
 
+    *base* is where it sends its requests; it may be changed to another listener of the same cluster.
+
     *patience*: after so many seconds it gives a request up.
     """
 
@@ -68,9 +70,9 @@ class Client:
         self, base: str, strategy: Strategy, connector: aiohttp.BaseConnector, patience: float = PATIENCE_SECONDS
     ) -> None:
         self.strategy = strategy
-        self._base = URL(base)
+        self.base = URL(base)
         self._headers: dict[str, str] = {}
-        self._refresh_token = ""
+        self.refresh_token = ""
         jar = aiohttp.CookieJar(unsafe=True)  # "unsafe": cookies of an IP address, which a local cluster has
         self._http = aiohttp.ClientSession(
             connector=connector,
@@ -97,7 +99,7 @@ class Client:
 
     def credential(self, path: str) -> dict[str, str]:
         """Return the headers that tell the server at *path* who this device is: its cookies, or its access token."""
-        cookies = self._http.cookie_jar.filter_cookies(self._base.join(URL(path)))
+        cookies = self._http.cookie_jar.filter_cookies(self.base.join(URL(path)))
         cookie = "; ".join(f"{name}={morsel.coded_value}" for name, morsel in cookies.items())
         return self._headers | ({"Cookie": cookie} if cookie else {})
 
@@ -108,7 +110,7 @@ class Client:
 
         *headers* replace the device's own (cookies stay).
         """
-        url = self._base.join(URL(path))
+        url = self.base.join(URL(path))
         sent = self._headers if headers is None else headers
         try:
             async with self._http.request(method, url, json=json, data=form, headers=sent) as response:
@@ -128,7 +130,7 @@ class Client:
 
     async def refresh(self) -> Answer:
         """Trade the refresh token for new tokens (RFC 6749 §6)."""
-        form = {"grant_type": "refresh_token", "refresh_token": self._refresh_token}
+        form = {"grant_type": "refresh_token", "refresh_token": self.refresh_token}
         answer = await self.call("POST", "/auth/token", form=form, headers={})
         if answer.status == 200:
             self._keep(answer.body)
@@ -136,7 +138,7 @@ class Client:
 
     def _keep(self, tokens: Mapping[str, str]) -> None:
         self._headers = {"Authorization": f"Bearer {tokens['access_token']}"}
-        self._refresh_token = tokens["refresh_token"]
+        self.refresh_token = tokens["refresh_token"]
 
     async def mypage(self) -> Answer:
         """Get my page."""
@@ -150,7 +152,7 @@ class Client:
         """Log out; the credential stays with this client, so that one can see whether it is dead."""
         kept = [(cookie.key, cookie.value) for cookie in self._http.cookie_jar]
         answer = await self.call("POST", f"/{self.strategy.name}/logout")
-        self._http.cookie_jar.update_cookies(kept, self._base)
+        self._http.cookie_jar.update_cookies(kept, self.base)
         return answer
 
 

@@ -1,7 +1,7 @@
-"""The answer: which strategy to take, and what would change that. The rules know no strategy by name.
+"""The answer: which strategy to use, and what would change that. The rules know no strategy by name.
 
-A strategy qualifies by its capabilities, its right answers and its losses. Of those that qualify the cheapest is the
-answer, if the intervals that hold for all comparisons together show that it is.
+A strategy qualifies if it has the capabilities, answered correctly and lost no login. The cheapest one that qualifies
+is the answer, provided that simultaneous intervals show it to be the cheapest.
 """
 
 from collections.abc import Iterator
@@ -9,16 +9,16 @@ from dataclasses import dataclass
 
 from loadtest.report.changes import Change, changes, cores
 from loadtest.report.need import BROWSERS, KILLED, cheapest, known_extra, measured, on_top
-from loadtest.results.numbers import amount, listed
+from loadtest.results.numbers import amount, listed, number
 from loadtest.results.view import View
 from loadtest.verdicts import FORBID_COST
 
-RULE = "logins survive the loss of a replica and whose logouts hold, forced ones too"
+GUARANTEES = "logins survive the loss of a replica, and every logout takes effect, even a forced one"
 
 
 @dataclass(frozen=True)
 class Answer:
-    """The first thing that a reader sees. *strategies*: the answer; more than one if the run cannot decide."""
+    """The first thing a reader sees. *strategies*: the answer; more than one if the run cannot decide."""
 
     headline: str
     sentences: list[str]
@@ -29,7 +29,7 @@ class Answer:
 
 
 def answer(view: View) -> Answer:
-    """Return what *view* has to say to somebody who wants pages in a browser."""
+    """Return the answer for somebody who serves pages to browsers."""
     failed = [warning for warning in view.results.warnings if warning["rule"] in FORBID_COST]
     if failed:
         reasons = [warning["message"] for warning in failed[:2]]
@@ -44,14 +44,17 @@ def answer(view: View) -> Answer:
         )
     if not measured(view):
         return Answer(
-            "No answer yet: this run compared no costs",
-            ["“make compare” measures everything; “python -m loadtest run cost” measures the cost alone."],
+            "No answer yet: this run did not compare costs",
+            ["“make compare” measures everything; “python -m loadtest run cost” measures only the cost."],
         )
     best = cheapest(view, BROWSERS)
     if not best:
         return Answer(
             "No answer: no strategy qualifies",
-            [f"This report looks for {BROWSERS.clients} whose {RULE}. None of the strategies measured offers that."],
+            [
+                f"This report looks for strategies for {BROWSERS.clients} with which {GUARANTEES}.",
+                "None of those measured offers that.",
+            ],
             changes=tuple(changes(view, ())),
         )
     sentences = [*_chosen(view, best), _survival(view, best)]
@@ -60,31 +63,36 @@ def answer(view: View) -> Answer:
 
 def _headline(best: tuple[str, ...]) -> str:
     if len(best) == 1:
-        return f"Take {best[0]}"
-    return f"Take {' or '.join(best)}: the costs cannot be told apart"
+        return f"Use {best[0]}"
+    return f"Use {' or '.join(best)}: their costs cannot be told apart"
 
 
 def _chosen(view: View, best: tuple[str, ...]) -> Iterator[str]:
-    qualified, need = len(BROWSERS.met_by(view)), f"for {BROWSERS.clients} whose {RULE}"
+    qualified = len(BROWSERS.met_by(view))
+    several = f"With {number(qualified)} strategies" if qualified > 1 else "With only one of the measured strategies"
+    yield f"{several} for {BROWSERS.clients}, {GUARANTEES}."
     if len(best) > 1:
         costs = listed([f"{name} {on_top(view, name)}" for name in best])
-        yield f"Strategies {need}: on cost, this run cannot decide between {listed(list(best))}."
+        yield f"On cost, this run cannot decide between {listed(list(best))}."
         yield f"CPU per request on top of a page without login: {costs}."
         return
-    cheapest_of = f"Of the {qualified} strategies {need}, it is the {'cheaper' if qualified == 2 else 'cheapest'}"
-    rank = cheapest_of if qualified > 1 else f"It is the only strategy measured {need}"
-    cost = f"{on_top(view, best[0])} of CPU per request more than a page without login"
-    yield f"{rank}: {cost}, or {amount(cores(known_extra(view, best[0])), 'cores')} per 1,000 requests/s."
+    rank = f"{best[0]} is the {'cheaper' if qualified == 2 else 'cheapest'}: it costs" if qualified > 1 else "It costs"
+    more = f"{on_top(view, best[0])} of CPU per request more than a page without login"
+    yield f"{rank} {more}, or {_per_1000(view, best[0])}."
+
+
+def _per_1000(view: View, name: str) -> str:
+    return f"{amount(cores(known_extra(view, name)), 'cores')} per 1,000 requests/s"
 
 
 def _survival(view: View, best: tuple[str, ...]) -> str:
-    """Say what supports that logins survive: kills in this run, or only what the strategy says of itself."""
+    """Say why we think that logins survive: kills in this run, or only the strategy's own claim."""
     kills = [figure for name in best for figure in view.figures("kills_with_losses", name, **KILLED)]
     if not kills:
-        return "This run killed no replica: that logins survive is what the strategy says of itself."
+        return "This run killed no replica: that logins survive is only what the strategy claims."
     fewest = min(kills, key=lambda figure: figure.n)
     kill = "1 kill" if fewest.n == 1 else f"{fewest.n} kills"
-    bound = (
-        "" if fewest.ci_high is None else f"; so few cannot rule out losses in up to {fewest.ci_high:.0f} % of kills"
-    )
-    return f"In {kill} of a replica, no login was lost{bound}."
+    found = f"In {kill} of a replica, no login was lost."
+    if fewest.ci_high is None:
+        return found
+    return f"{found} With so few kills, losses in up to {fewest.ci_high:.0f} % of kills cannot be ruled out."

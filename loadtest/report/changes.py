@@ -1,4 +1,4 @@
-"""What would change the answer: other strategies, from what they save and what they lack. Thresholds are the run's."""
+"""What would change the answer: other strategies, what they save and what they lack, with thresholds from the run."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,14 +23,14 @@ from loadtest.verdicts.ranking import JUDGED, TOGETHER, Relation, relation
 
 @dataclass(frozen=True)
 class Change:
-    """Another strategy, and when it is the better choice. *text* completes the sentence that its name begins."""
+    """Another strategy, and when it is the better choice. *text* completes a sentence that starts with its name."""
 
     strategy: str
     text: str
 
 
 def changes(view: View, best: tuple[str, ...]) -> Iterator[Change]:
-    """Yield the strategies that a reader with other needs, or other prices, should take."""
+    """Yield the strategies for readers with other needs or other prices."""
     if best:
         yield from _next_best(view, best)
         yield from _cheaper(view, best[0])
@@ -38,10 +38,10 @@ def changes(view: View, best: tuple[str, ...]) -> Iterator[Change]:
 
 
 def _next_best(view: View, best: tuple[str, ...]) -> Iterator[Change]:
-    """Yield who meets the same need, dearer: there is a reason to choose them that capabilities do not tell."""
+    """Yield more expensive strategies that meet the same need; capabilities do not show why one would choose them."""
     if len(best) > 1:
         yield from (
-            Change(name, f"costs as little, as far as this run can tell. {_advice(view, name)}") for name in best
+            Change(name, f"costs the same, as far as this run can tell. {_advice(view, name)}") for name in best
         )
         return
     for name in BROWSERS.met_by(view):
@@ -60,7 +60,7 @@ def saving(view: View, dear: str, cheap: str) -> Figure | None:
 
 
 def _cheaper(view: View, best: str) -> Iterator[Change]:
-    """Yield, of those who lack the same guarantees, the cheapest, if it was shown to be cheaper than *best*."""
+    """For each set of missing guarantees, yield the cheapest strategy if it was shown to be cheaper than *best*."""
     groups: dict[tuple[str, tuple[str, ...]], list[str]] = {}
     others = [name for name in measured(view) if missing(view, name) or losses(view, name)]
     for name in sorted(others, key=lambda name: known_extra(view, name).value):
@@ -74,7 +74,8 @@ def _cheaper(view: View, best: str) -> Iterator[Change]:
             rest += names
     if rest:
         yield Change(
-            listed(rest), f"{'give' if len(rest) > 1 else 'gives'} less and {_were(rest)} not shown to be cheaper."
+            listed(rest),
+            f"{'guarantee' if len(rest) > 1 else 'guarantees'} less and {_were(rest)} not shown to be cheaper.",
         )
 
 
@@ -83,19 +84,19 @@ def _were(names: list[str]) -> str:
 
 
 def _worth(view: View, name: str, saved: Figure) -> str:
-    """Say what *name* saves, from which rate on that is a core, what it takes for it, and when it pays."""
-    more = f"{amount(cores(saved), 'cores')} per 1,000 requests/s, or one core at {number(core_rate(saved))}"
+    """Say what *name* saves, at which rate that is a core, what it lacks, and when it pays."""
+    more = f"{amount(cores(saved), 'cores')} per 1,000 requests/s, or one core at {number(core_rate(saved))} requests/s"
     text = f"saves {with_interval(saved)} per request: {more}. But {shortcoming(view, name)}."
     return " ".join([text, *_pays(view, name, saved)])
 
 
 def core_rate(saved: Figure) -> float:
-    """Return at how many requests/s a saving in microseconds per request is one core."""
+    """Return the rate in requests/s at which a saving in microseconds per request is one core."""
     return float(f"{1e6 / saved.value:.2g}")
 
 
 def _pays(view: View, name: str, saved: Figure) -> Iterator[str]:
-    """Yield from how many requests of a user on the saving makes up for what else *name* costs in CPU."""
+    """Yield how many requests it takes until the saving makes up for what else *name* costs in CPU."""
     lost, login = losses(view, name), view.one("cpu_per_login", name, tier="total")
     if lost and login:
         requests = number(between_losses(lost, login, saved))
@@ -106,7 +107,7 @@ def _pays(view: View, name: str, saved: Figure) -> Iterator[str]:
 
 
 def between_losses(lost: Figure, login: Figure, saved: Figure) -> float:
-    """Return after how many requests a user has saved the share of a login that each lost replica costs them."""
+    """Return how many requests a user needs to save their share of the logins that each lost replica costs."""
     return _rounded(lost.value / 100 * login.value / saved.value)
 
 
@@ -115,17 +116,18 @@ def _rounded(value: float) -> float:
 
 
 def _other_clients(view: View) -> Iterator[Change]:
-    """Yield who is the answer for clients that are no browsers."""
+    """Yield the answer for clients other than browsers."""
     best = cheapest(view, OTHERS)
     if best:
         costs = listed([on_top(view, name) for name in best])
         alike = " (their costs cannot be told apart)" if len(best) > 1 else ""
         yield Change(
             " or ".join(best),
-            f"is the answer for {OTHERS.clients} and need the same: {costs} more than a page without login{alike}.",
+            f"is the answer for {OTHERS.clients} and need the same guarantees: "
+            f"{costs} more than a page without login{alike}.",
         )
 
 
 def cores(difference: Figure) -> float:
-    """Return how many cores a difference in microseconds per request is at 1,000 requests/s."""
+    """Return a difference in microseconds per request as cores at 1,000 requests/s."""
     return difference.value / 1000

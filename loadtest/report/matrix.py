@@ -10,7 +10,7 @@ from loadtest.verdicts.ranking import JUDGED, TOGETHER
 
 NO_DIFFERENCE = "no difference shown"
 DEEPEST = math.log(2)
-"""The logarithm of the ratio from which on the colour gets no deeper."""
+"""The logarithm of the ratio beyond which the colour does not get any deeper."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Matrix:
-    """*names*: of rows and columns alike; *rows*: of cells, by the name of the row."""
+    """*names*: of the rows and of the columns; *rows*: cells by the name of their row."""
 
     names: list[str]
     rows: list[tuple[str, list[Cell]]]
@@ -54,7 +54,7 @@ def _cell(view: View, one: str, other: str) -> Cell:
 
 
 def judged(ratio: Figure) -> Cell:
-    """Return what *ratio* shows: an interval that contains 1 shows nothing, and neither does one that is not known."""
+    """Return what *ratio* shows: nothing if its interval contains 1 or is unknown."""
     known = interval(ratio).removesuffix(" times").replace(" to ", "\N{EN DASH}")
     if ratio.ci_low is None or ratio.ci_high is None or ratio.ci_low <= 1 <= ratio.ci_high:
         return Cell(NO_DIFFERENCE, known)

@@ -1,4 +1,4 @@
-"""What somebody needs of a strategy, who offers it, and what those lack who do not. Pure: results in, text out."""
+"""What a client needs, which strategies offer it, and what the others lack. Pure: results in, text out."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from loadtest.results.view import View
 from loadtest.verdicts.ranking import JUDGED, Relation, relation
 
 LEEWAY_SECONDS = 10
-"""How far the clock of a replica may be off: tokens are accepted for so long after they expire (docs/strategies)."""
+"""How far a replica's clock may be off: tokens are accepted this long after they expire (docs/strategies)."""
 KILLED = {"fault": "kill -9", "affinity": "true"}
 ANY_REPLICA, LOGOUT, FORCED_LOGOUT = "any-replica", "logout", "forced-logout"
 GUARANTEES = (ANY_REPLICA, LOGOUT, FORCED_LOGOUT)
@@ -16,13 +16,13 @@ GUARANTEES = (ANY_REPLICA, LOGOUT, FORCED_LOGOUT)
 
 @dataclass(frozen=True)
 class Need:
-    """A *kind* of login, for *clients*, that keeps all guarantees."""
+    """A *kind* of login with all guarantees, for *clients*."""
 
     kind: str
     clients: str
 
     def met_by(self, view: View) -> list[str]:
-        """Return who offers that, was measured, answered correctly and lost no login in this run."""
+        """Return the strategies that offer that, were measured, answered correctly and lost no login in this run."""
         return [
             name
             for name in measured(view)
@@ -35,13 +35,13 @@ OTHERS = Need("token", "API clients that send tokens")
 
 
 def measured(view: View) -> list[str]:
-    """Return the strategies with logins whose cost is known and whose answers were all right."""
+    """Return the strategies with logins whose cost is known and whose answers were all correct."""
     wrong = {figure.strategy for figure in view.figures("failed_answers") if figure.value}
     return [name for name in view.results.config["strategies"] if extra(view, name) and name not in wrong]
 
 
 def extra(view: View, name: str) -> Figure | None:
-    """Return what a request costs under *name* on top of one under the control."""
+    """Return how much more a request costs under *name* than under the control."""
     return view.one("cpu_difference", name, over=view.control or "", intervals="", **JUDGED)
 
 
@@ -58,19 +58,19 @@ def on_top(view: View, name: str) -> str:
 
 
 def missing(view: View, name: str) -> tuple[str, ...]:
-    """Return the guarantees that *name* does not claim to give."""
+    """Return the guarantees that *name* does not claim."""
     has = view.results.config["strategies"][name]["capabilities"]
     return tuple(one for one in GUARANTEES if one not in has)
 
 
 def losses(view: View, name: str) -> Figure | None:
-    """Return how many users a killed replica logged out, if there were any."""
+    """Return the share of users that a killed replica logged out, if there were any."""
     lost = view.one("users_lost", name, **KILLED)
     return lost if lost and lost.value > 0 else None
 
 
 def lifetime(view: View, name: str) -> float | None:
-    """Return for how many seconds a login that nobody can end is good, if the settings say so."""
+    """Return for how many seconds a login that cannot be ended stays valid, if the settings say so."""
     settings = view.results.config["settings"]
     if view.kind(name) == "token":
         return _plus(settings.get("ACCESS_TOKEN_SECONDS"), LEEWAY_SECONDS)
@@ -95,13 +95,11 @@ def shortcoming(view: View, name: str) -> str:
 
 
 def _loss(view: View, name: str) -> str:
-    """Return who is logged out with a replica: as measured, or else as its state in one of N replicas predicts."""
+    """Return the share of users that a lost replica logs out: measured or, if not, 1 in N."""
     if lost := losses(view, name):
         return f"each killed replica logs out {with_interval(lost)} of all users"
     replicas = view.results.config["replicas"]
-    return (
-        f"each lost replica takes its logins with it, those of 1 user in {number(replicas)} (not measured in this run)"
-    )
+    return f"each lost replica logs out its users, which are 1 in {number(replicas)} (not measured in this run)"
 
 
 def _late(view: View, name: str) -> str:
@@ -114,7 +112,7 @@ def _late(view: View, name: str) -> str:
 
 
 def cheapest(view: View, need: Need) -> tuple[str, ...]:
-    """Return who meets *need* at the least cost, and all others who may cost as little as far as this run can tell."""
+    """Return the cheapest strategy that meets *need*, and those that this run cannot show to be more expensive."""
     qualified = sorted(need.met_by(view), key=lambda name: known_extra(view, name).value)
     if not qualified:
         return ()

@@ -1,4 +1,4 @@
-"""The one table of the first screen: a row per strategy. A column fills itself once its metric is measured."""
+"""The table of the first screen: a row per strategy. A column is filled as soon as its metric is measured."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ NOTHING_TO_LOSE = "\N{EN DASH}", "no login"
 
 @dataclass(frozen=True)
 class Cell:
-    """*text* is what counts; *note* stands smaller beneath it. *bar*: the share of the largest value, in percent."""
+    """*text* is the value, *note* the small print below it. *bar*: the share of the largest value, in percent."""
 
     text: str
     note: str = ""
@@ -27,7 +27,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """One strategy. *chosen*: it is the answer."""
+    """One strategy. *chosen*: whether it is the answer."""
 
     name: str
     strategy: str
@@ -41,7 +41,7 @@ class Row:
 
 
 def rows(view: View, chosen: tuple[str, ...]) -> list[Row]:
-    """Return a row per strategy: the control, then by cost; those without figures last."""
+    """Return a row per strategy: the control, then the others by cost, and those without figures last."""
     names = sorted(view.results.config["strategies"], key=lambda name: _place(view, name))
     most = max((figure.value for name in names if (figure := extra(view, name))), default=0.0)
     return [
@@ -68,7 +68,7 @@ def _place(view: View, name: str) -> tuple[int, float]:
 
 
 def _cost(view: View, name: str, most: float) -> Cell:
-    """Return what a login costs per request; of the control, the whole page, which is what the others add to."""
+    """Return what a login adds to each request; for the control, what the page itself costs."""
     if name == view.control:
         page = view.one("cpu_per_request", name, path="nginx", tier="total")
         return Cell("0", f"a page: {amount(page.value, page.unit)}") if page else Cell(NOT_MEASURED)
@@ -83,7 +83,7 @@ def _percent(value: float, most: float) -> float:
 
 
 def _cores(view: View, name: str) -> Cell:
-    """Return the whole bill at high traffic, and at low traffic beneath it."""
+    """Return the total bill at high traffic and, below it, at low traffic."""
     high, low = (view.one("cores_per_1000", name, tier="total", level=level) for level in ("high", "low"))
     if high is None:
         return Cell(NOT_MEASURED)
@@ -91,7 +91,7 @@ def _cores(view: View, name: str) -> Cell:
 
 
 def _lost(view: View, name: str) -> Cell:
-    """Return how many users a kill logs out. No loss in a few kills does not mean that there never is one."""
+    """Return the share of users that a kill logs out. No loss in a few kills does not mean that there never is one."""
     if name == view.control:
         return Cell(*NOTHING_TO_LOSE)
     lost, kills = view.one("users_lost", name, **KILLED), view.one("kills_with_losses", name, **KILLED)
@@ -107,11 +107,11 @@ def _kills(number_: int) -> str:
 
 
 def _bound(kills: Figure) -> str:
-    return "" if kills.ci_high is None else f"; up to {kills.ci_high:.0f} % may"
+    return "" if kills.ci_high is None else f"; up to {kills.ci_high:.0f} % possible"
 
 
 def _logout(view: View, name: str) -> Cell:
-    """Return how long a forced logout takes to hold everywhere: as measured, or what the settings bound."""
+    """Return how long a forced logout takes to reach all replicas: the slowest measured, or the limit by settings."""
     if name == view.control:
         return Cell(*NOTHING_TO_LOSE)
     if FORCED_LOGOUT in missing(view, name):

@@ -17,7 +17,7 @@ from loadtest.report.plot import Plot
 from loadtest.results.view import View
 
 WIDTH = 4.9
-"""Inches: narrow enough that the text of a plot can still be read on a phone."""
+"""Inches: narrow enough for a plot's text to be readable on a phone."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ def pictures(view: View, plots: Iterable[Plot]) -> list[Picture]:
 
 
 def write_summary(view: View, plots: Iterable[Plot], path: Path) -> None:
-    """Write the plots of the summary side by side as a PNG on white, or nothing without figures."""
+    """Write the plots of the summary side by side as a PNG on white; nothing if there are no figures."""
     shown = [plot for plot in plots if plot.summary and plot.can_show(view)]
     if not shown:
         return
@@ -56,7 +56,7 @@ def _svg(plot: Plot, view: View) -> Markup:
     picture = file.getvalue()
     picture = picture[picture.index("<svg") :].replace(INK, "currentColor")
     picture = re.sub(r' (width|height)="[0-9.]+pt"', "", picture, count=2)
-    # Several pictures share one page: their ids must not meet.
+    # Several pictures share one page, so their ids must differ.
     picture = re.sub(r'((?: id="|url\(#|href="#))', rf"\g<1>{plot.name}-", picture)
     label = f'<svg role="img" aria-labelledby="{plot.name}-title {plot.name}-text"'
     picture = picture.replace("<svg", label, 1)
@@ -71,7 +71,7 @@ def _style(ink: str) -> Iterator[None]:
         "font.size": 9.5,
         "axes.spines.top": False,
         "axes.spines.right": False,
-        # A strategy's name is text, whatever it contains; "$" would start a formula.
+        # A strategy's name is plain text, even with a "$", which would start a formula.
         "text.parse_math": False,
     }
     with mpl.rc_context(style):

@@ -9,9 +9,9 @@ from loadtest.results.view import View
 
 @dataclass(frozen=True)
 class Plot:
-    """One picture. It is drawn if there are figures of *metric*, and of one of *also* if those are named.
+    """One picture, drawn if *metric* was measured, and one of *also* if those are named.
 
-    *text* is the caption, and stands in for the picture where it cannot be seen. *height* (inches) is for four rows;
+    *text* is the caption, and the description for screen readers. *height* (inches) is for four rows;
     *more* is added for each further strategy. *summary*: it is one of those in `summary.png`.
     """
 
@@ -30,5 +30,5 @@ class Plot:
         return bool(view.figures(self.metric)) and (not self.also or any(map(view.figures, self.also)))
 
     def inches(self, view: View) -> float:
-        """Return how high the picture of *view* is."""
+        """Return the height of the picture of *view*."""
         return self.height + self.more * max(0, len(view.strategies(self.metric)) - 4)

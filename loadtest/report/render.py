@@ -34,7 +34,7 @@ class Table:
 def write_report(directory: Path, sections: Iterable[Section]) -> Path:
     """Read `results.json` in *directory*, write the report beside it, and return the path of `report.html`.
 
-    Raises `ResultsError` or `OSError` when there are no results that this version can read.
+    Raises `ResultsError` or `OSError` if there are no results that this version can read.
     """
     view = View(Results.read(directory / "results.json"))
     page, sections = directory / "report.html", list(sections)
@@ -49,7 +49,7 @@ def _plots(sections: Iterable[Section]) -> list[Plot]:
 
 
 def render(view: View, template: str, sections: Sequence[Section]) -> str:
-    """Return the page that *template* makes of *view* and of what *sections* have to say about it."""
+    """Return the page that *template* renders from *view* and *sections*."""
     found = answer(view)
     environment = _environment(template)
     environment.filters["who"] = lambda f: f.strategy if "algorithm" in f.labels else view.named(f.strategy)
@@ -96,7 +96,7 @@ def _environment(template: str) -> Environment:
 
 
 def markdown_text(value: object) -> object:
-    """Return *value* so that Markdown shows it as it is: no markup, no HTML, no new row."""
+    """Return *value* escaped so that Markdown shows it as plain text in one table cell."""
     if not isinstance(value, str):
         return value
     text = " ".join(value.split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -1,4 +1,4 @@
-"""The trust line: may a reader believe this run? The self-audit judges; here its judgement is put beside the figure."""
+"""The trust line: can a reader trust this run? It shows the verdicts of the self-audit with their figures."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from loadtest.results.view import View
 
 @dataclass(frozen=True)
 class Check:
-    """One check. *passed* is None if the run did not make it. *title*: what it asks, and how it was answered."""
+    """One check. *passed* is None if the run did not make it. *title*: its question and the answer."""
 
     name: str
     passed: bool | None
@@ -23,13 +23,13 @@ class Check:
 
     @property
     def said(self) -> str:
-        """Return the same for those who cannot see the sign."""
+        """Return the same in words, for screen readers."""
         return "not measured" if self.passed is None else "passed" if self.passed else "failed"
 
 
 @dataclass(frozen=True)
 class Kind:
-    """How a check finds the figure that it is about: the one that is *farthest* of *metric*."""
+    """A kind of check, about the figure of *metric* that is *farthest* off."""
 
     name: str
     rule: str
@@ -48,16 +48,16 @@ def _off(figure: Figure) -> str:
 
 
 KINDS = (
-    Kind("Null test", "null_test", "null_ratio", "Two clients of the same strategy cost the same.", _off, _from_one),
-    Kind("Placebo", "placebo", "placebo_ratio", "Where nginx does the same work, it cost the same.", _off, _from_one),
-    Kind("Steal", "steal", "steal", "The machine's host must not give our CPU to others.",
+    Kind("Null test", "null_test", "null_ratio", "Two clients of one strategy must cost the same.", _off, _from_one),
+    Kind("Placebo", "placebo", "placebo_ratio", "For the same work, nginx must cost the same.", _off, _from_one),
+    Kind("Steal", "steal", "steal", "The machine's host must not give its CPU to other machines.",
          lambda figure: f"{figure.value:.1f} %", lambda figure: figure.value),
     Kind("Drift", "drift", "drift", "The machine must be as fast at the end as at the beginning.", _off, _from_one),
 )  # fmt: skip
 
 
 def trust(view: View) -> list[Check]:
-    """Return the checks in order, each with the figure that deviates most."""
+    """Return the checks in order, each with its worst figure."""
     return [_check(view, kind) for kind in KINDS]
 
 

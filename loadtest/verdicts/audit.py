@@ -23,21 +23,21 @@ SMALLEST_SHARE = 0.05
 DRIFT = 0.05
 PLACEBO = 0.03
 FALSE_ALARMS = 0.01
-"""How often a null test of a sound run may fail, all its comparisons together."""
+"""How often the null test of a sound run may fail, over all of its comparisons."""
 
 Rule = Callable[[View], Iterator[str]]
 
 
 def audit(results: Results) -> list[dict[str, str]]:
-    """Return a warning `{"rule", "message"}` for everything that weakens *results*."""
+    """Return a warning `{"rule", "message"}` for everything that makes *results* less reliable."""
     view = View(results)
     return [{"rule": name, "message": message} for name, rule in RULES.items() for message in rule(view)]
 
 
 def incomplete_run(view: View) -> Iterator[str]:
-    """The run ended early: what it has not measured is not there."""
+    """The run ended early, so figures are missing."""
     if not view.results.complete:
-        yield f"the run ended early ({view.results.ended_by}): the figures are those of the rounds finished by then"
+        yield f"the run ended early ({view.results.ended_by}): figures cover only the rounds that were finished"
 
 
 def not_measured(view: View) -> Iterator[str]:
@@ -47,7 +47,7 @@ def not_measured(view: View) -> Iterator[str]:
 
 
 def failed_answers(view: View) -> Iterator[str]:
-    """Wrong answers: the strategy's timings are refused."""
+    """Answers were wrong: the strategy's timings are refused."""
     for figure in view.figures("failed_answers"):
         where = f"{figure.strategy} ({figure.experiment})"
         if figure.value:
@@ -58,13 +58,13 @@ def failed_answers(view: View) -> Iterator[str]:
 
 
 def null_test(view: View) -> Iterator[str]:
-    """A strategy that differs from itself: then differences between others may be as false."""
+    """A strategy differs from itself, so differences between strategies may be just as false."""
     found = view.figures("null_ratio")
     for figure in found:
         interval = _family(figure, len(found))
         where = f"{figure.strategy} (path {figure.labels.get('path', '?')})"
         if interval is None:
-            yield f"{where} was compared with itself too seldom to say whether the method is sound"
+            yield f"{where} was compared with itself too few times to tell whether the method is sound"
         elif not interval[0] <= 1 <= interval[1]:
             yield (
                 f"{where} compared with itself gives {figure.value:.3f}, and 1 is not within the interval "
@@ -73,7 +73,7 @@ def null_test(view: View) -> Iterator[str]:
 
 
 def _family(figure: Figure, comparisons: int) -> tuple[float, float] | None:
-    """Return the interval that *figure*'s must be widened to so that *comparisons* null tests seldom fail together."""
+    """Return the interval of *figure*, widened so that *comparisons* null tests of a sound run seldom fail."""
     if figure.ci_low is None or figure.ci_high is None or not 0 < figure.ci_low <= figure.ci_high:
         return None
     confidence = family_confidence(comparisons, 1 - FALSE_ALARMS)
@@ -84,23 +84,23 @@ def _family(figure: Figure, comparisons: int) -> tuple[float, float] | None:
 
 
 def missing_null_test(view: View) -> Iterator[str]:
-    """Costs were compared, but nothing shows that the comparison is sound."""
+    """Costs were compared, but no null test shows that the comparison is sound."""
     if view.figures("cpu_ratio") and not view.figures("null_ratio"):
         yield "strategies were compared, but none with itself: nothing shows that the comparison is sound"
 
 
 def placebo(view: View) -> Iterator[str]:
-    """The load balancer does the same for both, so it must cost the same."""
+    """The load balancer does the same work for both strategies, so it must cost the same."""
     for figure in view.figures("placebo_ratio"):
         if figure.ci_low is None or abs(figure.value - 1) > PLACEBO:
             yield (
-                f"nginx does the same for {figure.strategy} and {figure.labels.get('over', 'the control')}, but its "
-                f"CPU per request differs: {figure.value:.3f}, not within 1 ± {PLACEBO:g}"
+                f"nginx does the same work for {figure.strategy} and {figure.labels.get('over', 'the control')}, but "
+                f"its CPU per request differs: {figure.value:.3f}, not within 1 ± {PLACEBO:g}"
             )
 
 
 def generator_busy(view: View) -> Iterator[str]:
-    """A generator at its limit measures itself. What the interval does not exclude may be so."""
+    """A load generator at its limit measures itself. The rule fires if the interval does not exclude that."""
     for figure in view.figures("generator_cpu"):
         if _highest(figure) > BUSY_GENERATOR_PERCENT:
             closed = figure.labels.get("loop") == "closed"
@@ -110,24 +110,24 @@ def generator_busy(view: View) -> Iterator[str]:
 
 
 def wide_interval(view: View) -> Iterator[str]:
-    """CPU per request that is not known to ±10 %, where the tier has a share that matters."""
+    """CPU per request is not known to ±10 %, in a tier whose share matters."""
     for path in dict.fromkeys(f.labels.get("path", "") for f in view.figures("cpu_per_request")):
         for name in view.strategies("cpu_per_request", path=path):
             costs = view.figures("cpu_per_request", name, path=path)
             wide = [_wide(f) for f in costs if _matters(f, costs) and not _half(f) <= WIDEST_HALF]
             if wide:
-                yield f"{name}, path {path or 'unknown'}: CPU per request is only known to {listed(wide)}"
+                yield f"{name}, path {path or 'unknown'}: CPU per request is imprecise: {listed(wide)}"
 
 
 def _matters(figure: Figure, costs: list[Figure]) -> bool:
-    """Return whether the tier has 5 % of the cost of all."""
+    """Return whether the tier has at least 5 % of the total cost."""
     return abs(figure.value) >= SMALLEST_SHARE * max(abs(cost.value) for cost in costs)
 
 
 def _wide(figure: Figure) -> str:
     half = _half(figure)
     tier = figure.labels.get("tier", "?")
-    return f"±{100 * half:.0f} % ({tier})" if math.isfinite(half) else f"nobody knows what ({tier}: one sample)"
+    return f"±{100 * half:.0f} % ({tier})" if math.isfinite(half) else f"no interval ({tier}: one sample)"
 
 
 def _half(figure: Figure) -> float:
@@ -138,38 +138,38 @@ def _half(figure: Figure) -> float:
 
 
 def busy_machine(view: View) -> Iterator[str]:
-    """Something else was running."""
+    """Other programs were running."""
     for figure in view.figures("other_cpu"):
         if _highest(figure) > OTHER_CPU_PERCENT:
             yield (
-                f"the machine spent {_range(figure)} % of a core on neither the cluster nor the load generator: every "
-                "figure suffers, CPU per request too (shared caches and cores); repeat on an idle machine"
+                f"other programs used {_range(figure)} % of a core: this affects every figure, even CPU per request "
+                "(shared caches and cores); repeat the run on an idle machine"
             )
 
 
 def steal(view: View) -> Iterator[str]:
-    """The host gave our CPU to others."""
+    """The host gave this machine's CPU to other machines."""
     for figure in view.figures("steal"):
         if figure.value > STEAL_PERCENT:
             yield (
-                f"the machine's host took away {number(figure.value)} % of a core during the run: latency and "
-                "requests/s suffer from that, CPU per request less"
+                f"the machine's host took away {number(figure.value)} % of a core during the run: this affects latency "
+                "and requests/s, and CPU per request less"
             )
 
 
 def drift(view: View) -> Iterator[str]:
-    """The machine changed while it measured. Turns are balanced, so it hits all alike; but it is no steady machine."""
+    """The machine's speed changed. Turns are balanced, so all strategies are affected alike, but not constantly."""
     for figure in view.figures("drift"):
         outside = figure.ci_low is not None and figure.ci_high is not None and not figure.ci_low <= 1 <= figure.ci_high
         if outside and abs(figure.value - 1) > DRIFT:
             yield (
                 f"a request to {figure.strategy} cost {figure.value:.2f} times as much in the last third of the rounds "
-                "as in the first: the machine's speed changed; absolute figures are those of its average"
+                "as in the first: the machine's speed changed, and absolute figures are averages over that"
             )
 
 
 def order_not_balanced(view: View) -> Iterator[str]:
-    """Who always goes first or last is compared with the drift of the machine."""
+    """A strategy that is always first or last is compared with the machine's drift, not with the others."""
     turns = [row for row in view.results.rounds.get("cost", ()) if row.get("kind") == "turn"]
     for path in dict.fromkeys(row["path"] for row in turns):
         places = _places([row for row in turns if row["path"] == path])
@@ -178,13 +178,13 @@ def order_not_balanced(view: View) -> Iterator[str]:
         skewed = [name for name, taken in places.items() if abs(sum(taken) / len(taken) - middle) > 3 * chance]
         if skewed:
             yield (
-                f"path {path}: {listed(skewed)} had their turns too early or too late in too many rounds: drift of the "
-                "machine looks like a difference"
+                f"path {path}: {listed(skewed)} had their turns too early or too late in too many rounds, so drift of "
+                "the machine can look like a difference"
             )
 
 
 def _places(turns: Sequence[Row]) -> dict[str, list[int]]:
-    """Return, by strategy, which place it had in each round."""
+    """Return the place of each strategy in each round."""
     rounds, places = defaultdict(list), defaultdict(list)
     for row in turns:
         rounds[row["round"]].append(row["strategy"])

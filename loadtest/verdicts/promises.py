@@ -1,6 +1,6 @@
-"""What this project promises of its own code: how much app CPU a request may cost, as a ratio to something else.
+"""What this project promises about its own code: how much app CPU a request may cost, as a ratio to something else.
 
-Measured at a busy replica, bypassing nginx. The intervals are those that hold for all comparisons together.
+Measured at a busy replica, bypassing nginx, with simultaneous intervals.
 """
 
 from collections.abc import Mapping
@@ -11,12 +11,12 @@ from loadtest.results.numbers import number, with_interval
 from loadtest.results.view import View
 from loadtest.verdicts.claims import NOT_MEASURED, Judged
 
-KEPT, NOT_KEPT, NOT_DECIDABLE = "kept", "not kept", "not decidable"
+KEPT, NOT_KEPT, UNDECIDED = "kept", "not kept", "undecided"
 
 
 @dataclass(frozen=True)
 class Promise:
-    """*strategy* costs at most *limit* times what *over* does. *textbook*: that ratio of the usual way to do it."""
+    """*strategy* costs at most *limit* times what *over* does. *textbook*: the ratio of the usual implementation."""
 
     name: str
     strategy: str
@@ -59,4 +59,4 @@ def kept(ratio: Figure, limit: float) -> str:
         return NOT_KEPT
     if ratio.ci_high is not None and ratio.ci_high < limit:
         return KEPT
-    return NOT_DECIDABLE
+    return UNDECIDED

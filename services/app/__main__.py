@@ -1,10 +1,11 @@
-"""Serve one replica: `python -m services.app`, configured by environment variables (see `AppSettings`)."""
+"""Run one replica: `python -m services.app`.
+
+The environment configures it: see `AppSettings`, and each strategy's file for its own settings.
+"""
 
 from services.app.application import create_app
 from services.app.settings import AppSettings
-from services.common.http.server import run
-from services.common.settings import read_settings
+from services.common.http.server import serve
 
 if __name__ == "__main__":
-    settings = read_settings(AppSettings)
-    run(create_app(settings), host=settings.host, port=settings.port, drain_seconds=settings.drain_seconds)
+    serve(AppSettings, create_app)

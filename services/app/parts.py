@@ -11,14 +11,19 @@ from services.app.redis_link.link import RedisLink
 from services.app.revocations.follower import RevocationFollower
 from services.app.settings import AppSettings
 from services.app.strategy import Strategy
+from services.common.settings import ReadSettings
 from services.common.tokens.verifier import AccessTokenVerifier, FindKey
 
 
 @dataclass(frozen=True)
 class Parts:
-    """Shared by all strategies of a replica, opened and closed by the composition root. *clock* returns Unix time."""
+    """Shared by all strategies of a replica, opened and closed by the composition root.
+
+    *read_settings* reads the settings of a strategy's own. *clock* returns Unix time.
+    """
 
     settings: AppSettings
+    read_settings: ReadSettings
     clock: Callable[[], float]
     redis: Redis
     link: RedisLink
@@ -27,10 +32,10 @@ class Parts:
     revocations: RevocationFollower
 
     def access_tokens(self, remembered: int = 0) -> AccessTokenVerifier:
-        """Return a verifier of access tokens that remembers so many of them."""
+        """Return a verifier for access tokens that caches up to *remembered* of them."""
         settings = self.settings
         return AccessTokenVerifier(self.find_key, settings.issuer, settings.audience, self.clock, remembered)
 
 
 Factory = Callable[[str, Parts, web.Application], Strategy]
-"""Makes the strategy of a name (its URL prefix) for a replica, which runs what is added to its `cleanup_ctx`."""
+"""Creates a strategy from its name (its URL prefix), the parts, and the application whose `cleanup_ctx` it may use."""

@@ -1,16 +1,16 @@
-"""What a strategy is. Handlers know this and nothing else of any strategy."""
+"""The protocol of strategies. Handlers know nothing else about them."""
 
 from enum import StrEnum
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from aiohttp import web
 
-COOKIE_CHALLENGE = 'Cookie realm="authscale"'  # RFC 9110 §11.6.1 asks for a challenge; cookies have no registered one
+COOKIE_CHALLENGE = 'Cookie realm="authscale"'  # RFC 9110 §11.6.1 requires one; none is registered for cookies
 ADMIN_ROLE = "admin"
 
 
 class User(NamedTuple):
-    """Who asks. *id* is stable and unique, *name* is for people, *roles* decide what is allowed."""
+    """The logged-in user. *id* is stable and unique, *name* is for display, *roles* grant permissions."""
 
     id: str
     name: str
@@ -18,9 +18,9 @@ class User(NamedTuple):
 
 
 class Authenticated(NamedTuple):
-    """A user whose password was right *at* that Unix time, or was read then: the auth service's clock says so.
+    """A user whose password was checked. *at* is a Unix time just before the check, by the auth service's clock.
 
-    What ended the user's logins later than that ended this one, too.
+    If the user's logins were ended after that time, this login has ended, too.
     """
 
     user: User
@@ -28,7 +28,7 @@ class Authenticated(NamedTuple):
 
 
 class ListedDevice(NamedTuple):
-    """One of a user's logins, for him to recognize. Unix times; *current*: the one that asks."""
+    """One of a user's logins, as shown in their device list, with Unix times. *current*: it sent the request."""
 
     id: str
     created_at: float
@@ -39,43 +39,77 @@ class ListedDevice(NamedTuple):
 
 
 class Kind(StrEnum):
-    """Where a client gets its login: nowhere, as a cookie from the strategy, as tokens from the auth service."""
+    """Where clients log in: nowhere, at the strategy (for a cookie), or at the auth service (for tokens)."""
 
     CONTROL = "control"
     SESSION = "session"
-    TOKEN = "token"  # noqa: S105  # a kind, no secret
+    TOKEN = "token"  # noqa: S105  # a kind, not a secret
 
 
 class Reach(StrEnum):
-    """Whose logins are listed and ended."""
+    """Whether a call acts on the logins at one replica or in the whole cluster."""
 
     REPLICA = "replica"
     CLUSTER = "cluster"
 
 
 class Capability(StrEnum):
-    """What a strategy can do beyond saying who asks."""
+    """What a strategy can do besides naming the user."""
 
-    VISITS = "visits"  # keeps state: POST visits counts
-    ATOMIC = "atomic-writes"  # of writes at once none is lost, and no old credential brings an old state back
-    LOGOUT = "logout"  # after a logout the old credential is dead
-    ANY_REPLICA = "any-replica"  # a login made at one replica holds at all of them
-    DEVICES = "devices"  # a user can list and end own logins
-    FORCED_LOGOUT = "forced-logout"  # somebody else can end a user's logins, here or at the auth service
+    VISITS = "visits"  # keeps state: serves POST visits
+    ATOMIC = "atomic-writes"  # loses no concurrent write, and no old credential restores an old state
+    LOGOUT = "logout"  # a logout invalidates the credential
+    ANY_REPLICA = "any-replica"  # a login at one replica is valid at all of them
+    AFFINITY = "affinity"  # the load balancer keeps each user at one replica: a line of loadbalancer/nginx.conf
+    DEVICES = "devices"  # users can list and end their own logins
+    FORCED_LOGOUT = "forced-logout"  # administrators can end a user's logins, here or at the auth service
+
+
+class Facts(NamedTuple):
+    """What readers compare strategies by: a few words each, for the tables in the documentation.
+
+    *state* is where the login state lives, *request* what a request costs. *without_replica*, *without_redis* and
+    *without_auth* say what is lost when one of them dies. *staleness* is how long a replica may continue with something
+    that was changed or ended elsewhere.
+    """
+
+    state: str
+    request: str
+    without_replica: str = "nothing"
+    without_redis: str = "nothing"
+    without_auth: str = "new logins"
+    forced_logout: str = "no"
+    staleness: str = "none"
 
 
 class Info(NamedTuple):
-    """A strategy as `GET /strategies` tells it. *login* is the URL path to POST username and password to, if any.
+    """A strategy as `GET /strategies` lists it.
 
-    *choose_when* is one sentence, "Choose it when ...": the strategy's own advice to whoever compares strategies.
+    *choose_when* is a sentence of advice: "Choose it when ...".
     """
 
     name: str
     kind: Kind
-    login: str | None
     description: str
     capabilities: frozenset[Capability]
     choose_when: str
+    facts: Facts
+
+    @property
+    def login(self) -> str | None:
+        """The URL path to POST username and password to, if any."""
+        return {Kind.CONTROL: None, Kind.SESSION: f"/{self.name}/login", Kind.TOKEN: "/auth/login"}[self.kind]
+
+    def entry(self) -> dict[str, Any]:
+        """Return the strategy's entry in `GET /strategies`."""
+        return {
+            "name": self.name,
+            "kind": self.kind,
+            "login": self.login,
+            "description": self.description,
+            "capabilities": sorted(self.capabilities),
+            "choose_when": self.choose_when,
+        }
 
 
 class Strategy(Protocol):
@@ -83,67 +117,71 @@ class Strategy(Protocol):
 
     @property
     def info(self) -> Info:
-        """What the strategy is called and can do."""
+        """The strategy's name, description and capabilities."""
 
     async def user(self, request: web.Request) -> User:
-        """Return who asks. Raises `Unauthenticated` if nobody is logged in, `Unavailable` if it cannot know."""
+        """Return the logged-in user. Raises `Unauthenticated` if there is none, `Unavailable` if it cannot know."""
 
     async def logout(self, request: web.Request, response: web.Response) -> None:
-        """End the request's login wherever that is possible; *response* tells the client. No login is no error.
+        """End the request's login as far as possible, and delete its credential in *response*.
 
-        Raises a `Problem` if the login may go on although the strategy promises that a logout ends it.
+        It is not an error if nobody is logged in. Raises a `Problem` if the login may still be valid although the
+        strategy has the capability `LOGOUT`.
         """
 
 
 @runtime_checkable
 class LogsIn(Strategy, Protocol):
-    """A strategy that starts logins itself; it gets `POST login`."""
+    """A strategy that logs users in itself. It serves `POST login`."""
 
     async def login(self, request: web.Request, response: web.Response, login: Authenticated) -> None:
-        """Put a new login into *response*; the one in *request* is dead. Raises `Conflict` if it would be too many."""
+        """Start a login, put its credential into *response*, and end the login of *request*.
+
+        Raises `Conflict` if the user has too many logins.
+        """
 
 
 @runtime_checkable
 class KeepsState(Strategy, Protocol):
-    """A strategy that keeps state between requests; it gets `POST visits`."""
+    """A strategy that keeps state between requests. It serves `POST visits`."""
 
     async def visits(self, request: web.Request, response: web.Response) -> int:
-        """Count one more visit in the login's state and return the count. Raises as `user` does."""
+        """Increment the counter in the login's state and return it. Raises the same errors as `user`."""
 
 
 @runtime_checkable
 class Renews(Strategy, Protocol):
-    """A strategy whose credential has to be given to the client anew from time to time."""
+    """A strategy that issues new credentials from time to time."""
 
     async def renew(self, request: web.Request, response: web.Response) -> None:
-        """Put a new credential into *response* if `user`, just asked for *request*, found that it is time."""
+        """Put a new credential into *response* if one is due. `user` must have been called with *request* before."""
 
 
 @runtime_checkable
 class ListsDevices(Strategy, Protocol):
-    """A strategy that knows a user's logins; it gets `GET` and `DELETE sessions`. Raises as `user` does."""
+    """A strategy that knows a user's logins. It serves `GET` and `DELETE sessions`, and raises errors like `user`."""
 
     @property
     def reach(self) -> Reach:
-        """Whether it knows those of this replica or of all."""
+        """Whether it knows the logins at this replica or at all replicas."""
 
     async def devices(self, request: web.Request) -> list[ListedDevice]:
-        """Return the user's logins, the one used last first."""
+        """Return the user's logins, most recently used first."""
 
     async def end_device(self, request: web.Request, device_id: str) -> bool:
-        """End one of the user's logins; False if it is not one."""
+        """End one of the user's logins. Returns False if it is not theirs."""
 
     async def end_devices(self, request: web.Request, *, others: bool) -> int:
-        """End the user's logins, this one included unless *others*; return how many."""
+        """End all of the user's logins, or with *others* all but the current one. Returns their number."""
 
 
 @runtime_checkable
 class ForcesLogout(Strategy, Protocol):
-    """A strategy that can end anybody's logins; it gets `POST admin/users/{id}/logout`."""
+    """A strategy that can end the logins of any user. It serves `POST admin/users/{id}/logout`."""
 
     @property
     def reach(self) -> Reach:
-        """Whether it ends those of this replica or of all."""
+        """Whether it ends the logins at this replica or at all replicas."""
 
     async def force_logout(self, user_id: str) -> int:
-        """End the user's logins and return how many there were."""
+        """End the user's logins and return their number."""

@@ -1,10 +1,8 @@
-"""Run the auth service: `python -m services.auth`, set up by the environment (see `settings`)."""
+"""Run the auth service: `python -m services.auth`. The environment configures it, see `AuthSettings`."""
 
 from services.auth.application import create_app
 from services.auth.settings import AuthSettings
-from services.common.http.server import run
-from services.common.settings import read_settings
+from services.common.http.server import serve
 
 if __name__ == "__main__":
-    settings = read_settings(AuthSettings)
-    run(create_app(settings), host=settings.host, port=settings.port, drain_seconds=settings.drain_seconds)
+    serve(AuthSettings, create_app)

@@ -1,18 +1,25 @@
-"""How both services reach Redis: bounded in time and in connections, and never twice with one command that writes."""
+"""How both services reach Redis: with limits on time and connections, and without repeating commands that write."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeVar
 
 from redis.asyncio import BlockingConnectionPool, Connection, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as LostConnectionError
+from redis.exceptions import RedisError
+
+from services.common.http.problems import Unavailable
+
+log = logging.getLogger(__name__)
 
 TIMEOUT_SECONDS = 0.25
-SOON_SECONDS = 0.01  # before the first attempt to replace a connection that was lost: one that never lasts costs little
+SOON_SECONDS = 0.01  # before the first attempt to replace a lost connection, in case it is lost again at once
 MAX_CONNECTIONS = 32
+NO_ANSWER = "The session store is not responding."
 
 T = TypeVar("T")
 
@@ -20,19 +27,19 @@ T = TypeVar("T")
 class _PooledConnection(Connection):
     """A connection that the pool replaces before use if the other side has reset it.
 
-    redis-py 8.1 only notices an orderly close; the command that was to be sent would fail.
+    redis-py 8.1 only notices an orderly close. After a reset, the next command would fail.
     """
 
     async def can_read(self) -> bool:
-        """Return whether the connection cannot be used as it is (the pool's call)."""
+        """Return whether the connection cannot be used as it is (called by the pool)."""
         return self._writer is None or self._writer.is_closing() or await super().can_read()
 
 
 def connect(url: str, password: str, **options: Any) -> Redis:
-    """Return a client; it connects when it is first used, waits for a free connection, and never repeats a command.
+    """Return a client that connects on first use, waits for a free connection, and never repeats a command.
 
-    RESP 2, because with 3 this version of redis-py does not check whether a pooled connection has an unread answer.
-    *options* are the pool's, in place of these.
+    It speaks RESP 2, because with RESP 3, redis-py 8.1 does not check pooled connections for unread answers. *options*
+    override those of the pool.
     """
     usual: dict[str, Any] = {
         "connection_class": _PooledConnection,
@@ -47,9 +54,9 @@ def connect(url: str, password: str, **options: Any) -> Redis:
 
 
 async def repeated(read: Callable[[], Awaitable[T]]) -> T:
-    """Return what *read* returns; if its connection is lost, call it once more. It must change nothing in Redis.
+    """Return the result of *read*, which is called once more if its connection is lost. It must be read-only.
 
-    Raises TimeoutError when both together take longer than `TIMEOUT_SECONDS`.
+    Raises TimeoutError if both calls together take longer than `TIMEOUT_SECONDS`.
     """
     async with asyncio.timeout(TIMEOUT_SECONDS):
         try:
@@ -58,17 +65,34 @@ async def repeated(read: Callable[[], Awaitable[T]]) -> T:
             return await read()
 
 
+@contextmanager
+def unavailable_without_redis(detail: str = NO_ANSWER) -> Iterator[None]:
+    """Raise `Unavailable` with *detail* if Redis does not answer a command in the block, or refuses it."""
+    try:
+        yield
+    except (RedisError, OSError) as error:  # a TimeoutError is an OSError
+        raise unavailable(error, detail) from error
+
+
+def unavailable(error: Exception, detail: str = NO_ANSWER) -> Unavailable:
+    """Log *error* and return what to raise in its place."""
+    log.warning("Redis: %s", str(error) or type(error).__name__)
+    return Unavailable(detail)
+
+
 @asynccontextmanager
 async def open_redis(url: str, password: str, **options: Any) -> AsyncIterator[Redis]:
-    """Yield what `connect` returns and close it in the end. Redis need not be there yet."""
+    """Yield the result of `connect`, and close it at the end. Redis need not be up yet."""
     redis = connect(url, password, **options)
-    try:
+    async with closing(redis):
         yield redis
+
+
+@asynccontextmanager
+async def closing(redis: Redis) -> AsyncIterator[None]:
+    """Close *redis* and its pool at the end of the block."""
+    try:
+        yield
     finally:
-        await close(redis)
-
-
-async def close(redis: Redis) -> None:
-    """Close the client and its pool."""
-    await redis.aclose()
-    await redis.connection_pool.aclose()
+        await redis.aclose()
+        await redis.connection_pool.aclose()

@@ -1,25 +1,26 @@
-"""Logins that end before they expire: how the auth service tells the replicas.
+"""How the auth service tells the replicas about revocations: logins that end before they expire.
 
-The Redis stream `auth:revocations` gets an entry in the same atomic step that ends a login. Its fields, all texts:
+The step that ends a login also adds an entry to the Redis stream `auth:revocations`, atomically. Its fields are texts:
 
-    kind      `family`    one login: every token whose `sid` is *subject*
-              `user`      every login of the user *subject*, tokens and sessions
-              `sessions`  every session of the user *subject*, and no token
-              `jti`       the one access token *subject* (reserved: what this service ends is the whole login)
+    kind      `family`    one login: applies to every token whose `sid` is *subject*
+              `user`      every login of the user *subject*: tokens and sessions
+              `sessions`  every session of the user *subject*, but no token
+              `jti`       the access token *subject* (reserved: the auth service always ends the whole login)
     subject   the id
-    before    Unix time of the revocation, with fractions. Of a `user`, a token is meant if its `iat` < int(*before*):
-              those of the same second are told one by one, as `family`. A session is meant if its password was checked
-              at or before *before*
-    expires   Unix time after which nothing that is meant can be valid any more, leeway included
+    before    Unix time of the revocation, with fractions. A `user` entry applies to tokens with `iat` < int(*before*);
+              those of the same second have `family` entries. It applies to sessions whose password was checked at or
+              before *before*
+    expires   Unix time, including leeway, after which nothing that the entry applies to can be valid
 
-Sign-out everywhere, a forced logout and a disabled account write one `family` for each login, then one `user`.
-Signing out the others, and a changed password, write `family` for the other logins, then `sessions`: the current login
-goes on.
+Signing out everywhere, a forced logout and a disabled account add a `family` entry for each login, then a `user` entry.
+Signing out other devices and changing the password add `family` entries for the other logins, then a `sessions` entry:
+the current login continues.
 
-Life is bounded: entries older than the longest life of what they mean are trimmed at the next write, the stream goes
-away by itself after that time without one, and above about `MAX_ENTRIES` the oldest are dropped. A reader that was away
-reads on after the last id it saw. It missed some if that entry is gone though it is young; one that begins, if the
-stream is as long as it may be. Ids are Redis' own time, so that they go on rising after the stream went away.
+The stream is bounded. Each write trims entries that are older than the longest lifetime of what they apply to, and
+drops the oldest ones beyond about `MAX_ENTRIES`. Without writes, the stream expires after that lifetime. A reader that
+was disconnected continues after the last id it saw. It has missed entries if that one is recent, but no longer there. A
+new reader has missed entries if the stream has reached its maximum length. Ids are Redis's own time, so they keep
+rising even after the stream has expired.
 """
 
 from collections.abc import Mapping
@@ -28,9 +29,9 @@ from typing import NamedTuple
 STREAM = "auth:revocations"
 MAX_ENTRIES = 200_000
 
-# For scripts that end logins. Expects `now` (Unix time), `token_life`, `session_life` (seconds) and `stream` as Lua
-# locals. Such a script deletes first: Redis lets a script go on that has written, so that logins can be ended when its
-# memory is full.
+# For scripts that end logins. Expects the Lua locals `now` (Unix time), `token_life`, `session_life` (seconds) and
+# `stream`. Such a script must delete something first: Redis lets a script that has written continue, so that logins can
+# be ended even when its memory is full.
 PUBLISH = f"""
 local life = math.max(token_life, session_life)
 local function publish(kind, subject, seconds)
@@ -55,9 +56,9 @@ class Revocation(NamedTuple):
 
 
 def read_revocation(fields: Mapping[bytes, bytes]) -> Revocation:
-    """Read an entry's fields. ValueError if they are not those of a revocation."""
+    """Read an entry's fields. Raises ValueError if they are not those of a revocation."""
     try:
         kind, subject = fields[b"kind"].decode(), fields[b"subject"].decode()
         return Revocation(kind, subject, float(fields[b"before"]), float(fields[b"expires"]))
     except KeyError as error:
-        raise ValueError(f"no {error}") from None
+        raise ValueError(f"missing field {error}") from None

@@ -1,10 +1,9 @@
-"""Settings that both services read, and how any of them is read: from the environment, secrets from files."""
+"""Settings of both services, and how they are read: from the environment, and secrets from files."""
 
 import os
 import socket
-import sys
 from pathlib import Path
-from typing import Literal, Self, TypeVar
+from typing import Literal, Protocol, Self, TypeVar
 
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -15,20 +14,26 @@ Algorithm = Literal["EdDSA", "ES256", "RS256", "HS256"]
 MIN_HMAC_BITS = 256
 
 
-class CommonSettings(BaseSettings):
-    """What auth and app share. Secrets are files in `SECRETS_DIR`, named as their alias; none has a default."""
+class Settings(BaseSettings):
+    """Environment variables. Secrets are files in `SECRETS_DIR`, named like their alias. None has a default."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+
+class CommonSettings(Settings):
+    """Settings of both auth and app."""
 
     host: str = Field("127.0.0.1", validation_alias="HOST")
     port: int = Field(validation_alias="PORT", ge=0, le=65535)
     replica: str = Field(
         default_factory=socket.gethostname,
         validation_alias="REPLICA",
-        description="this process' name, the X-Replica of every answer; a container's host name is one",
+        description="name of this process, sent as X-Replica; the default is the host name, for containers",
     )
     drain_seconds: float = Field(
-        8, validation_alias="DRAIN_SECONDS", description="longest wait for open connections; above nginx's keepalive"
+        8,
+        validation_alias="DRAIN_SECONDS",
+        description="longest wait for open connections; above nginx's keepalive_timeout",
     )
     issuer: str = Field(validation_alias="AUTH_ISSUER", description="`iss` of all tokens: public URL plus /auth")
     audience: str = Field("authscale", validation_alias="AUTH_AUDIENCE", description="`aud` of access tokens")
@@ -37,38 +42,38 @@ class CommonSettings(BaseSettings):
     )
     redis_password: SecretStr = Field(validation_alias="redis-password")
     app_client_secret: SecretStr = Field(
-        validation_alias="app-client-secret", description="what the app proves itself with to the auth service"
+        validation_alias="app-client-secret", description="authenticates the app at the auth service"
     )
 
     session_absolute_seconds: int = Field(
         43200,
         validation_alias="SESSION_ABSOLUTE_SECONDS",
         ge=1,
-        description="a session ends so long after its login; auth tells of revocations for as long",
+        description="how long a session lasts after its login; revocations are kept for as long",
     )
     session_limit: int = Field(
         50,
         validation_alias="SESSION_LIMIT",
         ge=1,
-        description="how often one user may be logged in under one session strategy, and with tokens",
+        description="how many logins a user may have under each session strategy, and with tokens",
     )
     session_limit_policy: LimitPolicy = Field(
         "end-oldest",
         validation_alias="SESSION_LIMIT_POLICY",
-        description="at one more: deny it (409), or end-oldest: the one unused for longest ends",
+        description="deny one login more (409), or end-oldest: end the one unused for longest",
     )
     algorithm: Algorithm = Field(
-        "EdDSA", validation_alias="AUTH_ALGORITHM", description="what new signing keys are for; HS256: a shared secret"
+        "EdDSA", validation_alias="AUTH_ALGORITHM", description="algorithm of new signing keys; HS256: a shared secret"
     )
     token_signing_secret: SecretStr = Field(
-        SecretStr(""), validation_alias="token-signing-secret", description="needed for HS256, and only then"
+        SecretStr(""), validation_alias="token-signing-secret", description="required for HS256 only"
     )
     jwks_refresh_seconds: int = Field(
         30,
         validation_alias="JWKS_REFRESH_SECONDS",
         ge=1,
-        le=45,  # with KEY_POLL_SECONDS, time-outs and a retry, a removed key is dead within 60 s
-        description="how often replicas fetch the public keys",
+        le=45,  # with KEY_POLL_SECONDS, time-outs and a retry, a removed key is refused within 60 s
+        description="between a replica's fetches of the public keys",
     )
 
     @model_validator(mode="after")
@@ -84,16 +89,36 @@ class CommonSettings(BaseSettings):
         return LoginLimit(self.session_limit, self.session_limit_policy)
 
 
-S = TypeVar("S", bound=CommonSettings)
+class ConfigurationError(Exception):
+    """The process cannot start as it is configured. The text tells the operator why, one line for each mistake."""
+
+
+S = TypeVar("S", bound=Settings)
+
+
+class ReadSettings(Protocol):
+    """Builds settings of any class, or stops the start."""
+
+    def __call__(self, kind: type[S], /) -> S:
+        """Return the settings that *kind* describes."""
 
 
 def read_settings(kind: type[S]) -> S:
-    """Build *kind* from the environment and `SECRETS_DIR`, or stop with one clear line for each mistake."""
+    """Build *kind* from the environment and the files in `SECRETS_DIR`. Raises `ConfigurationError`."""
     directory = os.environ.get("SECRETS_DIR")
     if not directory or not Path(directory).is_dir():
-        sys.exit(f"SECRETS_DIR is {directory or 'not set'}: run `python -m deploy.make_secrets DIR` and point it there")
+        raise ConfigurationError(
+            f"SECRETS_DIR is {directory or 'not set'}: run `python -m deploy.make_secrets DIR` and set it to DIR"
+        )
     try:
         return kind(_secrets_dir=directory)
     except ValidationError as error:
-        lines = (f"setting {'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
-        sys.exit("\n".join(lines) + f"\n(settings are environment variables; secrets are files in {directory})")
+        lines = [_line(item["loc"], item["msg"]) for item in error.errors()]
+    hint = f"Settings are environment variables; secrets are files in {directory}."
+    raise ConfigurationError("\n".join([hint, *lines]))
+
+
+def _line(location: tuple[int | str, ...], message: str) -> str:
+    """Return what is wrong with a setting, or with several together if there is no *location*."""
+    where = f"setting {'.'.join(map(str, location))}: " if location else ""
+    return where + message.removeprefix("Value error, ")

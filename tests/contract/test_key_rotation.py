@@ -1,4 +1,4 @@
-"""Keys change under the feet of two auth processes and a replica: nobody is logged out, and a removed key is dead."""
+"""Signing keys change while two auth processes and a replica run: nobody is logged out, removed keys are refused."""
 
 import asyncio
 import contextlib
@@ -24,16 +24,19 @@ from services.app.application import JWKS_SECONDS
 from services.app.application import KEYS as REPLICA_KEYS
 from services.app.application import create_app as create_replica
 from services.app.settings import AppSettings
+from services.auth.application import PARTS
 from services.auth.application import create_app as create_auth
-from services.auth.http.appkeys import ACCOUNTS, KEYS, ROTATION
 from services.auth.keys.derived_keys import DerivedKeys
 from services.auth.keys.key import SharedKey, SigningKey
+from services.auth.keys.rotation import KeyRotation
 from services.auth.logins.access_tokens import AccessTokens
 from services.auth.settings import AuthSettings
 from services.common.http.problems import Unavailable
 from services.common.removed_keys import REMOVED_KEYS
-from services.common.settings import Algorithm, CommonSettings
-from tests.support.servers.auth import ISSUER, Client, ManualClock, StartAuth, Valkey, auth_settings, cheap_hasher
+from services.common.settings import Algorithm, CommonSettings, ConfigurationError
+from tests.support.clock import ManualClock
+from tests.support.servers.auth import ISSUER, Client, StartAuth, auth_settings, cheap_hasher
+from tests.support.servers.valkey import Valkey
 
 pytest_plugins = ("tests.support.servers.auth_fixtures",)
 
@@ -41,7 +44,7 @@ ADMIN = {"username": "admin", "password": "the administrator's password"}
 SECRET = "a shared secret that is long enough for HS512 too, which wants sixty-four bytes"
 HS256 = {"AUTH_ALGORITHM": "HS256", "token-signing-secret": SECRET}
 BOUND = 60  # J17: a removed key is dead everywhere after so many seconds
-COLUMNS = "serial, kid, algorithm, private_key, created_at"
+COLUMNS = "serial, kid, algorithm, private_key, created_at, active_from"
 REFRESH, POLL, LIFE = 30, 2, 300
 
 StartReplica = Callable[..., Awaitable[Client]]
@@ -96,7 +99,18 @@ async def published(auth: Client) -> list[str]:
 
 
 def signer(auth: Client) -> str:
-    return auth.app[KEYS].signer.kid
+    return auth.app[PARTS].keys.signer.kid
+
+
+def rsa_sizes(auth: Client) -> list[int]:
+    keys = [key.private for key in auth.app[PARTS].keys.keys]
+    return [key.key_size for key in keys if isinstance(key, rsa.RSAPrivateKey)]
+
+
+def rotation(auth: Client) -> KeyRotation:
+    found = auth.app[PARTS].rotation
+    assert found
+    return found
 
 
 def kid(token: str) -> str:
@@ -104,8 +118,8 @@ def kid(token: str) -> str:
 
 
 def stolen_key_token(auth: Client, clock: ManualClock) -> str:
-    """Return what a thief of the signing key makes of it: a token that does not expire in this test."""
-    key, now = auth.app[KEYS].signer, int(clock.now)
+    """Return a token that a thief of the signing key could make. It does not expire during the test."""
+    key, now = auth.app[PARTS].keys.signer, int(clock.now)
     claims = {"iss": ISSUER, "aud": "authscale", "sub": "x", "client_id": "x", "jti": "x", "iat": now, "exp": 2 * now}
     return jwt.encode(claims, key.private, key.algorithm, {"typ": "at+jwt", "kid": key.kid})
 
@@ -125,7 +139,7 @@ async def test_only_administrators_change_keys(start_auth: StartAuth) -> None:
     assert len(await published(auth)) == 1
 
 
-async def test_j17_a_planned_rotation_publishes_long_before_the_first_use(
+async def test_j17_a_planned_rotation_publishes_well_before_the_first_use(
     start_auth: StartAuth, clock: ManualClock
 ) -> None:
     auth = await start_auth()
@@ -143,10 +157,10 @@ async def test_j17_a_planned_rotation_publishes_long_before_the_first_use(
     clock.now += 1
     assert await published(auth) == [body["kid"]]
     third = (await as_admin(auth, "POST", "rotate"))[1]["kid"]
-    assert {each.life.kid for each in await auth.app[ROTATION].reload()} == {body["kid"], third}  # the first is deleted
+    assert {each.life.kid for each in await rotation(auth).reload()} == {body["kid"], third}  # the first is deleted
 
 
-async def test_j17_rotations_at_once_in_two_processes_are_one(start_auth: StartAuth) -> None:
+async def test_j17_concurrent_rotations_in_two_processes_are_one(start_auth: StartAuth) -> None:
     processes = [await start_auth(), await start_auth()]
     tokens = [await log_in(auth) for auth in processes]
     calls = [as_admin(processes[n % 2], "POST", "rotate", tokens[n % 2]) for n in range(8)]
@@ -155,7 +169,7 @@ async def test_j17_rotations_at_once_in_two_processes_are_one(start_auth: StartA
     assert len({body["kid"] for _, body in answers}) == 1
 
 
-async def test_removing_what_is_no_key_is_404(start_auth: StartAuth) -> None:
+async def test_removing_an_unknown_key_is_404(start_auth: StartAuth) -> None:
     auth = await start_auth()
     for name in ("unknown", "%2e%2e%2f", "'%20OR%201=1", "%ff", "%00", "x" * 43, "x" * 4000):
         assert (await as_admin(auth, "DELETE", name))[0] == 404
@@ -178,7 +192,7 @@ async def test_j17_rotation_without_the_database_is_503(start_auth: StartAuth, t
 
 @dataclass
 class Drill:
-    """Two auth processes and a replica, second by second: each polls and fetches on its schedule, on one clock."""
+    """Two auth processes and a replica on one clock, second by second; each polls and fetches on its own schedule."""
 
     processes: list[Client]
     replica: Client
@@ -193,20 +207,20 @@ class Drill:
         self.clock.now += 1
         for number, auth in enumerate(self.processes):
             if self.second % POLL == number:
-                await auth.app[ROTATION].reload()
+                await rotation(auth).reload()
         if self.second % REFRESH == 0:
             await self.replica.app[REPLICA_KEYS].refresh()
         auth = self.processes[self.second % 2]
         if self.second % self.rotate_every == 0:
-            await auth.app[ROTATION].rotate()
+            await rotation(auth).rotate()
         self.tokens[self.second] = await self.mint(auth)
         self.signers.add(signer(auth))
 
     async def mint(self, auth: Client) -> str:
-        account = await auth.app[ACCOUNTS].by_name("admin")
+        account = await auth.app[PARTS].accounts.by_name("admin")
         assert account
         minting = AccessTokens(ISSUER, "authscale", LIFE)
-        return minting.mint(account, "web", "login", auth.app[KEYS].signer, self.clock.now)
+        return minting.mint(account, "web", "login", auth.app[PARTS].keys.signer, self.clock.now)
 
     async def verify(self, ages: range) -> list[int]:
         return [await page(self.replica, self.tokens[self.second - age]) for age in ages if age < self.second]
@@ -227,7 +241,7 @@ async def test_j17_rotating_every_5_seconds_never_gives_a_401(
     assert len(drill.signers) >= 7
 
 
-async def test_j17_a_change_of_the_algorithm_is_a_planned_rotation(
+async def test_j17_changing_the_algorithm_is_a_planned_rotation(
     start_auth: StartAuth, start_replica: StartReplica, clock: ManualClock
 ) -> None:
     before = await start_auth(KEY_POLL_SECONDS=10)
@@ -243,16 +257,28 @@ async def test_j17_a_change_of_the_algorithm_is_a_planned_rotation(
         200,
         401,
     ]  # it only asks `before`, which did not poll
-    await before.app[ROTATION].reload()
+    await rotation(before).reload()
     await replica.app[REPLICA_KEYS].refresh()
     assert [await page(replica, token) for token in (old, new)] == [200, 200]
+
+
+async def test_j17_changing_the_size_of_rsa_keys_is_a_planned_rotation(
+    start_auth: StartAuth, clock: ManualClock
+) -> None:
+    small = [await start_auth(AUTH_ALGORITHM="RS256", AUTH_RSA_BITS=2048) for _ in range(2)]
+    assert rsa_sizes(small[1]) == [2048]
+    large = await start_auth(AUTH_ALGORITHM="RS256")
+    assert rsa_sizes(large) == [2048, 3072]
+    old = signer(large)
+    clock.now += 120
+    assert signer(large) != old
 
 
 # Emergency
 
 
 @pytest.mark.parametrize("with_pending", [True, False])
-async def test_j17_a_removed_signer_is_dead_on_every_replica_within_the_bound(
+async def test_j17_a_removed_signer_is_refused_by_every_replica_within_the_bound(
     start_auth: StartAuth, start_replica: StartReplica, clock: ManualClock, with_pending: bool
 ) -> None:
     processes = [await start_auth(KEY_POLL_SECONDS=10) for _ in range(2)]
@@ -267,11 +293,11 @@ async def test_j17_a_removed_signer_is_dead_on_every_replica_within_the_bound(
     assert signer(processes[0]) == body["signer"] != old
     assert pending in (None, body["signer"])
     assert kid(await log_in(processes[0])) == body["signer"]
-    # Now each process' poll and each replica's refresh come once, the latter first.
+    # Now each process's poll and each replica's refresh come once, the latter first.
     for replica in replicas:
         await replica.app[REPLICA_KEYS].refresh()
     assert {await page(replica, token) for replica in replicas for token in (forged, honest)} == {401}
-    await processes[1].app[ROTATION].reload()
+    await rotation(processes[1]).reload()
     assert old not in await published(processes[1])
     assert signer(processes[1]) == body["signer"]
     assert (await as_admin(processes[1], "DELETE", old))[0] == 200  # once more
@@ -305,15 +331,15 @@ async def test_j17_a_replica_that_cannot_reach_auth_learns_of_a_removed_key_from
     assert await page(replica, forged) == 401
 
 
-async def test_j17_a_removal_that_redis_cannot_tell_of_is_503_stands_and_can_be_repeated(
+async def test_j17_a_removal_that_redis_does_not_take_is_503_and_can_be_repeated(
     start_auth: StartAuth, frail_valkey: Valkey
 ) -> None:
     auth = await start_auth(frail_valkey)
-    rotation, old, token = auth.app[ROTATION], signer(auth), await log_in(auth)
-    removed = (await rotation.rotate()).kid
+    keys, old, token = rotation(auth), signer(auth), await log_in(auth)
+    removed = (await keys.rotate()).kid
     frail_valkey.stop()
-    with pytest.raises(Unavailable, match="please repeat"):
-        await rotation.remove(removed)
+    with pytest.raises(Unavailable, match="repeat the request"):
+        await keys.remove(removed)
     assert (await as_admin(auth, "DELETE", removed, token))[0] == 503
     assert await published(auth) == [old]
     frail_valkey.go()
@@ -323,7 +349,7 @@ async def test_j17_a_removal_that_redis_cannot_tell_of_is_503_stands_and_can_be_
         assert await redis.ttl(REMOVED_KEYS) > 24 * 60 * 60
 
 
-async def test_a_removed_keys_private_half_is_erased(start_auth: StartAuth, tmp_path: Path) -> None:
+async def test_the_private_half_of_a_removed_key_is_erased(start_auth: StartAuth, tmp_path: Path) -> None:
     auth = await start_auth()
     assert (await as_admin(auth, "DELETE", signer(auth)))[0] == 200
     with contextlib.closing(sqlite3.connect(tmp_path / "auth.sqlite")) as database:
@@ -339,17 +365,17 @@ async def test_keys_are_polled_in_the_background(start_auth: StartAuth) -> None:
             pass
 
 
-async def test_a_poll_that_fails_keeps_the_keys_and_goes_on(
+async def test_a_failed_poll_keeps_the_keys_and_polling_continues(
     start_auth: StartAuth, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     auth = await start_auth(KEY_POLL_SECONDS=0.01)
     with contextlib.closing(sqlite3.connect(tmp_path / "auth.sqlite")) as database, database:
         key = SigningKey.generate()
-        row = (7, key.kid, "EdDSA", b"not what was encrypted", 0.0)
-        database.execute(f"INSERT INTO signing_keys ({COLUMNS}) VALUES (?, ?, ?, ?, ?)", row)
+        row = (7, key.kid, "EdDSA", b"not what was encrypted", 0.0, 0.0)
+        database.execute(f"INSERT INTO signing_keys ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)", row)
         database.commit()
         async with asyncio.timeout(5):
-            while "the old ones kept" not in caplog.text:
+            while "keeping the old ones" not in caplog.text:
                 assert len(await published(auth)) == 1
         database.execute("DELETE FROM signing_keys WHERE serial = 7")
     await as_admin(auth, "POST", "rotate")
@@ -363,14 +389,14 @@ async def test_a_poll_that_fails_keeps_the_keys_and_goes_on(
 
 async def refusal(app: web.Application) -> str:
     runner = web.AppRunner(app)
-    with pytest.raises(SystemExit) as stopped:
+    with pytest.raises(ConfigurationError) as stopped:
         await runner.setup()
     await runner.cleanup()
     return str(stopped.value)
 
 
 @pytest.mark.parametrize("algorithm", ["RS256", "EdDSA"])
-async def test_j13_a_stored_key_that_is_too_weak_stops_the_start(
+async def test_j13_a_weak_stored_key_stops_the_start(
     start_auth: StartAuth, tmp_path: Path, auth_valkey: Valkey, algorithm: Algorithm
 ) -> None:
     auth = await start_auth()
@@ -387,8 +413,8 @@ async def test_j13_a_stored_key_that_is_too_weak_stops_the_start(
 def import_key(folder: Path, encryption: Fernet, algorithm: str, key: rsa.RSAPrivateKey) -> None:
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     with contextlib.closing(sqlite3.connect(folder / "auth.sqlite")) as database, database:
-        row = (7, "imported", algorithm, encryption.encrypt(pem), 0.0)
-        database.execute(f"INSERT INTO signing_keys ({COLUMNS}) VALUES (?, ?, ?, ?, ?)", row)
+        row = (7, "imported", algorithm, encryption.encrypt(pem), 0.0, 0.0)
+        database.execute(f"INSERT INTO signing_keys ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)", row)
 
 
 # Every algorithm
@@ -408,7 +434,7 @@ async def test_j5_tokens_of_each_algorithm_are_verified_and_j16_their_key_is_pub
     assert not {"d", "p", "q", "dp", "dq", "qi", "k"} & key.keys()
 
 
-async def test_j16_hs256_is_verified_by_those_who_have_the_secret_and_not_published(
+async def test_j16_hs256_is_verified_with_the_secret_which_is_not_published(
     start_auth: StartAuth, start_replica: StartReplica
 ) -> None:
     auth = await start_auth(**HS256)
@@ -422,7 +448,7 @@ async def test_j16_hs256_is_verified_by_those_who_have_the_secret_and_not_publis
         assert (await as_admin(auth, method, path, token))[0] == 409
 
 
-async def test_j5_a_replica_that_knows_key_pairs_takes_no_shared_secret_and_vice_versa(
+async def test_j5_a_replica_accepts_key_pairs_or_the_shared_secret_never_both(
     start_auth: StartAuth, start_replica: StartReplica, clock: ManualClock
 ) -> None:
     pairs, shared = await start_auth(), await start_auth(**HS256)
@@ -433,7 +459,7 @@ async def test_j5_a_replica_that_knows_key_pairs_takes_no_shared_secret_and_vice
 
 
 class WeakVerifier:
-    """Lets the token choose how its key is used (J5). For tests only: never import it elsewhere."""
+    """Lets the token choose how its key is used (J5). For tests only."""
 
     def __init__(self, key: SigningKey | SharedKey) -> None:
         self.key = key
@@ -450,17 +476,17 @@ class WeakVerifier:
     ("algorithm", "forged_as"),
     [("RS256", "PS256"), ("RS256", "RS384"), ("RS256", "RS512"), ("HS256", "HS384"), ("HS256", "HS512")],
 )
-async def test_j5_the_tokens_algorithm_must_be_its_keys_own(
+async def test_j5_the_tokens_algorithm_must_be_that_of_its_key(
     start_auth: StartAuth, start_replica: StartReplica, algorithm: str, forged_as: str
 ) -> None:
-    """A key that is used with two algorithms is as weak as the weaker one, and proofs are about one."""
+    """A key used with two algorithms is as weak as the weaker one, and security proofs assume one."""
     settings = HS256 if algorithm == "HS256" else {"AUTH_ALGORITHM": algorithm}
     auth = await start_auth(**settings)
     replica = await start_replica(auth, **settings)
-    token, key = await log_in(auth), auth.app[KEYS].signer
+    token, key = await log_in(auth), auth.app[PARTS].keys.signer
     claims = jwt.decode(token, options={"verify_signature": False})
     forgery = jwt.encode(claims, key.private, forged_as, {"typ": "at+jwt", "kid": key.kid})
-    assert WeakVerifier(key).verify(forgery) == claims  # no dud
+    assert WeakVerifier(key).verify(forgery) == claims  # the forgery works
     assert [await page(replica, each) for each in (token, forgery)] == [200, 401]
     async with auth.post("/auth/admin/keys/rotate", headers={"Authorization": f"Bearer {forgery}"}) as answer:
         assert answer.status == 401
@@ -470,7 +496,7 @@ async def test_j5_the_tokens_algorithm_must_be_its_keys_own(
 
 
 class SlowJwks:
-    """An auth service whose key set takes until it is released; counts how often it is asked."""
+    """An auth service that holds back its key set until released, and counts the requests for it."""
 
     def __init__(self, key: SigningKey) -> None:
         self.key = key

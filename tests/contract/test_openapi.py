@@ -14,7 +14,8 @@ from tests.contract.auth.calls import ANN, APP
 from tests.support.openapi import Description, Recorder, idle_replica, routes_of
 from tests.support.servers.app import Client
 from tests.support.servers.auth import Client as AuthClient
-from tests.support.servers.auth import StartAuth, Valkey, auth_settings
+from tests.support.servers.auth import StartAuth, auth_settings
+from tests.support.servers.valkey import Valkey
 
 pytest_plugins = ("tests.support.servers.auth_fixtures",)
 
@@ -91,14 +92,14 @@ async def test_s17_encoded_bodies_are_refused_everywhere(replica: Client, start_
         assert "Accept-Encoding" not in plain.headers
 
 
-async def test_an_administrator_is_told_of_users_that_are_not_there(start_auth: StartAuth) -> None:
+async def test_administrators_get_404_for_unknown_users(start_auth: StartAuth) -> None:
     auth = await start_auth()
     bearer = await administrator(auth)
     for action in ("logout", "disable", "enable"):
         assert (await auth.post(f"/auth/admin/users/{'0' * 32}/{action}", headers=bearer)).status == 404
 
 
-async def test_without_the_account_database_nothing_is_known(start_auth: StartAuth, tmp_path: Path) -> None:
+async def test_without_the_account_database_the_answer_is_503(start_auth: StartAuth, tmp_path: Path) -> None:
     auth = await start_auth()
     bearer = await administrator(auth)
     statements(tmp_path, "ALTER TABLE users RENAME TO elsewhere")
@@ -109,12 +110,12 @@ async def test_without_the_account_database_nothing_is_known(start_auth: StartAu
     assert (await auth.post("/auth/password/check", json=ANN, headers=APP)).status == 503
 
 
-async def test_what_operators_ask_is_answered(replica: Client) -> None:
+async def test_health_and_metrics_are_answered(replica: Client) -> None:
     assert (await replica.get("/healthz")).status == 200
     assert (await replica.get("/metrics")).status == 200
 
 
-async def test_no_strategy_of_that_name_is_404(replica: Client) -> None:
+async def test_an_unknown_strategy_is_404(replica: Client) -> None:
     assert (await replica.get("/telepathy/mypage")).status == 404
     for page in ("login", "visits", "logout"):
         assert (await replica.post(f"/telepathy/{page}")).status == 404
@@ -122,7 +123,7 @@ async def test_no_strategy_of_that_name_is_404(replica: Client) -> None:
 
 @pytest.mark.last
 def test_each_status_of_each_operation_was_seen(request: pytest.FixtureRequest, recorder: Recorder) -> None:
-    """With `tests.support.openapi`: nothing is answered that is not described, nothing described is never answered."""
+    """With `tests.support.openapi`: every answer is described, and every described answer occurs."""
     modules = {item.path for item in request.session.items}
     chosen = any("::" in argument for argument in request.config.args) or request.config.getoption("keyword")
     if chosen or not set(Path(__file__).parent.rglob("test_*.py")) <= modules:

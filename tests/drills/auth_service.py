@@ -1,6 +1,6 @@
-"""Drills on a real cluster that ask for what must never happen, as often as they are told to, and say what they saw.
+"""Drills on a real cluster that provoke what must never happen, repeatedly, and report what they saw.
 
-A test of the normal suite runs a sample of each, `make stress` the numbers that the project promises.
+The normal test suite runs a sample of each, `make stress` the numbers that the project promises.
 """
 
 import asyncio
@@ -22,10 +22,10 @@ from tests.support.history import NO_ANSWER
 
 
 async def refresh_races(cluster: LocalCluster, races: int, told: Told = nobody, *, ways: int = 20) -> Counter[str]:
-    """T4: let *ways* clients refresh one token at once, over all auth processes; then go on with its successor.
+    """T4: let *ways* clients refresh one token concurrently, over all auth processes; then continue with its successor.
 
-    Returns how often what was seen: `one lineage`; `double mint` when successors differ; anything else is an answer
-    that was no 200, such as the false alarm `400 invalid_grant`.
+    Returns counts: `one lineage`; `double mint` if successors differ; anything else is an answer other than 200, such
+    as the false alarm `400 invalid_grant`.
     """
     seen: Counter[str] = Counter()
     async with auth_of(cluster, directly=True) as auth:
@@ -44,10 +44,11 @@ async def refresh_races(cluster: LocalCluster, races: int, told: Told = nobody, 
 
 
 async def revoke_races(cluster: LocalCluster, races: int, told: Told = nobody, *, ways: int = 4) -> Counter[str]:
-    """T5: revoke a login while it is refreshed, over all auth processes; afterwards present all that was ever issued.
+    """T5: revoke a login while it is refreshed, over all auth processes; afterwards present every token that was
+    issued.
 
-    Returns how often what was seen: `dead` and `survivor`, per token presented after the revocation was acknowledged;
-    `won` counts refreshes that were faster than the revocation.
+    Returns counts: `dead` and `survivor`, per token presented after the acknowledgement of the revocation; `won` counts
+    refreshes that were faster than the revocation.
     """
     seen: Counter[str] = Counter()
     async with auth_of(cluster, directly=True) as auth:
@@ -55,7 +56,7 @@ async def revoke_races(cluster: LocalCluster, races: int, told: Told = nobody, *
         for race in range(races):
             token = (await auth.login(credentials))["refresh_token"]
             refreshing = [asyncio.ensure_future(auth.refresh(token)) for _ in range(ways)]
-            await asyncio.sleep(random.random() * 0.006)  # where in the refresh it hits is the race
+            await asyncio.sleep(random.random() * 0.006)  # the moment varies: that is the race
             revoked = await auth.revoke(token)
             answers = await asyncio.gather(*refreshing)
             assert revoked.status == 200, revoked
@@ -68,9 +69,9 @@ async def revoke_races(cluster: LocalCluster, races: int, told: Told = nobody, *
 
 
 async def auth_kills(cluster: LocalCluster, kills: int, told: Told = nobody, *, devices: int = 6) -> Counter[str]:
-    """T4 under faults: kill an auth process while devices refresh there; each then repeats what got no answer.
+    """T4 under faults: kill an auth process while devices refresh there. Each device then repeats what got no answer.
 
-    Returns the verdicts of those repetitions (all must be 200), and how many requests were `hit` by a kill.
+    Returns the answers to the repetitions (all must be 200), and how many requests were `hit` by a kill.
     """
     seen: Counter[str] = Counter()
     names = [f"auth-{number}" for number in range(1, len(auth_bases(cluster)) + 1)]
@@ -81,7 +82,7 @@ async def auth_kills(cluster: LocalCluster, kills: int, told: Told = nobody, *, 
             await asyncio.to_thread(until_running, cluster, names[victim])
             base = auth_bases(cluster)[victim]
             refreshing = [asyncio.ensure_future(_refresh_until_hit(auth, token, base)) for token in tokens]
-            await asyncio.sleep(random.random() * 0.05)  # the moment of the kill is what varies
+            await asyncio.sleep(random.random() * 0.05)  # the moment of the kill varies
             await asyncio.to_thread(cluster.kill, names[victim])
             tokens = await asyncio.gather(*refreshing)
             seen["hit"] += len(tokens)
@@ -92,7 +93,7 @@ async def auth_kills(cluster: LocalCluster, kills: int, told: Told = nobody, *, 
 
 
 async def _refresh_until_hit(auth: Auth, token: str, base: str) -> str:
-    """Refresh at *base* until it does not answer; return the token that was presented then."""
+    """Refresh at *base* until it does not answer; return the token that was presented last."""
     while (answer := await auth.refresh(token, base)).status == 200:
         token = answer.body["refresh_token"]
     assert answer.status == NO_ANSWER, answer
@@ -100,7 +101,7 @@ async def _refresh_until_hit(auth: Auth, token: str, base: str) -> str:
 
 
 async def _repeat(auth: Auth, token: str, seen: Counter[str]) -> str:
-    """Present *token* again, as a client whose answer was lost; while nobody is there, again. Return the successor."""
+    """Present *token* again, like a client whose answer was lost, until somebody answers. Return the successor."""
     while (answer := await auth.refresh(token)).status in (NO_ANSWER, 503):
         pass
     seen[answer.verdict] += 1
@@ -110,10 +111,11 @@ async def _repeat(auth: Auth, token: str, seen: Counter[str]) -> str:
 async def rotations_under_load(
     cluster: LocalCluster, rotations: int, pause: Callable[[], Awaitable[None]], told: Told = nobody, *, users: int = 8
 ) -> Counter[str]:
-    """J17: rotate the signing key while users read my page, refresh, and log in again; *pause* waits before each.
+    """J17: rotate the signing key while users read my page, refresh, and log in again. *pause* waits before each
+    rotation.
 
-    Returns the verdicts of all answers, `rotated` as often as a rotation was asked for, and of how many `signers` there
-    were tokens.
+    Returns counts of all answers, the number of rotations (`rotated`), and the number of keys that signed tokens
+    (`signers`).
     """
     seen: Counter[str] = Counter()
     signers: set[str] = set()
@@ -146,7 +148,7 @@ async def _read(
     seen: Counter[str],
     signers: set[str],
 ) -> None:
-    """Log in, read my page at every replica, refresh, read again at once; a few times, and then from the start."""
+    """Log in, read my page at every replica, refresh, and read again at once, a few times; then start over."""
     pages = 2 * len(cluster.replicas())
     while not over.is_set():
         tokens = await auth.login(account)
@@ -164,7 +166,9 @@ async def _read(
 
 @dataclass
 class Flood:
-    """What a login flood did: seconds that `/healthz` took, counted from when it was due, and the logins' verdicts."""
+    """The effect of a login flood: the seconds that `/healthz` took, from when it was due, and the answers to the
+    logins.
+    """
 
     health: list[float] = field(default_factory=list)
     logins: Counter[str] = field(default_factory=Counter)
@@ -178,10 +182,10 @@ class Flood:
 
 
 async def login_flood(cluster: LocalCluster, seconds: float, *, at_once: int = 200, every: float = 0.02) -> Flood:
-    """T10: *at_once* clients log in without pause at one auth process; once its queue is full, ask for `/healthz`.
+    """T10: *at_once* clients log in without pause at one auth process. Once its queue is full, request `/healthz`.
 
-    The health checks have a fixed schedule. How long the first connections take is this client's affair, too: the flood
-    is measured when it stands.
+    The health checks have a fixed schedule. They start once the flood is established, because opening its connections
+    also takes time in this client.
     """
     flood, base = Flood(), auth_bases(cluster)[0]
     async with auth_of(cluster, directly=True) as auth:
@@ -217,7 +221,7 @@ async def _check(auth: Auth, base: str, due: float, flood: Flood) -> None:
 
 
 async def answers_while_redis_hangs(cluster: LocalCluster, http: aiohttp.ClientSession) -> dict[str, Timed]:
-    """Stop Redis (SIGSTOP), ask for everything that one does with tokens, let it go on, and refresh again."""
+    """Stop Redis (SIGSTOP), make every call that uses tokens, resume it, and refresh again."""
     async with auth_of(cluster, directly=False) as auth:
         account = await auth.register()
         tokens = await auth.login(account)

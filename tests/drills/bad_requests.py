@@ -10,7 +10,7 @@ END = b"\r\n\r\n"
 
 
 class Service(NamedTuple):
-    """Where the requests of the table go, and a good one of somebody else."""
+    """Where the requests of the table go, and a valid request of another client."""
 
     reads: bytes
     """A path whose POST reads a body of type *type*."""
@@ -33,7 +33,7 @@ def _replaced(piece: bytes, names: dict[bytes, bytes]) -> bytes:
 
 
 class BadRequest(NamedTuple):
-    """What is sent, in pieces that reach the server one by one. A client that *leaves* does not wait for the answer."""
+    """A bad request, in pieces that arrive one by one. A client that *leaves* does not wait for the answer."""
 
     pieces: tuple[bytes, ...]
     leaves: bool = False
@@ -79,7 +79,7 @@ def post(*headers: bytes, body: bytes = b"{}", to: bytes = b"@reads") -> bytes:
 
 
 def chunked(*pieces: bytes, to: bytes = b"@reads", headers: tuple[bytes, ...] = ()) -> tuple[bytes, ...]:
-    """Return a head and then *pieces*, which ought to be chunks."""
+    """Return a head followed by *pieces*, which should be chunks."""
     head = request(b"POST %s HTTP/1.1" % to, b"Content-Type: @type", b"Transfer-Encoding: chunked", *headers)
     return head, *pieces
 
@@ -263,7 +263,7 @@ def _versions() -> Rows:
 
 
 def _left() -> Iterator[tuple[str, bytes]]:
-    """Yield requests whose client goes away at once."""
+    """Yield requests whose client disconnects at once."""
     yield "nothing sent", b""
     yield "half a line", b"POST @rea"
     yield "HTTP/0.9", b"GET @ignores\r\n"

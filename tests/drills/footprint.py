@@ -1,7 +1,7 @@
-"""How many bytes one login costs on the server.
+"""How many bytes a login takes on the server.
 
-`python -m tests.drills.footprint` measures `memory` in a process of its own.
-The sessions are as a login of a browser makes them, one for each user.
+`python -m tests.drills.footprint` measures `memory` in a process of its own. The sessions are those of browsers, one
+for each user.
 """
 
 import asyncio
@@ -48,13 +48,13 @@ class Begun(NamedTuple):
 
 
 def begin() -> Begun:
-    """Return the session of a user of its own."""
+    """Return the session of another user."""
     user, now = User(uuid.uuid4().hex, f"user-{uuid.uuid4().hex[:11]}"), time.time()
     return Begun(key_of(new_cookie(user.id)), encode(LIFETIMES.begun(user, DEVICE, now, now, {})))
 
 
 async def fill(store: SessionStore, count: int) -> None:
-    """Keep *count* sessions more, some at once."""
+    """Store *count* more sessions, several at a time."""
 
     async def some(number: int) -> None:
         for _ in range(number):
@@ -77,7 +77,7 @@ async def memory_bytes() -> float:
 
 
 class RedisFigures(NamedTuple):
-    """Bytes for each of `MORE` logins: of data with keys, index and expiry, and of the process, with what it wastes."""
+    """Bytes for each of `MORE` logins: the data with keys, index and expiry, and the process with its overhead."""
 
     used: float
     resident: float
@@ -85,7 +85,7 @@ class RedisFigures(NamedTuple):
 
 
 async def redis_bytes() -> RedisFigures:
-    """Measure what a login costs a Redis that is configured as in every deployment, but writes no file."""
+    """Measure what a login takes in a Redis configured as in every deployment, except that it writes no file."""
     with tempfile.TemporaryDirectory() as directory:
         async with redis_as_deployed(Path(directory)) as url, open_redis(url, "") as client:
             link = RedisLink(url, "")

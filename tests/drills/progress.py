@@ -1,4 +1,4 @@
-"""How far a drill has come."""
+"""The progress of a drill."""
 
 from collections.abc import Callable
 
@@ -7,4 +7,4 @@ Told = Callable[[int], None]
 
 
 def nobody(done: int) -> None:
-    """Be told, and tell nobody."""
+    """Ignore the progress."""

@@ -15,7 +15,7 @@ from tests.support.clients.browsers import Browsers
 
 @dataclass
 class RunningCluster:
-    """A cluster that somebody else started on the ports of .env, such as `docker compose up`."""
+    """A cluster that was started by other means on the ports in .env, such as `docker compose up`."""
 
     url: str
     url_no_affinity: str
@@ -50,7 +50,7 @@ HURRIED = {
 
 @pytest.fixture(scope="session")
 def spare_cluster() -> Iterator[LocalCluster]:
-    """One that a test may fuzz, and whose keys it may rotate."""
+    """A cluster that a test may fuzz, and whose keys it may rotate."""
     topology = replace(Topology.from_environment(), auth_replicas=2)
     topology = replace(topology, settings=(*topology.settings, *HURRIED.items()))
     with LocalCluster(topology.on_free_ports(), STATE / "test-spare") as started:

@@ -1,4 +1,4 @@
-"""A bad request is refused in our own words, fills no log, and costs nobody else their answer (S17)."""
+"""Bad requests are refused as described, do not fill the logs, and never fail somebody else's request (S17)."""
 
 import asyncio
 import json
@@ -22,7 +22,7 @@ ALIVE = b'{"status": "alive"}'
 
 @pytest.fixture
 def mistakes() -> Iterator[Counter[str]]:
-    """What should not have been seen, and how often; any of it fails the test at its end."""
+    """Mistakes and their counts; any of them fails the test at its end."""
     seen: Counter[str] = Counter()
     yield seen
     assert not seen, "\n".join(f"{count} times {mistake}" for mistake, count in sorted(seen.items()))
@@ -30,7 +30,7 @@ def mistakes() -> Iterator[Counter[str]]:
 
 @pytest.fixture(autouse=True)
 def _quiet_logs(cluster: LocalCluster, mistakes: Counter[str]) -> Iterator[None]:
-    """Fail the test if the services log an error meanwhile, or repeat what was sent (S15)."""
+    """Fail the test if the services log an error in the meantime, or repeat what was sent (S15)."""
     sizes = {path: path.stat().st_size for path in (cluster.directory / "logs").glob("a*-*.log")}
     yield
     for path, size in sizes.items():
@@ -41,7 +41,7 @@ def _quiet_logs(cluster: LocalCluster, mistakes: Counter[str]) -> Iterator[None]
 
 
 def faults(answer: RawAnswer | None) -> Iterator[str]:
-    """Yield what is wrong with the answer to a bad request; to close the connection without one is right."""
+    """Yield what is wrong with the answer to a bad request. Closing the connection without an answer is right."""
     if answer is None:
         return
     if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -78,7 +78,7 @@ async def answer_to(bad: BadRequest, service: Service, connection: RawConnection
 
 
 async def faults_of_kept(connection: RawConnection) -> list[str]:
-    """Send a good request where the server did not say that it closes. What came after the bad one may be bad, too."""
+    """Send a valid request unless the server announced that it closes. Bytes after the bad request may be bad too."""
     answer = await connection.exchange(request(b"GET /healthz HTTP/1.1"))
     while answer is not None and not answer.closes and answer.body != ALIVE:
         answer = await connection.exchange(b"")
@@ -86,10 +86,10 @@ async def faults_of_kept(connection: RawConnection) -> list[str]:
 
 
 @pytest.mark.parametrize("name", SERVICES)
-async def test_s17_a_bad_request_never_costs_somebody_else_their_answer(
+async def test_s17_a_bad_request_never_fails_somebody_elses_request(
     cluster: LocalCluster, name: str, mistakes: Counter[str]
 ) -> None:
-    """The other's POSTs share nginx's connections to the service: nginx does not repeat one that was sent."""
+    """Other clients' POSTs share nginx's connections to the service, and nginx does not repeat a POST that was sent."""
     port, service, turns = cluster.topology.lb_port, SERVICES[name], asyncio.Semaphore(AT_ONCE)
 
     async def send(title: str, bad: BadRequest) -> None:
@@ -109,10 +109,10 @@ async def test_s17_a_bad_request_never_costs_somebody_else_their_answer(
 
 
 @pytest.mark.parametrize("name", SERVICES)
-async def test_s17_a_service_that_closes_a_connection_says_so(
+async def test_s17_a_service_announces_that_it_closes_a_connection(
     cluster: LocalCluster, name: str, mistakes: Counter[str]
 ) -> None:
-    """Without the load balancer, which keeps much of this away from it."""
+    """Directly, without the load balancer, which would stop many of these requests."""
     ports = {"app": cluster.topology.app_ports(), "auth": cluster.topology.auth_ports()}
     turns = asyncio.Semaphore(AT_ONCE)
 
@@ -126,7 +126,7 @@ async def test_s17_a_service_that_closes_a_connection_says_so(
     await asyncio.gather(*(send(*row) for row in TABLE.items()))
 
 
-async def test_half_a_body_is_not_waited_for_long(cluster: LocalCluster, mistakes: Counter[str]) -> None:
+async def test_an_incomplete_body_is_not_waited_for_long(cluster: LocalCluster, mistakes: Counter[str]) -> None:
     half = BadRequest((request(b"POST @reads HTTP/1.1", b"Content-Type: @type", b"Content-Length: 9") + b"{",))
     whole = half._replace(pieces=(*half.pieces, b'"a": 1}\n'))
     for service, port in ((APP, cluster.topology.app_ports()[0]), (AUTH, cluster.topology.auth_ports()[0])):

@@ -1,4 +1,4 @@
-"""The HTTP contract through the load balancer, with everything real."""
+"""The HTTP contract through the load balancer, on a real cluster."""
 
 import asyncio
 import re
@@ -18,7 +18,7 @@ WITHIN_SECONDS = 1.0  # what replicas remember or are told is never older
 
 
 async def logged_in(browsers: Browsers, info: Info) -> Browser:
-    """Return a browser with a new user's login; with none where there is nothing to log in to."""
+    """Return a browser with a new user's login, or without one if the strategy has no login."""
     browser = await browsers.register()
     if info.login:
         answer = await browser.log_in(info.login)
@@ -30,11 +30,11 @@ async def logged_in(browsers: Browsers, info: Info) -> Browser:
 async def test_strategies_are_listed(strategies: list[dict[str, object]]) -> None:
     names = [strategy["name"] for strategy in strategies]
     assert [name for name in names if name in OURS] == OURS  # yours may stand beside them
-    assert strategies == [info._asdict() | {"capabilities": sorted(info.capabilities)} for info in INFOS]
+    assert strategies == [info.entry() for info in INFOS]
 
 
 @each(Kind.SESSION, Kind.TOKEN)
-async def test_my_page_shows_its_user_and_nobody_else(browsers: Browsers, info: Info) -> None:
+async def test_my_page_shows_only_its_own_user(browsers: Browsers, info: Info) -> None:
     stranger = await browsers.register()
     assert (await stranger.get(f"/{info.name}/mypage")).status == 401
     browser = await logged_in(browsers, info)
@@ -55,7 +55,7 @@ async def test_without_affinity_every_replica_answers_alike(  # S18
     assert {answer.headers["X-Replica"] for answer in answers} == set(cluster.replicas())
 
 
-@each(lacking=Capability.ANY_REPLICA)
+@each(having=Capability.AFFINITY)
 async def test_with_affinity_a_user_stays_at_one_replica_from_the_first_request(
     cluster: LocalCluster, browsers: Browsers, info: Info
 ) -> None:
@@ -70,7 +70,7 @@ async def test_with_affinity_a_user_stays_at_one_replica_from_the_first_request(
 
 
 @each(lacking=Capability.ANY_REPLICA)
-async def test_without_the_affinity_that_it_needs_a_strategy_forgets(
+async def test_without_affinity_a_strategy_that_needs_it_forgets_its_users(
     cluster: LocalCluster, browsers: Browsers, info: Info
 ) -> None:
     browser = await browsers.register(cluster.url_no_affinity)
@@ -146,7 +146,7 @@ HIDDEN = ["/metrics", "//metrics", "/x/..%2fmetrics", "/%6detrics", "/METRICS", 
 
 
 @pytest.mark.parametrize("path", HIDDEN)
-async def test_what_is_internal_is_not_reachable(cluster: LocalCluster, path: str) -> None:
+async def test_internal_calls_are_not_reachable(cluster: LocalCluster, path: str) -> None:
     answer = await raw(cluster, f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
     assert status(answer) == 404
     assert b"application/problem+json" in answer

@@ -1,7 +1,7 @@
-"""What breaks when a replica or Redis goes: killed without warning, stopped with grace, or hung.
+"""What breaks when a replica or Redis is killed, stopped gracefully, or hangs.
 
-The drills are in tests/drills/sessions/faults.py: everybody's every answer is kept, and judged
-afterwards (tests/support/history.py).
+The drills are in tests/drills/sessions/faults.py. They record every answer, and the history checks them afterwards
+(tests/support/history.py).
 """
 
 import asyncio
@@ -48,20 +48,20 @@ async def test_a_graceful_stop_of_every_replica_fails_no_request(crowd: Crowd) -
     assert faulty(seen) == []
 
 
-async def test_a_redis_that_was_killed_is_503_and_never_a_logout(crowd: Crowd) -> None:
-    """S4 too: what was logged out before stays out, though Redis starts again from its file."""
+async def test_a_killed_redis_is_503_and_never_a_logout(crowd: Crowd) -> None:
+    """S4 too: what was logged out before stays logged out when Redis restarts from its file."""
     seen = await kill_redis(crowd)
     assert faulty(seen) == []
     assert all(seen[f"{group.name}: page 503"] for group in crowd.groups if group.needs_redis), "control: it was away"
 
 
-async def test_a_redis_that_hangs_is_503_and_loses_nothing(crowd: Crowd) -> None:
+async def test_a_hanging_redis_is_503_and_loses_nothing(crowd: Crowd) -> None:
     seen = await stop_redis(crowd)
     assert faulty(seen) == []
     assert all(seen[f"{group.name}: page 503"] for group in crowd.groups if group.needs_redis), "control: it hung"
 
 
-async def test_redis_connections_that_are_cut_fail_nothing_but_the_writes_in_flight(crowd: Crowd) -> None:
+async def test_lost_redis_connections_fail_only_the_writes_in_flight(crowd: Crowd) -> None:
     seen = await cut_connections(crowd)
     assert faulty(seen) == []
     assert seen["connections cut"] >= CUTS, "control: there were connections to cut"

@@ -1,4 +1,4 @@
-"""One address floods what costs a password's hash; somebody at another address still logs in."""
+"""One address floods the calls that hash passwords; users at another address can still log in."""
 
 import asyncio
 import itertools
@@ -46,9 +46,9 @@ async def post(http: aiohttp.ClientSession, path: str, body: Body) -> tuple[int,
 
 @asynccontextmanager
 async def flooded(http: aiohttp.ClientSession, path: str, bodies: Callable[[], Body]) -> AsyncIterator[Counter[int]]:
-    """Post `AT_ONCE` of *bodies* at a time to *path* throughout the block, which begins when the first is refused.
+    """Post `AT_ONCE` of *bodies* at a time to *path* during the block, which begins when the first one is refused.
 
-    Who is refused comes again when they are told to, and no sooner: more would flood nginx and this machine's CPUs.
+    Refused clients come again when they are told to, not earlier, which would flood nginx and this machine's CPUs.
     """
     seen: Counter[int] = Counter()
     full = asyncio.Event()

@@ -1,4 +1,4 @@
-"""S17: cookies that are nobody's, and bytes that are none (`make stress` sends 100,000)."""
+"""S17: invalid cookies and arbitrary bytes (`make stress` sends 100,000)."""
 
 import pytest
 
@@ -13,15 +13,17 @@ SAMPLE = 2_000
 
 
 @each(Kind.SESSION)
-async def test_s17_no_cookie_but_a_good_one_is_accepted_adopted_or_too_much(cluster: LocalCluster, info: Info) -> None:
+async def test_s17_only_valid_cookies_are_accepted_and_no_cookie_causes_an_error(
+    cluster: LocalCluster, info: Info
+) -> None:
     seen = await mutated_cookies(cluster, info, SAMPLE)
     assert set(seen) <= refusals(info)
     assert seen["the good one 200"]
 
 
 @each(Kind.SESSION)
-async def test_s17_a_good_cookie_in_another_spelling_is_none(cluster: LocalCluster, info: Info) -> None:
-    """Base64 has several texts for the same bytes, unless their number is divisible by three."""
+async def test_s17_a_valid_cookie_in_another_spelling_is_refused(cluster: LocalCluster, info: Info) -> None:
+    """Base64 has several spellings of the same bytes unless their number is divisible by three."""
     async with site_of(cluster, info, directly=True) as site:
         login = await site.log_in(await site.register())
         (name, value), *_ = login.cookies.items()

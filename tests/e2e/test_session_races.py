@@ -24,7 +24,7 @@ ENDED = [info for info in INFOS if Capability.FORCED_LOGOUT in info.capabilities
 
 
 @atomic
-async def test_s5_no_write_in_flight_brings_a_session_back(cluster: LocalCluster, info: Info) -> None:
+async def test_s5_no_write_in_flight_revives_a_session(cluster: LocalCluster, info: Info) -> None:
     seen = await logout_races(cluster, info, SAMPLE, ways=WAYS)
     assert set(seen) <= {"ended", "asked again", *IN_USE}
     assert seen["ended"] == SAMPLE
@@ -39,7 +39,7 @@ async def test_s16_no_write_is_lost(cluster: LocalCluster, info: Info) -> None:
 
 
 @atomic
-async def test_s2_a_new_login_ends_the_old_one_though_it_is_used(cluster: LocalCluster, info: Info) -> None:
+async def test_s2_a_new_login_ends_the_old_one_even_while_it_is_in_use(cluster: LocalCluster, info: Info) -> None:
     seen = await relogin_races(cluster, info, SAMPLE // 2)
     assert set(seen) <= {"one login", "unclear", "new 200", *IN_USE}
     assert seen["one login"] >= SAMPLE // 2 - 1
@@ -67,7 +67,7 @@ async def test_s12_a_changed_password_ends_all_other_logins(cluster: LocalCluste
 
 @pytest.fixture(scope="module")
 def limited_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
-    """One where a user may log in three times."""
+    """A cluster on which a user may log in three times."""
     limit = {"SESSION_LIMIT": "3", "SESSION_LIMIT_POLICY": "deny"}
     topology = Topology.from_environment()
     topology = replace(topology, app_replicas=2, settings=(*topology.settings, *limit.items()))
@@ -76,7 +76,7 @@ def limited_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalC
 
 
 @each(Kind.SESSION, having=Capability.DEVICES)
-async def test_the_limit_holds_for_logins_at_once_at_all_replicas(limited_cluster: LocalCluster, info: Info) -> None:
+async def test_the_limit_holds_for_concurrent_logins_at_all_replicas(limited_cluster: LocalCluster, info: Info) -> None:
     seen = await limit_races(limited_cluster, info, 2, ways=6)
     assert set(seen) <= {"logins 200: 3, 409: 3; alive: 3, listed: 3", "unclear"}
     assert seen["unclear"] <= 1

@@ -1,4 +1,4 @@
-"""Clients that know nothing of us but RFCs and metadata work unchanged: Authlib, joserfc, and `jose` on Node."""
+"""Clients that know only RFCs and our metadata work unmodified: Authlib, joserfc, and `jose` on Node."""
 
 import asyncio
 import base64
@@ -103,7 +103,7 @@ def test_joserfc_verifies_with_our_jwks(server: Server) -> None:
 
 
 class NodeClient:
-    """A Node process that verifies a token after another, with one key set that it keeps."""
+    """A Node process that verifies one token after another with the same key set."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
@@ -162,14 +162,14 @@ async def node(server: Server) -> AsyncIterator[NodeClient]:
     await process.wait()
 
 
-async def test_jose_verifies_access_tokens_and_nothing_else(server: Server, node: NodeClient) -> None:
+async def test_jose_verifies_only_access_tokens(server: Server, node: NodeClient) -> None:
     token = server.browser.tokens["access_token"]
     assert (await node.verify(token))["claims"]["preferred_username"] == server.browser.username
     assert "error" in await node.verify(server.browser.tokens["refresh_token"])  # J7
     assert "error" in await node.verify(token[:-8] + "AAAAAAAA")
 
 
-async def test_j17_jose_goes_on_across_a_rotation(
+async def test_j17_jose_keeps_verifying_across_a_rotation(
     cluster: LocalCluster, browsers: Browsers, server: Server, node: NodeClient
 ) -> None:
     admin = browsers.open("admin", cluster.secret("admin-password"))

@@ -1,4 +1,4 @@
-"""A cluster with two auth processes for the stress tests, and progress that is seen without `-s`."""
+"""A cluster with two auth processes for the stress tests, and progress that shows without `-s`."""
 
 import sys
 import time
@@ -52,7 +52,7 @@ def say(capsys: pytest.CaptureFixture[str]) -> Say:
 
 @pytest.fixture
 def progress(say: Say) -> Progress:
-    """Return what a drill tells its progress to: `progress(of)` prints a line every tenth of the way."""
+    """Return a factory of progress reports: `progress(of)` prints a line after every tenth."""
 
     def start(total: int) -> Callable[[int], None]:
         began = time.monotonic()

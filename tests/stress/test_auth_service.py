@@ -48,7 +48,7 @@ async def test_t4_a_refresh_that_a_crash_left_unanswered_can_be_repeated(
     assert set(seen) == {"200"}
 
 
-async def test_t10_health_is_told_at_once_while_logins_flood(cluster: LocalCluster, say: Say) -> None:
+async def test_t10_healthz_answers_at_once_during_a_login_flood(cluster: LocalCluster, say: Say) -> None:
     flood = await login_flood(cluster, FLOOD_SECONDS)
     say(f"logins: {dict(flood.logins)}; /healthz: n={len(flood.health)}, p50 {flood.percentile(0.5):.1f} ms, ")
     say(f"p99 {flood.percentile(0.99):.1f} ms, slowest {flood.percentile(1):.1f} ms")

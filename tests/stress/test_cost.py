@@ -1,4 +1,4 @@
-"""The measurement finds what was hidden in it. Best on an idle machine."""
+"""The measurement detects a known extra cost. Best on an idle machine."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from tests.stress.conftest import Say
 pytestmark = [pytest.mark.stress, pytest.mark.timeout(300)]
 
 
-async def test_ten_microseconds_of_sabotage_are_seen(tmp_path: Path, say: Say) -> None:
+async def test_ten_microseconds_of_sabotage_are_detected(tmp_path: Path, say: Say) -> None:
     topology = Topology.from_environment().with_settings({"PYTHONPATH": str(REPOSITORY / "tests/support/sabotage")})
     plan = Plan(cycles=4)
     with LocalCluster(topology.on_free_ports(), STATE / "stress-sabotage") as cluster:

@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.stress, pytest.mark.timeout(300)]
 MEMORY_BYTES, REDIS_BYTES = 512, 300
 
 
-async def test_a_login_in_memory_costs_512_bytes_at_most(say: Say) -> None:
+async def test_a_login_in_memory_takes_at_most_512_bytes(say: Say) -> None:
     measuring = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "tests.drills.footprint", cwd=REPOSITORY, stdout=asyncio.subprocess.PIPE
     )
@@ -25,7 +25,7 @@ async def test_a_login_in_memory_costs_512_bytes_at_most(say: Say) -> None:
     assert 0 < each <= MEMORY_BYTES
 
 
-async def test_a_login_in_redis_costs_300_bytes_at_most(say: Say) -> None:
+async def test_a_login_in_redis_takes_at_most_300_bytes(say: Say) -> None:
     each = await redis_bytes()
     say(f"Redis: {each.used:.0f} bytes for each login (used_memory; resident {each.resident:.0f}; {each.allocator})")
     assert 0 < each.used <= REDIS_BYTES

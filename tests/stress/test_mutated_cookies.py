@@ -1,4 +1,4 @@
-"""S17: 100,000 cookies that are nobody's, and bytes that are none: no 5xx, none accepted, none adopted."""
+"""S17: 100,000 invalid cookies and arbitrary bytes: no 5xx, none accepted, none adopted."""
 
 import pytest
 
@@ -14,7 +14,7 @@ COOKIES = 100_000 // sum(info.kind is Kind.SESSION for info in INFOS)  # for eac
 
 
 @each(Kind.SESSION)
-async def test_s17_no_cookie_but_a_good_one_is_accepted_adopted_or_too_much(
+async def test_s17_only_valid_cookies_are_accepted_and_no_cookie_causes_an_error(
     cluster: LocalCluster, info: Info, progress: Progress, say: Say
 ) -> None:
     seen = await mutated_cookies(cluster, info, COOKIES, progress(COOKIES))

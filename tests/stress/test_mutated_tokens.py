@@ -1,4 +1,4 @@
-"""100,000 tokens a few steps away from good ones, through the load balancer: none is accepted, none is a 5xx."""
+"""100,000 tokens a few steps away from valid ones, through the load balancer: none is accepted, none is a 5xx."""
 
 import asyncio
 import itertools

@@ -1,4 +1,4 @@
-"""What people who are logged in see of faults, in full numbers (`make stress`). Drills: drills/sessions/faults.py."""
+"""What logged-in users see of faults, in full numbers (`make stress`). Drills: tests/drills/sessions/faults.py."""
 
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -26,10 +26,10 @@ IN_REDIS = [info for info in INFOS if {Capability.ATOMIC, Capability.ANY_REPLICA
 @pytest.mark.parametrize(
     "drill", [kill_replica, restart_replicas, kill_redis, stop_redis], ids=lambda one: one.__name__
 )
-async def test_s4_s16_nobody_is_told_what_is_not_true(
+async def test_s4_s16_no_answer_contradicts_the_history(
     cluster: LocalCluster, drill: Callable[[Crowd], Awaitable[Counter[str]]], progress: Progress, say: Say
 ) -> None:
-    """With new people each time: no false logout, nobody comes back, no write is lost or done twice."""
+    """With new people each time: no false logout, no revived login, no write lost or applied twice."""
     seen: Counter[str] = Counter()
     recovered: list[float] = []
     times = TIMES[drill.__name__]

@@ -27,7 +27,7 @@ IN_USE = {f"{act} {status}" for act in ("page", "visit") for status in (200, 401
 
 
 @atomic
-async def test_s5_no_write_in_flight_brings_a_session_back(
+async def test_s5_no_write_in_flight_revives_a_session(
     cluster: LocalCluster, info: Info, progress: Progress, say: Say
 ) -> None:
     seen = await logout_races(cluster, info, RACES, progress(RACES))
@@ -47,7 +47,7 @@ async def test_s16_no_write_is_lost(cluster: LocalCluster, info: Info, progress:
 
 
 @atomic
-async def test_s2_a_new_login_ends_the_old_one_though_it_is_used(
+async def test_s2_a_new_login_ends_the_old_one_even_while_it_is_in_use(
     cluster: LocalCluster, info: Info, progress: Progress, say: Say
 ) -> None:
     seen = await relogin_races(cluster, info, RELOGINS, progress(RELOGINS))
@@ -89,7 +89,7 @@ async def test_s12_a_changed_password_ends_all_other_logins(
 
 @pytest.fixture(scope="module", params=["deny", "end-oldest"])
 def limited_cluster(request: pytest.FixtureRequest) -> Iterator[LocalCluster]:
-    """One where a user may log in three times."""
+    """A cluster on which a user may log in three times."""
     limit = {"SESSION_LIMIT": "3", "SESSION_LIMIT_POLICY": request.param}
     topology = replace(Topology.from_environment(), auth_replicas=2)
     topology = replace(topology, settings=(*topology.settings, *limit.items()))
@@ -98,7 +98,7 @@ def limited_cluster(request: pytest.FixtureRequest) -> Iterator[LocalCluster]:
 
 
 @each(Kind.SESSION, having=Capability.DEVICES)
-async def test_the_limit_holds_for_logins_at_once_at_all_replicas(
+async def test_the_limit_holds_for_concurrent_logins_at_all_replicas(
     limited_cluster: LocalCluster, info: Info, say: Say
 ) -> None:
     seen = await limit_races(limited_cluster, info, LIMITS, ways=WAYS)

@@ -1,4 +1,4 @@
-"""T14: a wrong password and a name that nobody has take the same time. The suite counts hashes; this uses a clock."""
+"""T14: a wrong password and an unknown name take the same time. The normal suite counts hashes; this uses a clock."""
 
 import random
 import secrets
@@ -42,7 +42,7 @@ async def test_t14_unknown_users_and_wrong_passwords_take_the_same_time(
 
 
 async def _seconds(http: aiohttp.ClientSession, name: str) -> float:
-    """Try a wrong password, each time from another address: one that never was wrong is never limited."""
+    """Try a wrong password from a new address each time, because an address without failures is never limited."""
     address = ".".join(["10", *(str(random.randrange(256)) for _ in range(3))])
     body = {"username": name, "password": "a wrong password"}
     began = time.perf_counter()

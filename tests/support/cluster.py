@@ -1,4 +1,4 @@
-"""What tests ask of a real cluster beyond its protocol."""
+"""What tests need of a real cluster beyond its protocol."""
 
 import asyncio
 import time
@@ -11,7 +11,7 @@ from loadtest.cluster.local import LocalCluster
 
 
 def until_running(cluster: LocalCluster, name: str) -> None:
-    """Wait until supervisord takes *name* for started: a death before that would count as a failed start."""
+    """Wait until supervisord considers *name* started: a death before that would count as a failed start."""
     deadline = time.monotonic() + 30
     cluster.wait_ready()
     while cluster.supervised.named(name)[0]["statename"] != "RUNNING":

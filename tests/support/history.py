@@ -1,7 +1,7 @@
-"""What clients did and what they were told, and the proof afterwards that no answer can be wrong. Knows no network.
+"""A history of requests and answers, and a checker that proves afterwards that no answer was wrong. No network.
 
-Times are of one monotonic clock, in seconds. An answer is judged by when its request *began*: what was told to somebody
-before that must be known, and a machine that is slow makes nothing wrong.
+Times are seconds of one monotonic clock. An answer is judged by when its request *began*: it must reflect everything
+that was acknowledged before. A slow machine therefore never makes an answer wrong.
 """
 
 from bisect import bisect_left
@@ -16,7 +16,7 @@ UNKNOWN = frozenset({NO_ANSWER, 503})
 
 
 class Act(StrEnum):
-    """What was asked for."""
+    """The kinds of requests."""
 
     LOGIN = "login"
     PAGE = "page"
@@ -53,11 +53,11 @@ Span = tuple[float, float]
 
 @dataclass(frozen=True)
 class Terms:
-    """What is promised where the history comes from.
+    """What the system under test promises.
 
-    *bound*: so long after an acknowledged end a login may still be accepted. *lossy*: what was acknowledged in one of
-    these spans may be lost, as before a crash of a store that saves once a second. *forgetful*: logins that may be gone
-    without having been ended.
+    *bound*: how long after an acknowledged end a login may still be accepted. *lossy*: spans whose acknowledged writes
+    may be lost, as before a crash of a store that saves once a second. *forgetful*: logins that may be lost without
+    having been ended.
     """
 
     bound: float = 0.0
@@ -65,17 +65,17 @@ class Terms:
     forgetful: Collection[str] = ()
 
     def kept(self, operation: Operation) -> bool:
-        """Return whether what was acknowledged must be true ever after."""
+        """Return whether the acknowledgement must hold for ever."""
         return operation.succeeded and not any(start <= operation.ended <= end for start, end in self.lossy)
 
 
 def faults(history: Iterable[Operation], terms: Terms = Terms()) -> list[str]:
     """Return a line for each answer that breaks a promise:
 
-    - no success of a login after its acknowledged end
-    - no answer with another user's data
-    - no acknowledged write is missing, none is applied twice: the counts that visits get are those of a counter
-    - nobody is logged out whose login nobody ended
+    - no login succeeds after its acknowledged end
+    - no answer has another user's data
+    - no acknowledged write is missing or applied twice: the visits' counts are those of a counter
+    - nobody is logged out unless their login was ended
     - a 503 says when to come again
     """
     by_login: dict[str, list[Operation]] = defaultdict(list)
@@ -115,7 +115,7 @@ def _unasked_logouts(operations: list[Operation], terms: Terms) -> Iterator[str]
 
 
 def _wrong_counts(visits: list[Operation], terms: Terms) -> Iterator[str]:
-    """Compare with a counter: each write that is known to be done before another began is counted in it."""
+    """Compare with a counter: each write that was acknowledged before another one began is counted in the later one."""
     kept = [visit for visit in visits if terms.kept(visit)]
     ends = sorted(visit.ended for visit in kept)
     beginnings = sorted(visit.began for visit in visits if visit.succeeded or visit.status in UNKNOWN)
@@ -139,7 +139,7 @@ def _same_counts(kept: list[Operation]) -> Iterator[str]:
 
 
 def _falling_counts(kept: list[Operation]) -> Iterator[str]:
-    """Yield visits whose count is not above that of one that had ended before they began."""
+    """Yield visits whose count is not above that of a visit that had ended before they began."""
     by_end, finished, highest = sorted(kept, key=lambda visit: visit.ended), 0, 0
     for visit in sorted(kept, key=lambda visit: visit.began):
         while by_end[finished].ended < visit.began:

@@ -1,4 +1,4 @@
-"""Compares answers with the OpenAPI description: whatever is not described, or not as described, is told."""
+"""Compares answers with the OpenAPI description and reports every difference."""
 
 import json
 from collections.abc import Iterator
@@ -7,16 +7,15 @@ from typing import Any
 import jsonschema_rs
 from aiohttp import hdrs, web
 
-from services.app.application import create_app
 from services.app.http.openapi import VARIABLE, describe
-from services.app.settings import AppSettings
+from tests.support.servers.app import replica
 
 Seen = tuple[str, str, str]
 """Path as described, method, status."""
 
 
 def idle_replica() -> web.Application:
-    """Return a replica that will never run, to look at."""
+    """Return a replica for inspection, which never runs."""
     values = {
         "port": 0,
         "replica": "-",
@@ -27,11 +26,11 @@ def idle_replica() -> web.Application:
         "auth_urls": "http://localhost:1",
         "cookie_keys": "A" * 43 + "=",
     }
-    return create_app(AppSettings.model_validate(values))
+    return replica(values)
 
 
 def routes_of(app: web.Application) -> list[tuple[str, str]]:
-    """Return path and method of every route, but for those that say that there is none."""
+    """Return path and method of every route except the catch-all ones."""
     return [
         (route.resource.canonical, route.method)
         for route in app.router.routes()
@@ -59,7 +58,7 @@ class Description:
         return general if canonical not in paths and general in paths else canonical
 
     def faults(self, path: str, method: str, response: web.StreamResponse) -> Iterator[str]:
-        """Yield what is not as described."""
+        """Yield the differences from the description."""
         operation = self.operations.get((path, method))
         if operation is None:
             yield "not described"
@@ -118,7 +117,7 @@ class Recorder:
         self.faults: list[str] = []
 
     def watch(self, app: web.Application) -> None:
-        """Compare what *app* answers from now on. It is not started yet."""
+        """Compare all answers of *app* from now on. The app must not have started yet."""
 
         async def compare(request: web.Request, response: web.StreamResponse) -> None:
             route = request.match_info.route

@@ -2,15 +2,15 @@
 
 import pytest
 
-from services.app.http.pages import CATALOGUE
+from services.app.application import INFOS as KEY
 from services.app.strategy import Capability, Kind
 from tests.support.openapi import idle_replica
 
-INFOS = idle_replica()[CATALOGUE]
+INFOS = idle_replica()[KEY]
 
 
 def each(*kinds: Kind, having: Capability | None = None, lacking: Capability | None = None) -> pytest.MarkDecorator:
-    """Run the test for each strategy of *kinds* (all by default) that has one capability and lacks another."""
+    """Run the test for each strategy of *kinds* (all by default) that has, or lacks, the given capabilities."""
     chosen = [
         info
         for info in INFOS

@@ -1,4 +1,4 @@
-"""What a person sees at a terminal of 80 columns."""
+"""What a user sees on a terminal with 80 columns."""
 
 import io
 

@@ -24,8 +24,8 @@ EXPERIMENT = Experiment(
     plots=(EXTRA, TRADEOFF, BILL),
     sentences=floor,
     method=(
-        "Cost: strategies take short turns at one saturated replica, in balanced orders. CPU clocks of the processes "
-        "are read only while no request is in flight; idle CPU is subtracted.",
+        "Cost: strategies take short turns at one saturated replica, in balanced orders. The CPU clocks of the "
+        "processes are read only while no request is in flight, and idle CPU is subtracted.",
         "Differences and ratios are taken between neighbours within a round. The estimate is a 20 % trimmed mean, "
         "which a few disturbed turns cannot move.",
         "Null test: a second client of the control must cost the same as the first. Placebo: nginx must cost the same "

@@ -34,7 +34,7 @@ def draw_extra(axes: Axes, view: View) -> None:
     names = by_extra(view)
     null = view.one("null_difference", **JUDGED)
     if null and null.ci_low is not None and null.ci_high is not None:
-        band = "null test: what the same code differs by"
+        band = "null test: the same code differed by this"
         axes.axvspan(null.ci_low, null.ci_high, color=SOFT, alpha=0.35, linewidth=0, label=band)
     axes.axvline(0, color=INK, linewidth=0.8)
     figures = []
@@ -195,8 +195,8 @@ EXTRA = Plot(
     "cpu_difference",
     "What the login state costs per request",
     "Extra CPU per request, compared within each round with a page without login. Thick line: 95 % interval. Thin "
-    "line: the interval that holds for all comparisons together. Blue: sessions; orange: tokens. Differences as small "
-    "as the grey band mean nothing: it is what the null test got for the same code.",
+    "line: the interval that holds for all comparisons simultaneously. Blue: sessions; orange: tokens. A difference "
+    "within the grey band means nothing: the null test found as much for the same code.",
     draw_extra,
     2.6,
     0.3,
@@ -207,7 +207,7 @@ TRADEOFF = Plot(
     "cpu_difference",
     "What you pay, and what you get for it",
     "Down and to the left is better. The dashed line joins the strategies that no other one beats in both. Hollow "
-    "points were not measured: they follow from the settings.",
+    "points were not measured, but follow from the settings.",
     draw_tradeoff,
     3.4,
     0.1,
@@ -219,7 +219,7 @@ BILL = Plot(
     "cpu_per_request",
     "The bill by tier, saturated and at your traffic",
     "Cores that each tier needs for 1,000 requests/s, on one scale. A busy server handles several requests each time "
-    "it wakes up; one that is mostly idle pays for waking up again and again, so the same request costs more there.",
+    "it wakes up. One that is mostly idle wakes up for each of them, so the same request costs more there.",
     draw_bill,
     2.9,
     0.25,

@@ -15,7 +15,7 @@ WORDS = {
 
 
 def floor(view: View) -> Iterator[str]:
-    """What the framework costs below everything of ours."""
+    """What the framework costs without our code."""
     for ratio in view.figures("floor_ratio", path="direct"):
         yield (
             f"Bypassing nginx, a page under {ratio.strategy} costs {with_interval(ratio)} the CPU of a bare aiohttp "

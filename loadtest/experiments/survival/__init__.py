@@ -12,8 +12,8 @@ PLOT = Plot(
     NAME,
     "users_lost",
     "Who is logged out",
-    "Mean share of users who lost their login, with 95 % intervals; each ring is one kill. The dashed line is what "
-    "state in one of the replicas predicts. A few kills say little, which is why intervals are wide.",
+    "Mean share of users who lost their login, with 95 % intervals; each ring is one kill. The dashed line is "
+    "the loss to expect if each login is kept by one replica. Few kills say little, so intervals are wide.",
     draw,
     3.0,
     0.35,

@@ -70,7 +70,7 @@ def sentences(view: View) -> Iterator[str]:
 
 
 def _forgotten_affinity(view: View) -> Iterator[str]:
-    """What happens without affinity, with no fault at all."""
+    """What happens without affinity, even if nothing fails."""
     for figure in view.figures("users_lost", fault="none", affinity="false"):
         if figure.value > 0:
             yield (
@@ -112,7 +112,7 @@ def _errors(view: View) -> Iterator[str]:
         failed = [f"{number(wrong)} of {number(all_)} ({fault})" for fault, (wrong, all_) in counts.items() if wrong]
         sent = sum(all_ for _, all_ in counts.values())
         if sent:
-            yield f"{method} that got a 5xx or no answer meanwhile: {listed(failed) or f'none of {number(sent)}'}."
+            yield f"{method} that failed meanwhile (5xx or no answer): {listed(failed) or f'none of {number(sent)}'}."
 
 
 def scaling_sessions(view: View) -> tuple[str, str] | None:

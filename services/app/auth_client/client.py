@@ -1,7 +1,9 @@
-"""What a replica asks of the auth service: whether a password is right, and to end a login."""
+"""Calls to the auth service: check a password, end a login."""
 
 import json
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import aiohttp
 from pydantic import BaseModel, ValidationError
@@ -13,7 +15,7 @@ from services.common.http.problems import BadRequest, Problem, TooManyRequests, 
 
 log = logging.getLogger(__name__)
 
-TIMEOUT_SECONDS = 10.0  # a password check may have to queue
+TIMEOUT_SECONDS = 10.0  # a password check may have to wait in a queue
 REVOKE_SECONDS = 3.0
 CLIENT_ID = "app"
 
@@ -24,26 +26,25 @@ class _Login(BaseModel):
 
 
 class AuthClient:
-    """`POST /auth/password/check` at one of *servers*, authenticated as the client `app` with *secret*."""
+    """Calls the auth service at one of *servers*. *secret* authenticates the client `app`, which checks passwords."""
 
     def __init__(self, servers: AuthServers, secret: str) -> None:
         self._servers = servers
         self._headers = {"Authorization": aiohttp.encode_basic_auth(CLIENT_ID, secret)}
 
     async def check_password(self, username: str, password: str, address: str) -> Authenticated | None:
-        """Return whose password it is, or None if name or password is wrong. *address* is the end user's.
+        """Return the user, or None if the name or the password is wrong. *address* is the user's.
 
-        Raises `Unavailable` when the auth service does not answer, `TooManyRequests` and `BadRequest` as it says.
+        Raises `Unavailable` if the auth service does not respond, `TooManyRequests` or `BadRequest` if it says so.
         """
-        headers = self._headers | {FORWARDED_FOR: address}
-        question = {"username": username, "password": password}
-        try:
+        with _unavailable("password check", "The auth service is not responding."):
             answer = await self._servers.ask(
-                "POST", "/auth/password/check", seconds=TIMEOUT_SECONDS, json=question, headers=headers
+                "POST",
+                "/auth/password/check",
+                seconds=TIMEOUT_SECONDS,
+                json={"username": username, "password": password},
+                headers=self._headers | {FORWARDED_FOR: address},
             )
-        except (aiohttp.ClientError, TimeoutError) as error:
-            log.warning("password check: %s", type(error).__name__)
-            raise Unavailable("The auth service does not answer.") from error
         if answer.status == 200:
             return _read_login(answer.body)
         if answer.status == 401 and _problem_type(answer.body) == "urn:authscale:problem:unauthenticated":
@@ -51,15 +52,22 @@ class AuthClient:
         raise _refusal(answer)
 
     async def revoke(self, token: str) -> None:
-        """End the login of *token* (RFC 7009). Raises `Unavailable` unless the auth service says that it has ended."""
-        try:
+        """End the login of *token* (RFC 7009). Raises `Unavailable` unless the auth service confirms it."""
+        with _unavailable("revocation", "The auth service is not responding. You may still be logged in."):
             answer = await self._servers.ask("POST", "/auth/revoke", seconds=REVOKE_SECONDS, data={"token": token})
-        except (aiohttp.ClientError, TimeoutError) as error:
-            log.warning("revocation: %s", type(error).__name__)
-            raise Unavailable("The auth service does not answer: you may still be logged in.") from error
         if answer.status != 200:
             log.warning("revocation: status %d", answer.status)
-            raise Unavailable("The auth service did not end the login: you may still be logged in.")
+            raise Unavailable("The auth service could not end the login. You may still be logged in.")
+
+
+@contextmanager
+def _unavailable(call: str, detail: str) -> Iterator[None]:
+    """Raise `Unavailable` with *detail* if the *call* in the block gets no response."""
+    try:
+        yield
+    except (aiohttp.ClientError, TimeoutError) as error:
+        log.warning("%s: %s", call, type(error).__name__)
+        raise Unavailable(detail) from error
 
 
 def _read_login(body: bytes) -> Authenticated:
@@ -68,8 +76,8 @@ def _read_login(body: bytes) -> Authenticated:
         user = content["user"]
         login = _Login(user=User(user["id"], user["name"], tuple(user["roles"])), checked_at=content["checked_at"])
     except (ValueError, TypeError, KeyError, ValidationError) as error:
-        log.exception("password check: an answer that is none")
-        raise Unavailable("The auth service gave no usable answer.") from error
+        log.exception("password check: unusable answer")
+        raise Unavailable("The auth service gave an unusable answer.") from error
     return Authenticated(login.user, login.checked_at)
 
 
@@ -82,15 +90,15 @@ def _problem_type(body: bytes) -> object:
 
 
 def _refusal(answer: AuthAnswer) -> Problem:
-    """Return what to tell the client when the auth service gave neither a yes nor a no."""
+    """Return the problem to raise if the auth service neither accepted nor rejected the password."""
     seconds = answer.headers.get("Retry-After", "")
     retry_after = int(seconds) if seconds.isascii() and seconds.isdigit() else 1
     match answer.status:
         case 400:
-            return BadRequest("The auth service does not take these as username and password.")
+            return BadRequest("Malformed username or password.")
         case 429:
-            return TooManyRequests("Too many attempts to log in.", retry_after=retry_after)
+            return TooManyRequests("Too many login attempts. Please try again later.", retry_after=retry_after)
         case 503:
             return Unavailable("The auth service is busy.", retry_after=retry_after)
-    log.error("password check: %d %s (is our client secret right?)", answer.status, _problem_type(answer.body))
-    return Unavailable("The auth service did not check the password.", retry_after=retry_after)
+    log.error("password check: status %d %s (is app-client-secret right?)", answer.status, _problem_type(answer.body))
+    return Unavailable("The auth service could not check the password.", retry_after=retry_after)

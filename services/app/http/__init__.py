@@ -1,1 +1,1 @@
-"""What a replica serves over HTTP: the pages of each strategy, its own description, the guard against other origins."""
+"""What a replica serves over HTTP: each strategy's pages and their description, to requests of the same origin."""

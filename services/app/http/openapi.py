@@ -1,4 +1,4 @@
-"""The description of the whole HTTP contract, as served: `services/common/openapi.yaml` with the strategies' names."""
+"""The OpenAPI description as served: `services/common/openapi.yaml` with the names of the strategies."""
 
 import functools
 import json
@@ -19,7 +19,7 @@ ENCODED = {"$ref": "#/components/responses/UnsupportedMediaType"}
 
 
 def describe(served: Iterable[str]) -> dict[str, Any]:
-    """Return the OpenAPI document. In each path, `{strategy}` can be what that page of is among the *served* paths."""
+    """Return the OpenAPI document. `{strategy}` stands for the strategies that have the page, by the *served* paths."""
     document: dict[str, Any] = json.loads(_source())
     document["info"]["version"] = services.__version__
     pages = dict.fromkeys(path.removeprefix("/").partition("/")[::2] for path in served)
@@ -29,12 +29,12 @@ def describe(served: Iterable[str]) -> dict[str, Any]:
             parameter = {"name": "strategy", "in": "path", "required": True, "schema": {"enum": names}}
             item["parameters"] = [*item.get("parameters", []), parameter]
         for operation in (item[method] for method in item if method != "parameters"):
-            operation["responses"].setdefault("415", ENCODED)  # no operation takes an encoded body
+            operation["responses"].setdefault("415", ENCODED)  # no operation accepts an encoded body
     return document
 
 
 def description(served: Iterable[str]) -> Handler:
-    """Return the handler of `GET /openapi.json`, for what is *served* beside it."""
+    """Return the handler of `GET /openapi.json`. *served* are the paths of the pages."""
     body = json.dumps(describe(served)).encode()
 
     async def answer(_: web.Request) -> web.Response:
@@ -45,5 +45,5 @@ def description(served: Iterable[str]) -> Handler:
 
 @functools.cache
 def _source() -> str:
-    """Return the YAML as JSON: the one is better to write, the other is quick to read."""
+    """Return the YAML as JSON: YAML is easier to write, JSON loads faster."""
     return json.dumps(yaml.safe_load(SOURCE.read_text(encoding="utf-8")))

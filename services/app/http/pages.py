@@ -1,10 +1,7 @@
-"""The calls that every strategy serves: they parse, ask the strategy, answer."""
+"""The pages of a strategy. A handler parses the request, calls the strategy, and answers."""
 
-from collections.abc import Iterator, Sequence
-from http import HTTPStatus
-from typing import Any
+from collections.abc import Iterable, Iterator
 
-import msgspec
 from aiohttp import web
 from aiohttp.typedefs import Handler
 from pydantic import Field, SecretStr
@@ -23,13 +20,9 @@ from services.app.strategy import (
 )
 from services.common.devices import others_only
 from services.common.http.addresses import client_address
+from services.common.http.answers import answer, encode, no_content
 from services.common.http.bodies import Body, read_json
 from services.common.http.problems import Forbidden, Unauthenticated
-
-CATALOGUE: web.AppKey[Sequence[Info]] = web.AppKey("catalogue", Sequence)
-encode = msgspec.json.Encoder().encode
-NO_STORE = {"Cache-Control": "no-store"}
-JSON = NO_STORE | {"Content-Type": "application/json"}
 
 
 class LoginBody(Body):
@@ -39,19 +32,14 @@ class LoginBody(Body):
     password: SecretStr = Field(min_length=1)
 
 
-def answer(content: Any) -> web.Response:
-    """Return *content* as JSON that no cache keeps."""
-    return web.Response(body=encode(content), headers=JSON)
+def catalogue(infos: Iterable[Info]) -> Handler:
+    """Return the handler of `GET /strategies`, which lists *infos*."""
+    content = [info.entry() for info in infos]
 
+    async def strategies(_: web.Request) -> web.Response:
+        return answer(content)
 
-def done() -> web.Response:
-    """Return 204: there is nothing to say."""
-    return web.Response(status=HTTPStatus.NO_CONTENT, headers=NO_STORE)
-
-
-async def catalogue(request: web.Request) -> web.Response:
-    """`GET /strategies`: what there is, in the table's order."""
-    return answer([info._asdict() | {"capabilities": sorted(info.capabilities)} for info in request.app[CATALOGUE]])
+    return strategies
 
 
 class Pages:
@@ -63,7 +51,7 @@ class Pages:
         self._place = {"strategy": strategy.info.name, "replica": replica}
 
     def routes(self) -> Iterator[web.RouteDef]:
-        """Yield what the strategy can serve; for the rest there is no route."""
+        """Yield a route for each page that the strategy can serve."""
         strategy, root = self._strategy, f"/{self._strategy.info.name}"
         mypage = self._renewed(strategy) if isinstance(strategy, Renews) else self.mypage
         yield web.get(f"{root}/mypage", mypage)
@@ -80,13 +68,13 @@ class Pages:
             yield web.post(f"{root}/admin/users/{{id}}/logout", _force_logout(strategy))
 
     async def mypage(self, request: web.Request) -> web.Response:
-        """`GET mypage`: who asks, and who answered."""
+        """`GET mypage`: the user, and the replica that answered."""
         user = await self._strategy.user(request)
         return answer({"user": {"id": user.id, "name": user.name}, **self._place})
 
     async def logout(self, request: web.Request) -> web.Response:
-        """`POST logout`: 204, whether somebody was logged in or not, unless the login may go on at another replica."""
-        response = done()
+        """`POST logout`: 204, even if nobody was logged in; an error if the login may still be valid."""
+        response = no_content()
         await self._strategy.logout(request, response)
         return response
 
@@ -124,7 +112,7 @@ def _visits(strategy: KeepsState) -> Handler:
 
 def _devices(strategy: ListsDevices) -> Handler:
     async def devices(request: web.Request) -> web.Response:
-        """`GET sessions`: the own logins. Unix times."""
+        """`GET sessions`: the user's logins, with Unix times."""
         return answer({"sessions": [device._asdict() for device in await strategy.devices(request)]})
 
     return devices
@@ -132,17 +120,17 @@ def _devices(strategy: ListsDevices) -> Handler:
 
 def _end_device(strategy: ListsDevices) -> Handler:
     async def end_device(request: web.Request) -> web.Response:
-        """`DELETE sessions/{id}`: 204; 404 if it is not one of the own logins."""
+        """`DELETE sessions/{id}`: 204; 404 if it is not one of the user's logins."""
         if not await strategy.end_device(request, request.match_info["id"]):
             raise web.HTTPNotFound
-        return done()
+        return no_content()
 
     return end_device
 
 
 def _end_devices(strategy: ListsDevices) -> Handler:
     async def end_devices(request: web.Request) -> web.Response:
-        """`DELETE sessions[?others=true]`: how many of the own logins ended, and where."""
+        """`DELETE sessions[?others=true]`: how many of the user's logins ended, at one replica or at all."""
         ended = await strategy.end_devices(request, others=others_only(request))
         return answer({"ended": ended, "reach": strategy.reach})
 
@@ -151,9 +139,9 @@ def _end_devices(strategy: ListsDevices) -> Handler:
 
 def _force_logout(strategy: ForcesLogout) -> Handler:
     async def force_logout(request: web.Request) -> web.Response:
-        """`POST admin/users/{id}/logout`: how many logins ended, and where. An unknown user has none."""
+        """`POST admin/users/{id}/logout`: how many logins ended, at one replica or at all. Unknown users have none."""
         if ADMIN_ROLE not in (await strategy.user(request)).roles:
-            raise Forbidden("This takes an administrator.")
+            raise Forbidden("Administrator role required.")
         ended = await strategy.force_logout(request.match_info["id"])
         return answer({"ended": ended, "reach": strategy.reach})
 

@@ -1,4 +1,4 @@
-"""Requests that another site made a browser send change nothing (S14)."""
+"""Protection against cross-site request forgery (S14)."""
 
 from urllib.parse import urlsplit
 
@@ -10,15 +10,15 @@ SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 def same_origin(request: web.Request) -> None:
-    """Refuse (`Forbidden`) an unsafe request whose browser says that a page of another origin sent it: a `Guard`."""
+    """Raise `Forbidden` if a browser says that a page of another origin sent an unsafe request (a `Guard`)."""
     if request.method not in SAFE and _is_foreign(request):
-        raise Forbidden("A page of another origin sent this request.")
+        raise Forbidden("Requests from another origin are not allowed.")
 
 
 def _is_foreign(request: web.Request) -> bool:
-    """Tell whether another origin sent it: by Fetch metadata, else by Origin against Host (as Go's net/http does).
+    """Return whether another origin sent it: by Fetch metadata, or else by comparing Origin with Host.
 
-    Clients that are no browsers send neither header; they carry no cookies of other people either.
+    Go's net/http does the same. Clients other than browsers send neither header, but no cookies of other people either.
     """
     if site := request.headers.get("Sec-Fetch-Site"):
         return site not in ("same-origin", "none")

@@ -1,12 +1,12 @@
-"""One connection to Redis for what every request asks: all questions of an event-loop turn are sent together.
+"""One connection to Redis for the look-ups of every request: all commands of an event-loop turn are sent together.
 
 redis-py spends more CPU on one GET than aiohttp on the whole request (docs/adr/0012-one-link-to-redis.md). This is the
-least that asks the same: hiredis packs and parses, answers come in the order of the questions. All else stays with
-redis-py and its pool.
+minimum that does the same: hiredis packs commands and parses answers, which arrive in the order of the commands.
+Everything else uses redis-py and its pool.
 
-The link is a circuit breaker by itself: a question that is not answered within `TIMEOUT_SECONDS` ends the connection,
-and without one each question fails at once, until a new connection has been made in the background. A connection that
-the other side closes says nothing about Redis, though: the next one is made at once, and questions wait for that.
+The link is also a circuit breaker. A command that is not answered within `TIMEOUT_SECONDS` ends the connection, and
+without a connection every command fails at once, until a new one has been made in the background. If the other side
+closes the connection, that says nothing about Redis: the next one is made at once, and commands wait for it.
 """
 
 import asyncio
@@ -20,54 +20,55 @@ from redis.asyncio.connection import parse_url
 from redis.exceptions import ResponseError
 
 from services.app.redis_link.connection import Command, LostError, OnAnswer, RedisConnection
+from services.common.background import repeating
 from services.common.http.problems import Unavailable
-from services.common.redis_client import SOON_SECONDS, TIMEOUT_SECONDS
+from services.common.redis_client import NO_ANSWER, SOON_SECONDS, TIMEOUT_SECONDS
 
 log = logging.getLogger(__name__)
 
-PING_SECONDS = 0.25  # between two signs of life, also while nobody asks
-RETRY_SECONDS = 0.25  # between two attempts to connect; the first one after a loss is made after `SOON_SECONDS`
+PING_SECONDS = 0.25  # between two PINGs
+RETRY_SECONDS = 0.25  # between attempts to connect; the first one follows `SOON_SECONDS` after a loss
 
 
 class RedisLink:
-    """A connection to the Redis at *url* that is made again whenever it is lost.
+    """A connection to the Redis at *url*, which is replaced whenever it is lost.
 
-    *tracking*: Redis tells `on_push` which keys changed that were asked for here (`CLIENT TRACKING`), and `on_lost` is
-    called the moment when it cannot any more. Whoever wants to know sets both.
+    With *tracking*, `on_push` is called when a key changes that was read here (`CLIENT TRACKING`), and `on_lost` when
+    Redis can no longer report changes. Set both before the start.
     """
 
     def __init__(self, url: str, password: str, *, tracking: bool = False) -> None:
         self.on_push: OnAnswer = lambda _: None
         self.on_lost: Callable[[], None] = lambda: None
-        place = parse_url(url)
-        self._host, self._port = place.get("host", "localhost"), place.get("port", 6379)
-        self._introduction: list[Command] = [
+        parsed = parse_url(url)
+        self._host, self._port = parsed.get("host", "localhost"), parsed.get("port", 6379)
+        self._handshake: list[Command] = [
             ("HELLO", 3, "AUTH", "default", password),
-            ("SELECT", place.get("db", 0)),
+            ("SELECT", parsed.get("db", 0)),
             *([("CLIENT", "TRACKING", "ON")] if tracking else []),
             ("PING",),  # refused while Redis is still loading its data
         ]
         self._connection: RedisConnection | None = None
-        self._settled = asyncio.Event()  # cleared from when a connection is cut until the first attempt at another ends
+        self._settled = asyncio.Event()  # cleared when a connection is cut, set after the first attempt to replace it
         self._settled.set()
         self._was_up = False
         self._complaint = ""
 
     @property
     def up(self) -> bool:
-        """Whether there is a connection that answered a moment ago."""
+        """Whether there is a connection."""
         return self._connection is not None
 
     def confirmed_within(self, seconds: float) -> bool:
-        """Whether a question was asked so short a time ago whose answer has arrived, with all that came before."""
+        """Return whether a command sent within the last *seconds* was answered. Everything before it has arrived."""
         return self._connection is not None and self._connection.silent_for() < seconds
 
     async def look_up(self, *command: str | bytes | int, on_answer: OnAnswer | None = None) -> Any:
-        """Return Redis' answer to a command that only reads: if its connection is cut, it is sent again on the next.
+        """Return Redis's answer to a read-only command, which is repeated on the next connection if this one is cut.
 
-        *on_answer* sees the answer (or the error) first, in order with what Redis says unasked. Raises `ResponseError`
-        if Redis refuses, OSError or `Unavailable` within `TIMEOUT_SECONDS` if it does not answer, and `Unavailable` at
-        once if it did not answer before.
+        *on_answer* sees the answer (or the error) first, in order with push messages. Raises `ResponseError` if Redis
+        refuses the command, OSError or `Unavailable` within `TIMEOUT_SECONDS` if it does not answer, and `Unavailable`
+        at once if it is already known not to.
         """
         if self._connection is None:
             return await self._ask_when_connected(command, on_answer, asyncio.get_running_loop().time())
@@ -84,44 +85,44 @@ class RedisLink:
                     return await connection.ask(command, on_answer)
 
     async def connected(self) -> RedisConnection:
-        """Return the connection; if it has just been cut, wait for the first attempt to make another.
+        """Return the connection. If it has just been cut, wait for the first attempt to replace it.
 
-        Raises `Unavailable` if there is none.
+        Raises `Unavailable` if there is no connection.
         """
         await self._settled.wait()
         if self._connection is None:
-            raise Unavailable("The session store does not answer.")
+            raise Unavailable(NO_ANSWER)
         return self._connection
 
     async def missing(self) -> str | None:
-        """Return what is missing (a `ReadyCheck`): Redis must have answered once.
+        """Require that Redis has answered once (a `ReadyCheck`).
 
-        Later outages leave the replica ready: the strategies that need no Redis still serve, the others say 503.
+        Later outages leave the replica ready: strategies that need no Redis still work, and the others answer 503.
         """
         return None if self._was_up else "Redis has not answered yet"
 
     async def kept(self, _: web.Application) -> AsyncIterator[None]:
-        """Keep a connection while the application runs (for `cleanup_ctx`); a first attempt is made before it does."""
-        await self._try_to_connect()
-        keeping = asyncio.create_task(self._keep())
-        yield
-        keeping.cancel()
-        await asyncio.gather(keeping, return_exceptions=True)
+        """Stay connected while the application runs (for `cleanup_ctx`). A first attempt is made before it starts."""
+        async with repeating(self._keep, first_after=await self._reconnect()):
+            yield
         self._connection, last = None, self._connection
         if last:
             last.abort()
 
-    async def _keep(self) -> None:
-        while True:
-            if connection := self._connection:
-                await self._live(connection)
-                connection.abort()
-            await asyncio.sleep(SOON_SECONDS if connection else RETRY_SECONDS)
-            await self._try_to_connect()
-            self._settled.set()
+    async def _keep(self) -> float:
+        if (connection := self._connection) is None:
+            return await self._reconnect()
+        await self._live(connection)
+        connection.abort()
+        return SOON_SECONDS
+
+    async def _reconnect(self) -> float:
+        await self._try_to_connect()
+        self._settled.set()
+        return SOON_SECONDS if self._connection else RETRY_SECONDS
 
     async def _live(self, connection: RedisConnection) -> None:
-        """Ask for a sign of life now and then; return when there is none (`LOADING` is none either)."""
+        """Send PINGs and return when one fails (`LOADING` is a failure, too) or the connection is lost."""
         with contextlib.suppress(OSError, ResponseError):
             while not connection.lost.done():
                 await asyncio.wait({connection.lost}, timeout=PING_SECONDS)
@@ -142,17 +143,17 @@ class RedisLink:
                 lambda: RedisConnection(lambda message: self.on_push(message), self._forget), self._host, self._port
             )
             try:
-                await asyncio.gather(*map(connection.ask, self._introduction))
+                await asyncio.gather(*map(connection.ask, self._handshake))
             except BaseException:
                 connection.abort()
                 raise
         if connection.lost.done():
-            raise ConnectionError("lost as soon as it was made")
+            raise ConnectionError("connection lost as soon as it was made")
         self._connection, self._was_up, self._complaint = connection, True, ""
         log.info("Redis: connected")
 
     def _forget(self, connection: RedisConnection) -> None:
-        """Be without a connection if *connection* was ours."""
+        """Note that *connection* is lost."""
         if connection is self._connection:
             self._connection = None
             if connection.cut:

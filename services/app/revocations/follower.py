@@ -1,4 +1,4 @@
-"""Follows the stream of `services.common.revocations`, on a connection to Redis of its own."""
+"""Follows the stream of revocations (`services.common.revocations`) on a Redis connection of its own."""
 
 import asyncio
 import contextlib
@@ -11,29 +11,29 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from services.app.revocations.denylist import Denylist
+from services.common.background import repeating
 from services.common.http.problems import Unavailable
 from services.common.redis_client import SOON_SECONDS, open_redis
 from services.common.revocations import MAX_ENTRIES, STREAM, Revocation, read_revocation
 
 log = logging.getLogger(__name__)
 
-BLOCK_SECONDS = 0.5  # Redis answers at the latest after this: a sign of life
-PATIENCE_SECONDS = 1.0  # for that answer, in all
+BLOCK_SECONDS = 0.5  # how long Redis waits for a new entry before it answers that there is none
+PATIENCE_SECONDS = 1.0  # how long we wait for that answer
 RETRY_SECONDS = 0.25
-CANCEL_SECONDS = 0.1
 AT_A_TIME = 1000
-START_SECONDS = 1.0  # the longest that a replica's start waits to have caught up
+START_SECONDS = 1.0  # how long a starting replica waits to catch up
 
 Listener = Callable[[str, float], Awaitable[Any]]
-"""Ends a user's sessions that were created until a Unix time. May raise `Unavailable`; it will be called again."""
+"""Ends a user's sessions that were created up to a Unix time. If it raises `Unavailable`, it is called again."""
 
 
 class RevocationFollower:
-    """All revocations, as known here a moment after they happened. *clock* returns Unix time.
+    """Learns of every revocation a moment after it happens. *clock* returns Unix time.
 
-    What was written while this replica was away is read before anything new is; where that is not possible any more
-    (Redis has dropped or lost entries), all earlier access tokens are denied: their clients refresh, and the auth
-    service knows. *longest* is the longest life of what can be revoked, in seconds.
+    After a disconnection, it first reads what was written in the meantime. If Redis has dropped or lost some of it, all
+    earlier access tokens are denied: their clients refresh them at the auth service, which knows what was revoked.
+    *longest* is the longest lifetime of anything that can be revoked, in seconds.
     """
 
     def __init__(self, url: str, password: str, *, longest: float, clock: Callable[[], float]) -> None:
@@ -48,43 +48,40 @@ class RevocationFollower:
         self._caught_up = asyncio.Event()
 
     def tell(self, listener: Listener) -> None:
-        """Let *listener* end a user's sessions whenever that is told. To be called before the start."""
+        """Call *listener* whenever a user's sessions are revoked. Add listeners before the start."""
         self._listeners.append(listener)
 
     def age(self) -> float:
-        """Return how many seconds ago, at most, all revocations were known here."""
+        """Return the seconds since all revocations were last known here."""
         return asyncio.get_running_loop().time() - self._known_at
 
     async def missing(self) -> str | None:
-        """Return what is missing (a `ReadyCheck`): after the start, all revocations must have been read once."""
-        return None if self._caught_up.is_set() else "what has been revoked is not known yet"
+        """Require that all revocations have been read once (a `ReadyCheck`)."""
+        return None if self._caught_up.is_set() else "revocations have not been read yet"
 
     async def followed(self, _: web.Application) -> AsyncIterator[None]:
         """Follow while the application runs (for `cleanup_ctx`)."""
-        following = asyncio.create_task(self._follow_for_ever())
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._caught_up.wait(), START_SECONDS)
-        yield
-        while not following.done():  # redis-py 8.1 swallows a cancellation now and then: one is not enough
-            following.cancel()
-            await asyncio.wait({following}, timeout=CANCEL_SECONDS)
+        async with repeating(self._follow):
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._caught_up.wait(), START_SECONDS)
+            yield
 
-    async def _follow_for_ever(self) -> None:
+    async def _follow(self) -> float:
+        """Follow until the connection is lost."""
         patience = {"socket_timeout": PATIENCE_SECONDS, "timeout": PATIENCE_SECONDS, "max_connections": 1}
-        while True:
-            known_at = self._known_at
-            try:
-                async with open_redis(self._url, self._password, **patience) as redis:
-                    await self._note_a_gap(redis)
-                    await self._read_on(redis, None)
-                    while True:
-                        await self._read_on(redis, round(1000 * BLOCK_SECONDS))
-            except (RedisError, OSError, Unavailable) as error:
-                log.warning("revocations: %s; reading on when Redis is back", type(error).__name__)
-            await asyncio.sleep(SOON_SECONDS if self._known_at > known_at else RETRY_SECONDS)
+        known_at = self._known_at
+        try:
+            async with open_redis(self._url, self._password, **patience) as redis:
+                await self._note_a_gap(redis)
+                await self._read_on(redis, None)
+                while True:
+                    await self._read_on(redis, round(1000 * BLOCK_SECONDS))
+        except (RedisError, OSError, Unavailable) as error:
+            log.warning("revocations: %s; continuing when Redis is back", type(error).__name__)
+        return SOON_SECONDS if self._known_at > known_at else RETRY_SECONDS
 
     async def _read_on(self, redis: Redis, block: int | None) -> None:
-        """Read what there is; if there is nothing, wait for it for *block* milliseconds."""
+        """Read new entries. If there are none, wait for them for up to *block* milliseconds."""
         asked_at = asyncio.get_running_loop().time()
         answer: Any = await redis.xread({STREAM: self._last}, count=AT_A_TIME, block=block)
         entries = answer[0][1] if answer else []
@@ -100,7 +97,7 @@ class RevocationFollower:
         try:
             revocation = read_revocation(fields)
         except ValueError as error:
-            log.error("revocations: ignoring a malformed entry: %s", error)  # noqa: TRY400  # the reason is all there is
+            log.error("revocations: ignoring a malformed entry: %s", error)  # noqa: TRY400  # the message says it all
             return
         if revocation.expires < self._clock():
             return
@@ -113,15 +110,15 @@ class RevocationFollower:
             await listener(revocation.subject, revocation.before)
 
     async def _note_a_gap(self, redis: Redis) -> None:
-        """Deny what cannot be judged if entries that might still matter were dropped or lost before they were read.
+        """If entries that may still matter were dropped or lost unread, deny every token that they could apply to.
 
-        All that is lost was written before the first entry that is there, and means tokens that are older still.
+        The missed entries were written before the first one that is left, and apply to tokens that are older still.
         """
         if not await self._has_gap(redis):
             return
         first: Any = await redis.xrange(STREAM, count=1)
         before = _written_at(first[0][0].decode()) if first else self._clock()
-        log.error("revocations: entries after %s are gone unread: access tokens of before are denied", self._last)
+        log.error("revocations: entries after %s were missed; denying all access tokens issued before", self._last)
         self.denylist.deny_everybody(before)
 
     async def _has_gap(self, redis: Redis) -> bool:

@@ -1,1 +1,1 @@
-"""Sessions: what they hold, the cookie that leads to them, and the stores they are kept in."""
+"""Sessions: what they hold, the cookie that identifies them, and the stores that keep them."""

@@ -1,80 +1,67 @@
 """The session itself in an encrypted cookie: no store to ask, and none that could take anything back."""
 
-import base64
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from aiohttp import web
-from aiohttp_session import Session
-from aiohttp_session.cookie_storage import EncryptedCookieStorage
-from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from aiohttp_session import AbstractStorage, Session
 
 from services.app.sessions.cookie import SessionCookie
+from services.app.sessions.cookie_keys import CookieKeys
 from services.app.sessions.device_names import short
 from services.app.sessions.state import SessionLifetimes, SessionState, decode, encode
+from services.app.sessions.storage import as_session, values_of
 from services.app.sessions.strategy import count_visit, not_logged_in
 from services.app.strategy import Authenticated, Info, User
 from services.common.devices import device_of
 
 MAX_BYTES = 4096  # of a cookie's name and value: what browsers keep (draft-ietf-httpbis-rfc6265bis §5.6)
-RENEWED: web.RequestKey[SessionState] = web.RequestKey("renewed", SessionState)
+STATE: web.RequestKey[SessionState] = web.RequestKey("state", SessionState)
 
 
-class RotatedFernet(Fernet):
-    """Encrypts with the first of *keys* and decrypts with any, as `MultiFernet` does, but is a `Fernet`.
+class CookieStorage(AbstractStorage):
+    """aiohttp-session's storage in the cookie itself. *clock* returns Unix time."""
 
-    What none of them has encrypted is an empty session, rather than an error that is logged: anybody can send that.
-    """
-
-    def __init__(self, keys: list[str]) -> None:
-        super().__init__(keys[0])
-        self._any = MultiFernet([Fernet(key) for key in keys])
-
-    def decrypt(self, token: bytes | str, ttl: int | None = None) -> bytes:
-        """Return what any of the keys has encrypted."""
-        try:
-            return self._any.decrypt(token, ttl)
-        except InvalidToken:
-            return b"{}"
-
-
-class CookieStorage(EncryptedCookieStorage):
-    """aiohttp-session's, with our cookie's attributes and without what is no cookie of that form."""
-
-    def __init__(self, keys: list[str], cookie: SessionCookie) -> None:
-        super().__init__(RotatedFernet(keys), cookie_name=cookie.name)
+    def __init__(
+        self, keys: CookieKeys, lifetimes: SessionLifetimes, cookie: SessionCookie, clock: Callable[[], float]
+    ) -> None:
+        super().__init__(cookie_name=cookie.name)
+        self._keys = keys
+        self._lifetimes = lifetimes
         self._cookie = cookie
+        self._clock = clock
 
-    def states(self, request: web.Request) -> Iterator[SessionState]:
-        """Yield the sessions in the request's cookies, in their order, also those that have expired."""
-        for cookie in map(_padded, self._cookie.candidates(request)):
-            if cookie is None:
-                continue
-            session = Session(None, data=self._decoder(self._fernet.decrypt(cookie).decode()), new=False)
-            if state := decode(session.get("state")):
-                yield state
+    def find(self, request: web.Request) -> SessionState | None:
+        """Return the request's session, the first good one."""
+        for text in self._cookie.candidates(request):
+            state = decode(self._keys.decrypt(text))
+            if state and state.expires > self._clock():
+                return state
+        return None
 
-    def save_cookie(self, response: web.StreamResponse, cookie_data: str, *, max_age: int | None = None) -> None:  # noqa: ARG002  # aiohttp-session's signature
-        """Set or delete the cookie. 413 if browsers would drop it silently for its size."""
-        size = len(self.cookie_name) + len(cookie_data)
+    def write(self, response: web.StreamResponse, state: SessionState) -> None:
+        """Let the client hold *state*. 413 if browsers would drop it silently for its size."""
+        text = self._keys.encrypt(encode(state))
+        size = len(self.cookie_name) + len(text)
         if size > MAX_BYTES:
             raise web.HTTPRequestEntityTooLarge(max_size=MAX_BYTES, actual_size=size)
-        if cookie_data:
-            self._cookie.set(response, cookie_data.rstrip("="))
-        else:
+        self._cookie.set(response, text)
+
+    async def load_session(self, request: web.Request) -> Session:
+        """Return the request's session, or a new one (aiohttp-session's call)."""
+        state = self.find(request)
+        return as_session(state, state) if state else await self.new_session()
+
+    async def save_session(self, request: web.Request, response: web.StreamResponse, session: Session) -> None:  # noqa: ARG002  # aiohttp-session's signature
+        """Write the session; an empty one deletes the cookie. A new one says its `user`, `device` and `created`."""
+        now, values = self._clock(), values_of(session)
+        if session.empty:
             self._cookie.delete(response)
-
-
-def _padded(cookie: str) -> str | None:
-    """Return the cookie with the padding that it is sent without, or None if it is not as we write it.
-
-    A session has one text: base64 that says the same in another spelling is none of ours (RFC 4648 §3.5).
-    """
-    padded = cookie + "=" * (-len(cookie) % 4)
-    try:
-        canonical = base64.urlsafe_b64encode(base64.urlsafe_b64decode(padded)).decode()
-    except ValueError:
-        return None
-    return padded if padded == canonical else None
+        elif session.new:
+            user, device, created = session["user"], session["device"], session["created"]
+            self.write(response, self._lifetimes.begun(user, device, created, now, values))
+        else:
+            assert session.identity is not None  # noqa: S101  # `load_session` gave it
+            self.write(response, self._lifetimes.used(session.identity, now, values))
 
 
 class EncryptedCookieStrategy:
@@ -94,15 +81,14 @@ class EncryptedCookieStrategy:
 
     async def user(self, request: web.Request) -> User:
         """Return the session's user."""
-        state = self._state(request)
-        if self._clock() - state.seen >= self._lifetimes.grain:
-            request[RENEWED] = self._lifetimes.used(state, self._clock())
+        state = request[STATE] = self._state(request)
         return state.user
 
     async def login(self, request: web.Request, response: web.Response, login: Authenticated) -> None:
         """Begin a session."""
-        state = self._lifetimes.begun(login.user, short(device_of(request)), login.at, self._clock(), {})
-        await self._save(request, response, state)
+        session = await self._storage.new_session()
+        session.update({"user": login.user, "device": short(device_of(request)), "created": login.at})
+        await self._storage.save_session(request, response, session)
 
     async def logout(self, request: web.Request, response: web.Response) -> None:
         """Let the browser forget the cookie. A copy of it is good until it expires."""
@@ -112,23 +98,17 @@ class EncryptedCookieStrategy:
         """Count in the cookie."""
         state = self._state(request)
         counted = self._lifetimes.used(state, self._clock(), count_visit(state.values))
-        await self._save(request, response, counted)
+        self._storage.write(response, counted)
         visits: int = counted.values["visits"]
         return visits
 
     async def renew(self, request: web.Request, response: web.Response) -> None:
         """Put the session's last use into the cookie, now and then."""
-        if state := request.get(RENEWED):
-            await self._save(request, response, state)
+        state, now = request[STATE], self._clock()
+        if now - state.seen >= self._lifetimes.grain:
+            self._storage.write(response, self._lifetimes.used(state, now))
 
     def _state(self, request: web.Request) -> SessionState:
-        now = self._clock()
-        for state in self._storage.states(request):
-            if state.expires > now:
-                return state
+        if state := self._storage.find(request):
+            return state
         raise not_logged_in()
-
-    async def _save(self, request: web.Request, response: web.Response, state: SessionState) -> None:
-        session = Session(None, data=None, new=True)
-        session["state"] = encode(state).decode()
-        await self._storage.save_session(request, response, session)

@@ -1,29 +1,29 @@
-"""Sessions in this process' memory: fast, lost with the process, unknown to the other replicas."""
+"""Sessions in the memory of this process: fast, lost with the process, and unknown to the other replicas."""
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 
 from aiohttp import web
 
 from services.app.sessions.key import SessionKey, owner_of
 from services.app.sessions.state import decode
+from services.common.background import repeating
 from services.common.devices import LoginLimit
 
 SWEEP_SECONDS = 10.0
 
 
 class MemorySessionStore:
-    """A `SessionStore` of at most *limit* sessions; above, the one unused for longest ends. *clock* returns Unix time.
+    """A `SessionStore` for *limit* sessions; beyond this, the one unused for longest ends. *clock* returns Unix time.
 
-    Sessions are kept encoded: less memory than objects, and nothing for the garbage collector to look at. Every write
-    moves a session to the end, so the first ones are those unused for longest, and the first to expire (but for the
-    absolute timeout, which is enforced when a session is read).
+    Sessions are kept encoded, which takes less memory than objects and spares the garbage collector. Every write moves
+    a session to the end, so the first ones have been unused for longest and are the first to expire. (The absolute
+    timeout is enforced when a session is read.)
     """
 
     def __init__(self, limit: int, clock: Callable[[], float]) -> None:
         self._sessions: dict[bytes, bytes] = {}
         self._ids: dict[str, tuple[bytes, ...]] = {}
-        """of the sessions of each owner, the one written last at the end"""
+        """the session ids of each owner, most recently written last"""
         self._limit = limit
         self._clock = clock
 
@@ -31,7 +31,7 @@ class MemorySessionStore:
         return len(self._sessions)
 
     async def create(self, key: SessionKey, raw: bytes, ttl: float, limit: LoginLimit, replaced: bytes = b"") -> bool:  # noqa: ARG002  # the expiry is in *raw*
-        """Keep a new session."""
+        """Store a new session."""
         self._sweep(key.owner)
         ids = [id_ for id_ in self._ids.get(key.owner, ()) if id_ != replaced]
         if len(ids) >= limit.most and limit.policy == "deny":
@@ -49,7 +49,7 @@ class MemorySessionStore:
         return self._sessions.get(key.id)
 
     async def replace(self, key: SessionKey, old: bytes, new: bytes, ttl: float) -> bool:  # noqa: ARG002  # it is in *new*
-        """Write *new* if *old* is what is stored."""
+        """Write *new* if *old* is stored."""
         if self._sessions.get(key.id) != old:
             return False
         self._forget(key)
@@ -57,7 +57,7 @@ class MemorySessionStore:
         return True
 
     async def delete(self, key: SessionKey) -> bool:
-        """Forget the session."""
+        """Delete the session."""
         return self._forget(key)
 
     async def all_of(self, owner: str) -> Mapping[bytes, bytes]:
@@ -65,7 +65,7 @@ class MemorySessionStore:
         return {id_: self._sessions[id_] for id_ in self._ids.get(owner, ())}
 
     async def end_all(self, owner: str, *, keep: bytes = b"", until: float | None = None) -> int:
-        """Forget the owner's sessions but *keep*."""
+        """Delete the owner's sessions except *keep*."""
         self._sweep(owner)
         ended = [id_ for id_ in self._ids.get(owner, ()) if id_ != keep and self._began_by(id_, until)]
         for id_ in ended:
@@ -73,21 +73,19 @@ class MemorySessionStore:
         return len(ended)
 
     def sweep(self) -> None:
-        """Forget expired sessions, from the one unused for longest."""
+        """Delete expired sessions, starting with the one unused for longest."""
         while self._sessions and self._expired(next(iter(self._sessions))):
             self._forget_first()
 
     async def swept(self, _: web.Application, every: float = SWEEP_SECONDS) -> AsyncIterator[None]:
         """Sweep in the background while the application runs (for `cleanup_ctx`)."""
-        task = asyncio.create_task(self._sweep_for_ever(every))
-        yield
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
 
-    async def _sweep_for_ever(self, every: float) -> None:
-        while True:
-            await asyncio.sleep(every)
+        async def sweep() -> float:
             self.sweep()
+            return every
+
+        async with repeating(sweep, first_after=every):
+            yield
 
     def _write(self, key: SessionKey, raw: bytes) -> None:
         self._sessions[key.id] = raw

@@ -1,4 +1,4 @@
-"""Sessions in Redis that each replica remembers until Redis says that they changed (`CLIENT TRACKING`)."""
+"""Sessions in Redis, cached in each replica until Redis reports a change (`CLIENT TRACKING`)."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -9,15 +9,15 @@ from services.app.sessions.key import SessionKey
 from services.app.sessions.redis_store import RedisSessionStore
 from services.common.devices import LoginLimit
 
-TRUST_SECONDS = 1.0  # since the last sign of life from Redis: no remembered session is older news than this
+TRUST_SECONDS = 1.0  # since Redis last answered: no cached session is more outdated than this
 
 
 class NearCache:
-    """What was read of *limit* users' sessions, at most, until it changes: Redis tells over the link it was read by.
+    """Caches the sessions of up to *limit* users that were read over *link*, until Redis reports a change over it.
 
-    Answers and changes come on one connection, in the order in which they happened in Redis; each is dealt with as it
-    arrives, before anybody who waits for it goes on. So nothing old can be put in after its change was told. When the
-    connection is lost, or was silent for `TRUST_SECONDS`, nothing that is remembered counts.
+    Answers and reports arrive on one connection, in the order in which they happened in Redis. Each is handled as it
+    arrives, before the request that waits for it continues, so an old session is never cached after its change was
+    reported. If the connection is lost, or silent for `TRUST_SECONDS`, the cache is not used.
     """
 
     def __init__(self, link: RedisLink, limit: int) -> None:
@@ -29,12 +29,12 @@ class NearCache:
         return len(self._users)
 
     def get(self, user: str, session: bytes) -> bytes | None:
-        """Return what is remembered, if it still can be believed."""
+        """Return the cached session, if it can still be trusted."""
         sessions = self._users.get(user)
         return sessions.get(session) if sessions and self._link.confirmed_within(TRUST_SECONDS) else None
 
     def keep(self, user: str, session: bytes, answer: Any) -> None:
-        """Remember an answer at its arrival. That there is no such session is not remembered: anybody can ask that."""
+        """Cache an answer as it arrives. Missing sessions are not cached, because anybody can ask for them."""
         if not isinstance(answer, bytes):
             return
         if user not in self._users and len(self._users) >= self._limit:
@@ -42,11 +42,11 @@ class NearCache:
         self._users.setdefault(user, {})[session] = answer
 
     def drop(self, user: str) -> None:
-        """Forget a user's sessions."""
+        """Remove a user's sessions."""
         self._users.pop(user, None)
 
     def changed(self, message: list[Any]) -> None:
-        """Forget what Redis says: `[invalidate, [key, …]]`, or `[invalidate, None]` when all keys went."""
+        """Remove what Redis reports: `[invalidate, [key, …]]`, or `[invalidate, None]` if all keys were deleted."""
         if message[0] != b"invalidate":
             return
         if message[1] is None:
@@ -55,12 +55,12 @@ class NearCache:
             self.drop(key.decode("ascii", "replace"))
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Remove everything."""
         self._users.clear()
 
 
 class CachedSessionStore:
-    """A `SessionStore`: *sessions*, and a near-cache of what is read there over *link*."""
+    """A `SessionStore` that caches what it reads from *sessions* over *link*."""
 
     def __init__(self, sessions: RedisSessionStore, link: RedisLink, cache: NearCache) -> None:
         self._sessions = sessions
@@ -68,30 +68,30 @@ class CachedSessionStore:
         self._cache = cache
 
     async def create(self, key: SessionKey, raw: bytes, ttl: float, limit: LoginLimit, replaced: bytes = b"") -> bool:
-        """Keep a new session."""
+        """Store a new session."""
         try:
             return await self._sessions.create(key, raw, ttl, limit, replaced)
         finally:
             self._forget(key.owner)
 
     async def read(self, key: SessionKey) -> bytes | None:
-        """Return the session, from here if possible."""
+        """Return the session, from the cache if possible."""
         user = self._sessions.key(key.owner)
         if raw := self._cache.get(user, key.id):
             return raw
-        if not self._link.up:  # a plain look-up then, which nobody would tell us changes of
+        if not self._link.up:  # nobody would report changes, so do not cache
             return await self._sessions.read(key)
         return await self._sessions.read(key, self._link, partial(self._cache.keep, user, key.id))
 
     async def replace(self, key: SessionKey, old: bytes, new: bytes, ttl: float) -> bool:
-        """Write *new* if *old* is what is stored; what is remembered may be why it is not, so it is forgotten."""
+        """Write *new* if *old* is stored. The cached session is removed either way: it may be outdated."""
         try:
             return await self._sessions.replace(key, old, new, ttl)
         finally:
             self._forget(key.owner)
 
     async def delete(self, key: SessionKey) -> bool:
-        """Forget the session."""
+        """Delete the session."""
         try:
             return await self._sessions.delete(key)
         finally:
@@ -102,12 +102,12 @@ class CachedSessionStore:
         return await self._sessions.all_of(owner)
 
     async def end_all(self, owner: str, *, keep: bytes = b"", until: float | None = None) -> int:
-        """Forget the user's sessions but *keep*."""
+        """Delete the user's sessions except *keep*."""
         try:
             return await self._sessions.end_all(owner, keep=keep, until=until)
         finally:
             self._forget(owner)
 
     def _forget(self, owner: str) -> None:
-        """Let this replica see its own writes: Redis' word may come a moment after the write's answer."""
+        """Make this replica see its own writes: Redis may report them a moment after it has answered."""
         self._cache.drop(self._sessions.key(owner))

@@ -1,7 +1,7 @@
-"""Sessions in Redis: a hash for each user, a field for each of his sessions.
+"""Sessions in Redis: a hash for each user, with a field for each of their sessions.
 
-So the index by user is the sessions themselves: a list, a limit and a forced logout are one step, nothing can be in one
-and missing in the other, and a login costs one key, not two.
+So there is no separate index of a user's sessions: listing them, limiting their number and ending them takes one step
+each, no index can disagree with the sessions, and a login costs one key instead of two.
 """
 
 import asyncio
@@ -10,18 +10,17 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from redis.asyncio import Redis
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import ResponseError
 
 from services.app.redis_link.connection import OnAnswer
 from services.app.redis_link.link import RedisLink
 from services.app.sessions.key import SessionKey
 from services.common.devices import LoginLimit
-from services.common.http.problems import Unavailable
-from services.common.redis_client import TIMEOUT_SECONDS, repeated
+from services.common.redis_client import TIMEOUT_SECONDS, repeated, unavailable, unavailable_without_redis
 
 log = logging.getLogger(__name__)
 
-# A session begins with `[expires,seen,created,` (services.app.sessions.state). What does not is no session of ours.
+# A session begins with `[expires,seen,created,` (services.app.sessions.state). Anything else counts as expired.
 LUA = """
 local key = KEYS[1]
 local function times(raw)
@@ -33,13 +32,13 @@ local function live_for(milliseconds)
 end
 """
 
-# Returns 0 if the user has as many sessions as he may and more are to be denied. The session that the new one takes the
-# place of does not count, and goes last: if the memory is full, nothing has happened.
+# Returns 0 if the user has reached the limit and the policy is to deny. The session that the new one replaces does not
+# count. It is deleted last, so that nothing has changed if Redis is out of memory.
 CREATE = f"""{LUA}
 local id, raw, milliseconds, now, most, deny = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6]
 local replaced = ARGV[7]
 local kind = redis.call('TYPE', key).ok
-if kind ~= 'hash' and kind ~= 'none' then redis.call('DEL', key) end -- a foreign value keeps nobody logged out
+if kind ~= 'hash' and kind ~= 'none' then redis.call('DEL', key) end -- a foreign value must not prevent logins
 local live, stored = {{}}, redis.call('HGETALL', key)
 for i = 1, #stored, 2 do
     local expires, seen = times(stored[i + 1])
@@ -81,10 +80,10 @@ FOREVER = 2**53
 
 
 class RedisSessionStore:
-    """A `SessionStore` in the Redis keys that begin with *prefix*.
+    """A `SessionStore` in the Redis keys that begin with *prefix*. *clock* returns Unix time.
 
-    What every request asks goes over *link*, the rest over *redis*. While the link is down, nothing is tried: Redis
-    does not answer. Reads are repeated if their connection is cut, writes never are. *clock* returns Unix time.
+    The look-ups of every request go over *link*, everything else over *redis*. While the link is down, all calls fail
+    at once. Reads are repeated if their connection is cut, writes never are.
     """
 
     def __init__(self, redis: Redis, link: RedisLink, prefix: str, clock: Callable[[], float]) -> None:
@@ -101,7 +100,7 @@ class RedisSessionStore:
         return self._prefix + owner
 
     async def create(self, key: SessionKey, raw: bytes, ttl: float, limit: LoginLimit, replaced: bytes = b"") -> bool:
-        """Keep a new session; Redis forgets the user when the last one has expired."""
+        """Store a new session. Redis deletes the user's key when their last session has expired."""
         deny = int(limit.policy == "deny")
         arguments = (key.id, raw, _milliseconds(ttl), self._clock(), limit.most, deny, replaced)
         return bool(await self._run(self._create, key.owner, arguments))
@@ -109,22 +108,22 @@ class RedisSessionStore:
     async def read(
         self, key: SessionKey, link: RedisLink | None = None, on_answer: OnAnswer | None = None
     ) -> bytes | None:
-        """Return the session. *link* and *on_answer* are for those who remember what they read."""
+        """Return the session. *link* and *on_answer* are for caches."""
         try:
             raw = await (link or self._link).look_up("HGET", self._prefix + key.owner, key.id, on_answer=on_answer)
         except ResponseError as error:
             _refuse_unless_foreign(error)
             return None
         except OSError as error:
-            raise _unavailable(error) from error
+            raise unavailable(error) from error
         return raw if isinstance(raw, bytes) else None
 
     async def replace(self, key: SessionKey, old: bytes, new: bytes, ttl: float) -> bool:
-        """Write *new* if *old* is what is stored."""
+        """Write *new* if *old* is stored."""
         return bool(await self._run(self._replace, key.owner, (key.id, old, new, _milliseconds(ttl))))
 
     async def delete(self, key: SessionKey) -> bool:
-        """Forget the session."""
+        """Delete the session."""
         return bool(await self._ask(lambda: self._redis.hdel(self._prefix + key.owner, key.id)))
 
     async def all_of(self, owner: str) -> Mapping[bytes, bytes]:
@@ -135,7 +134,7 @@ class RedisSessionStore:
         return stored or {}
 
     async def end_all(self, owner: str, *, keep: bytes = b"", until: float | None = None) -> int:
-        """Forget the user's sessions but *keep*."""
+        """Delete the user's sessions except *keep*."""
         arguments = (keep, self._clock(), FOREVER if until is None else until)
         return int(await self._run(self._end_all, owner, arguments) or 0)
 
@@ -143,28 +142,22 @@ class RedisSessionStore:
         return await self._ask(lambda: script([self._prefix + owner], arguments))
 
     async def _ask(self, command: Callable[[], Awaitable[Any]]) -> Any:
-        """Return Redis' answer, or raise `Unavailable` after `TIMEOUT_SECONDS`, whatever the reason for having none."""
-        try:
-            async with asyncio.timeout(TIMEOUT_SECONDS):
-                await self._link.connected()
-                return await command()
-        except ResponseError as error:
-            _refuse_unless_foreign(error)
-            return None
-        except (RedisError, OSError) as error:  # a TimeoutError is an OSError
-            raise _unavailable(error) from error
+        """Return Redis's answer. Raises `Unavailable` within `TIMEOUT_SECONDS` if there is none."""
+        with unavailable_without_redis():
+            try:
+                async with asyncio.timeout(TIMEOUT_SECONDS):
+                    await self._link.connected()
+                    return await command()
+            except ResponseError as error:
+                _refuse_unless_foreign(error)
+                return None
 
 
 def _refuse_unless_foreign(error: ResponseError) -> None:
-    """Take a value of another type for none; raise `Unavailable` for any other refusal, such as a full memory."""
+    """Tolerate that a key holds another type of value. Raise `Unavailable` if Redis refuses for any other reason."""
     if "WRONGTYPE" not in str(error):
-        raise _unavailable(error) from error
-    log.error("a value in Redis is no user's sessions: he is logged out")
-
-
-def _unavailable(error: Exception) -> Unavailable:
-    log.warning("Redis: %s", type(error).__name__)
-    return Unavailable("The session store does not answer.")
+        raise unavailable(error) from error
+    log.error("Redis: unexpected value; treating the user as logged out")
 
 
 def _milliseconds(seconds: float) -> int:

@@ -1,8 +1,8 @@
-"""Sessions on the server: aiohttp-session's storage, over a store that compares before it writes.
+"""Sessions on the server: aiohttp-session's storage interface, over a store that compares before it writes.
 
-What aiohttp-session's own storages leave open is closed here, for every store alike: a login gets a new id and its
-old one dies, logout deletes, an id that was never issued is not adopted, a write in flight revives nothing and loses
-nothing, idle and absolute timeouts hold.
+It provides what aiohttp-session's own storages do not, for every store alike: a login gets a new id and ends the old
+session, a logout deletes the session, unknown ids are not adopted, a concurrent write neither revives a session nor
+loses a change, and idle and absolute timeouts are enforced.
 """
 
 import copy
@@ -23,12 +23,12 @@ from services.common.http.problems import Unavailable
 
 log = logging.getLogger(__name__)
 
-ATTEMPTS = 200  # each failed one is another request's success
-RESERVED = frozenset({"user", "device", "created"})  # what a session says beside its own values
+ATTEMPTS = 200  # whenever one fails, another request has succeeded
+RESERVED = frozenset({"user", "device", "created"})  # what a session holds besides its values
 
 
 class Found(msgspec.Struct, frozen=True):
-    """A session as read, and the very bytes that were read."""
+    """A session, and the bytes that it was decoded from."""
 
     key: SessionKey
     raw: bytes
@@ -36,7 +36,11 @@ class Found(msgspec.Struct, frozen=True):
 
 
 class SessionStorage(AbstractStorage):
-    """aiohttp-session's storage over *store*. *clock* returns Unix time."""
+    """aiohttp-session's storage over *store*. *clock* returns Unix time.
+
+    *remembered*: for so many cookies, what was read is not worked out again as long as the store returns the very same
+    bytes. Worth it for a store that remembers what it returns.
+    """
 
     def __init__(
         self,
@@ -45,6 +49,7 @@ class SessionStorage(AbstractStorage):
         limit: LoginLimit,
         cookie: SessionCookie,
         clock: Callable[[], float],
+        remembered: int = 0,
     ) -> None:
         super().__init__(cookie_name=cookie.name)
         self._store = store
@@ -53,23 +58,36 @@ class SessionStorage(AbstractStorage):
         self._limit = limit
         self._cookie = cookie
         self._clock = clock
+        self._remembered = remembered
+        self._known: dict[str, Found] = {}
 
     async def find(self, request: web.Request) -> Found | None:
-        """Return the request's session, the first good one, and note its use now and then."""
+        """Return the first valid session among the request's cookies. Its use is recorded now and then."""
         for cookie in self._cookie.candidates(request):
-            key, now = key_of(cookie), self._clock()
-            if found := _good(key, await self._store.read(key), now):
+            found = self._known.get(cookie)
+            key = found.key if found else key_of(cookie)
+            raw, now = await self._store.read(key), self._clock()
+            if found is None or found.raw is not raw:
+                found = self._remember(cookie, _decoded(key, raw))
+            if found and found.state.expires > now:
                 if now - found.state.seen >= self._grain:
                     await self._touch(found)
                 return found
         return None
 
+    def _remember(self, cookie: str, found: Found | None) -> Found | None:
+        if found and self._remembered:
+            if len(self._known) >= self._remembered:
+                del self._known[next(iter(self._known))]
+            self._known[cookie] = found
+        return found
+
     async def change(
         self, request: web.Request, make: Callable[[dict[str, Any]], dict[str, Any]]
     ) -> SessionState | None:
-        """Replace the session's values by what *make* returns for them, as one step; None if there is no session.
+        """Replace the session's values with what *make* returns for them, atomically. Returns None without a session.
 
-        *make* is called again if another request wrote meanwhile, so that no write is lost.
+        *make* is called again if another request has written in the meantime, so that no write is lost.
         """
         for cookie in self._cookie.candidates(request):
             if state := await self._change(key_of(cookie), make):
@@ -78,54 +96,50 @@ class SessionStorage(AbstractStorage):
 
     async def _change(self, key: SessionKey, make: Callable[[dict[str, Any]], dict[str, Any]]) -> SessionState | None:
         for _ in range(ATTEMPTS):
-            now = self._clock()
-            found = _good(key, await self._store.read(key), now)
-            if found is None:
+            found, now = _decoded(key, await self._store.read(key)), self._clock()
+            if found is None or found.state.expires <= now:
                 return None
             new = self._lifetimes.used(found.state, now, make(found.state.values))
             if await self._store.replace(key, found.raw, encode(new), new.expires - now):
                 return new
-        raise Unavailable("Too many requests write to this session at once.")
+        raise Unavailable("Too many concurrent changes to this session. Please try again.")
 
     async def sessions_of(self, owner: str) -> dict[bytes, SessionState]:
-        """Return the owner's good sessions by id."""
+        """Return the owner's valid sessions by id."""
         raw = await self._store.all_of(owner)
         states = {id_: decode(text) for id_, text in raw.items()}
         now = self._clock()
         return {id_: state for id_, state in states.items() if state and state.expires > now}
 
     async def end(self, key: SessionKey) -> bool:
-        """End one session; False if there is none."""
+        """End one session. Returns False if there is none."""
         return await self._store.delete(key)
 
     async def end_all(self, user_id: str, *, keep: bytes = b"", until: float | None = None) -> int:
-        """End a user's sessions but *keep* (with *until*: those created by then) and return how many there were."""
+        """End a user's sessions except *keep*, or with *until* only those created by then. Returns their number."""
         return await self._store.end_all(owner_of(user_id), keep=keep, until=until)
 
     async def load_session(self, request: web.Request) -> Session:
-        """Return the request's session, or a new one (aiohttp-session's call)."""
+        """Return the request's session, or a new one (called by aiohttp-session)."""
         found = await self.find(request)
         if found is None:
             return await self.new_session()
-        state = found.state
-        known = {"user": state.user, "device": state.device, "created": state.created}
-        values = copy.deepcopy(state.values)  # whoever loads a session may change it
-        return Session(found.key, data={"session": {**values, **known}}, new=False)
+        return as_session(found.key, found.state)
 
     async def save_session(self, request: web.Request, response: web.StreamResponse, session: Session) -> None:
-        """Write what changed. A new session takes the place of the request's, an empty one ends it.
+        """Store *session*. A new session replaces the request's own, an empty one ends it.
 
-        A new one must say its `user`, `device` and when it was `created`. `Conflict` if the user has too many already.
+        A new session must have `user`, `device` and `created`. Raises `Conflict` if the user has too many sessions.
         """
         if session.empty:
             await self.log_out(request, response)
         elif session.new:
             self._cookie.set(response, await self._begin(request, session))
         else:
-            await self.change(request, lambda values: values | _values(session))
+            await self.change(request, lambda values: values | values_of(session))
 
     async def log_out(self, request: web.Request, response: web.StreamResponse) -> bool:
-        """End the request's session and delete its cookie. False if it brought one, and there is no such session."""
+        """End the request's session and delete its cookie. Returns False if the cookie belongs to no session."""
         self._cookie.delete(response)
         ended = [await self._store.delete(key) for key in self._keys(request)]
         return any(ended) or not ended
@@ -134,9 +148,9 @@ class SessionStorage(AbstractStorage):
         return [key_of(cookie) for cookie in self._cookie.candidates(request)]
 
     async def _begin(self, request: web.Request, session: Session) -> str:
-        """Store a new session and end the request's own; if the new one cannot be, the old one goes on."""
+        """Store a new session and end the request's own. If storing fails, the old session remains."""
         user, now = session["user"], self._clock()
-        state = self._lifetimes.begun(user, session["device"], session["created"], now, _values(session))
+        state = self._lifetimes.begun(user, session["device"], session["created"], now, values_of(session))
         cookie = new_cookie(user.id)
         key, old = key_of(cookie), self._keys(request)
         replaced = await self._replaced(key.owner, old)
@@ -144,11 +158,11 @@ class SessionStorage(AbstractStorage):
             raise self._limit.refusal()
         for one in old:
             if one.id != replaced:
-                await self._store.delete(one)  # somebody else's, who used this browser before
+                await self._store.delete(one)  # of another user of this browser
         return cookie
 
     async def _replaced(self, owner: str, old: list[SessionKey]) -> bytes:
-        """Return the id of the owner's session among *old*, or `b""`. Of several, one that is there."""
+        """Return the id of the owner's session among *old*, or `b""`. Among several, prefer one that exists."""
         own = [key for key in old if key.owner == owner]
         for key in own[:-1]:
             if await self._store.read(key):
@@ -156,20 +170,27 @@ class SessionStorage(AbstractStorage):
         return own[-1].id if own else b""
 
     async def _touch(self, found: Found) -> None:
-        """Note the use. Where that cannot be written just now, the answer is known all the same."""
+        """Record a use. If that fails, the request is answered all the same."""
         now = self._clock()
         state = self._lifetimes.used(found.state, now)
         try:
             await self._store.replace(found.key, found.raw, encode(state), state.expires - now)
         except Unavailable:
-            log.warning("a session's use could not be noted")
+            log.warning("could not record the use of a session")
 
 
-def _good(key: SessionKey, raw: bytes | None, now: float) -> Found | None:
-    """Return what was read if neither timeout has passed. The store's own expiry just frees the room."""
+def _decoded(key: SessionKey, raw: bytes | None) -> Found | None:
     state = decode(raw)
-    return Found(key, raw, state) if raw and state and state.expires > now else None
+    return Found(key, raw, state) if raw and state else None
 
 
-def _values(session: Session) -> dict[str, Any]:
+def as_session(identity: Any, state: SessionState) -> Session:
+    """Return *state* as aiohttp-session has it."""
+    known = {"user": state.user, "device": state.device, "created": state.created}
+    values = copy.deepcopy(state.values)  # whoever loads a session may change it
+    return Session(identity, data={"session": {**values, **known}}, new=False)
+
+
+def values_of(session: Session) -> dict[str, Any]:
+    """Return what a session says beside whose it is."""
     return {name: value for name, value in session.items() if name not in RESERVED}

@@ -1,6 +1,6 @@
-"""What session strategies on the server share; they differ in the store.
+"""What server-side session strategies share. They differ in their stores.
 
-aiohttp-session's middleware is left out: it is paid by every request, and only login and logout set a cookie.
+aiohttp-session's middleware is not used: every request would pay for it, although only login and logout set a cookie.
 """
 
 from http import HTTPStatus
@@ -29,17 +29,17 @@ SERVER_SIDE = frozenset(
         Capability.FORCED_LOGOUT,
     }
 )
-"""What every session on a server can do."""
+"""What every server-side session strategy can do."""
 
 
 class SessionNotHere(Problem):
-    """The request's session is not at this replica, and whichever replica has it is the only one that can end it."""
+    """This replica does not have the request's session. If another one has it, only that one can end it."""
 
     status, type = HTTPStatus.NOT_FOUND, "session-not-here"
 
 
 class SessionStrategy:
-    """Keeps the login in a session on the server; the cookie is a random text that leads to it."""
+    """Keeps the login in a session on the server. The cookie is a random text that identifies the session."""
 
     def __init__(self, info: Info, storage: SessionStorage, reach: Reach, denylist: Denylist) -> None:
         self.info = info
@@ -59,16 +59,16 @@ class SessionStrategy:
         session.update({"user": login.user, "device": short(device_of(request)), "created": login.at})
         await self._storage.save_session(request, response, session)
         if self._denylist.denies_session(login.user.id, login.at):
-            # It was ended while it began, maybe before it was stored, when there was nothing to end.
+            # It was revoked while it began, perhaps before it was stored, when there was no session to end.
             await self.force_logout(login.user.id, until=login.at)
             raise not_logged_in()
 
     async def logout(self, request: web.Request, response: web.Response) -> None:
-        """Delete the session and its cookie. `SessionNotHere` if another replica may have it, which we cannot reach."""
+        """Delete the session and its cookie. Raises `SessionNotHere` if another replica may have the session."""
         ended = await self._storage.log_out(request, response)
         if not ended and Capability.ANY_REPLICA not in self.info.capabilities:
             deletion = response.cookies[self._storage.cookie_name].OutputString()
-            detail = "This replica holds no such session. If another replica does, it is still logged in there."
+            detail = "This replica does not have your session. If another one does, you are still logged in there."
             raise SessionNotHere(detail, headers={"Set-Cookie": deletion})
 
     async def visits(self, request: web.Request, response: web.Response) -> int:  # noqa: ARG002  # the cookie stays
@@ -80,7 +80,7 @@ class SessionStrategy:
         return visits
 
     async def devices(self, request: web.Request) -> list[ListedDevice]:
-        """Return the user's sessions, the one used last first."""
+        """Return the user's sessions, most recently used first."""
         key = (await self._found(request)).key
         sessions = await self._storage.sessions_of(key.owner)
         newest_first = sorted(sessions.items(), key=lambda item: item[1].seen, reverse=True)
@@ -95,12 +95,12 @@ class SessionStrategy:
             return False
 
     async def end_devices(self, request: web.Request, *, others: bool) -> int:
-        """End the user's sessions, this one included unless *others*."""
+        """End all of the user's sessions, or with *others* all but the current one."""
         found = await self._found(request)
         return await self._storage.end_all(found.state.user.id, keep=found.key.id if others else b"")
 
     async def force_logout(self, user_id: str, until: float | None = None) -> int:
-        """End a user's sessions; with *until*, those that were created by then."""
+        """End a user's sessions, or with *until* only those created by then."""
         return await self._storage.end_all(user_id, until=until)
 
     async def _found(self, request: web.Request) -> Found:
@@ -111,12 +111,14 @@ class SessionStrategy:
 
 
 def count_visit(values: dict[str, Any]) -> dict[str, Any]:
-    """Return *values* with one visit more."""
+    """Return *values* with one more visit."""
     return values | {"visits": values.get("visits", 0) + 1}
 
 
-def session_strategy(info: Info, store: SessionStore, parts: Parts, reach: Reach) -> SessionStrategy:
-    """Return the strategy *info* that keeps its sessions in *store*, which other replicas share or not (*reach*)."""
+def session_strategy(
+    info: Info, store: SessionStore, parts: Parts, reach: Reach, remembered: int = 0
+) -> SessionStrategy:
+    """Return a strategy that keeps its sessions in *store*. *reach* tells whether all replicas share the store."""
     settings = parts.settings
     storage = SessionStorage(
         store,
@@ -124,6 +126,7 @@ def session_strategy(info: Info, store: SessionStore, parts: Parts, reach: Reach
         settings.limit,
         SessionCookie(f"{info.name}-session", f"[A-Za-z0-9_-]{{{OWNER + SECRET}}}", secure=settings.secure_cookies),
         parts.clock,
+        remembered,
     )
     strategy = SessionStrategy(info, storage, reach, parts.revocations.denylist)
     parts.revocations.tell(strategy.force_logout)
@@ -135,5 +138,5 @@ def _listed(id_: bytes, state: SessionState, *, current: bool) -> ListedDevice:
 
 
 def not_logged_in() -> Unauthenticated:
-    """Return the refusal of whoever brings no session that is good."""
+    """Return the error for a request without a valid session."""
     return Unauthenticated("Not logged in.", challenge=COOKIE_CHALLENGE)

@@ -1,28 +1,28 @@
-"""The control: no login at all. What any other strategy costs is its distance from this one."""
+"""The control: no login at all. The costs of all other strategies are measured against it."""
 
 from aiohttp import web
 
 from services.app.parts import Parts
-from services.app.strategy import Capability, Info, Kind, User
+from services.app.strategy import Capability, Facts, Info, Kind, User
 
 ANYBODY = User("anonymous", "anonymous")
 
 
 class Anonymous:
-    """Takes everybody for the same user."""
+    """Treats everybody as the same user."""
 
     def __init__(self, name: str) -> None:
         self.info = Info(
             name,
             Kind.CONTROL,
-            None,
-            "No login: the control that others are compared with",
-            frozenset({Capability.ANY_REPLICA}),
-            "Choose it when the page is the same for everybody: it protects nothing.",
+            description="No login: the control that the others are compared with",
+            capabilities=frozenset({Capability.ANY_REPLICA}),
+            choose_when="Choose it when the page is the same for everybody: it protects nothing.",
+            facts=Facts(state="nowhere: the control", request="the page", without_auth="nothing"),
         )
 
     async def user(self, request: web.Request) -> User:  # noqa: ARG002  # the protocol's
-        """Return the one user there is."""
+        """Return the only user."""
         return ANYBODY
 
     async def logout(self, request: web.Request, response: web.Response) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import jwt
 
+from services.common.tokens.algorithms import verification_key
 from services.common.tokens.jwk import SECRET_MEMBERS, thumbprint
 
 ALGORITHMS = frozenset({"EdDSA", "ES256", "ES384", "ES512", "PS256", "PS384", "PS512", "RS256", "RS384", "RS512"})
@@ -44,7 +45,7 @@ def _load_key(jwk: dict[str, Any]) -> tuple[str, jwt.PyJWK]:
     if jwk.get("key_ops", ["verify"]) != ["verify"]:
         raise ValueError("a key that is not for verifying")
     try:
-        key = jwt.PyJWK(jwk)
+        key = verification_key(jwk)
     except jwt.PyJWTError as error:
         raise ValueError("a key that cannot be loaded") from error
     if reason := key.Algorithm.check_key_length(key.key):

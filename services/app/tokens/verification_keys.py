@@ -1,8 +1,8 @@
-"""The auth service's public keys: fetched in the background, kept for a while when it is away (RFC 7517).
+"""The auth service's public keys (RFC 7517): fetched in the background, and kept for a while if it is down.
 
-A key is known long before its first token, because the auth service publishes it first; a key that the auth service
-removed is dead here with the next refresh. When the key set cannot be fetched, the last one stays good, but for keys
-that the second way (`RemovedKeys`) tells of, and for a bounded time: what we cannot ask about is not good for ever.
+A key is known long before its first token, because the auth service publishes keys in advance. A key that the auth
+service removed is refused after the next refresh. If the key set cannot be fetched, the last one stays valid for a
+limited time, except for keys that `RemovedKeys` names.
 """
 
 import asyncio
@@ -15,28 +15,29 @@ import jwt
 from aiohttp import web
 
 from services.app.tokens.jwks import load_keys
+from services.common.background import repeating
 from services.common.http.problems import Unavailable
 
 log = logging.getLogger(__name__)
 
-COOLDOWN_SECONDS = 5.0  # at most one fetch in so long, however many unknown key ids are presented
-REFRESH_SECONDS = 30.0  # a key that the auth service withdrew is dead after so long
-MAX_STALE_SECONDS = 900.0  # above the life of an access token: an honest one expires first, a thief's need not
-RETRY_SECONDS = 0.5  # until the first keys are there
-RETRY_STALE_SECONDS = 5.0  # after a failure, when there are keys
+COOLDOWN_SECONDS = 5.0  # between fetches for unknown key ids, however many are presented
+REFRESH_SECONDS = 30.0  # between regular fetches
+MAX_STALE_SECONDS = 900.0  # more than an access token's lifetime, so that honest tokens expire first
+RETRY_SECONDS = 0.5  # until the first keys have been fetched
+RETRY_STALE_SECONDS = 5.0  # after a failure, while there are keys
 
 Fetch = Callable[[], Awaitable[bytes]]
 FetchRemoved = Callable[[], Awaitable[frozenset[str]]]
-"""Returns the ids of all keys that were removed in an emergency, as far as it can be known right now."""
+"""Returns the ids of all keys that were removed in an emergency, as far as they are known."""
 
 
 async def none_removed() -> frozenset[str]:
-    """Know of no second way."""
+    """Return no ids."""
     return frozenset()
 
 
 class VerificationKeys:
-    """The keys that tokens may be signed with. *fetch* returns the JWK Set's text, *clock* monotonic seconds."""
+    """The keys that tokens may be signed with. *fetch* returns the JWK Set as text, *clock* monotonic seconds."""
 
     def __init__(
         self,
@@ -58,7 +59,7 @@ class VerificationKeys:
         self._fetched_at = self._not_before = float("-inf")
 
     async def find(self, kid: str) -> jwt.PyJWK | None:
-        """Return the key with this id, or None if there is none; `Unavailable` if no key was fetched for too long."""
+        """Return the key with this id, or None. Raises `Unavailable` if the last fetch was too long ago."""
         if key := self._usable().get(kid):
             return key
         if self._fetching or self._clock() >= self._not_before:
@@ -66,11 +67,11 @@ class VerificationKeys:
         if kid in self._removed:
             return None
         if not self._usable():
-            raise Unavailable("No signing keys: the auth service does not answer.")
+            raise Unavailable("Tokens cannot be verified: the auth service is not responding.")
         return self._usable().get(kid)
 
     async def refresh(self) -> None:
-        """Fetch the keys now; those who ask meanwhile share one fetch. On failure the old keys stay, for a while."""
+        """Fetch the keys now. Concurrent callers share one fetch. If it fails, the old keys stay for a while."""
         if self._fetching is None:
             self._not_before = self._clock() + COOLDOWN_SECONDS
             self._fetching = asyncio.create_task(self._load())
@@ -92,28 +93,22 @@ class VerificationKeys:
                 raise document
             self._keys, self._fetched_at = load_keys(document), asked_at
         except (aiohttp.ClientError, TimeoutError, ValueError, RecursionError) as error:
-            log.warning("signing keys not fetched, %d kept: %r", len(self._keys), error)
+            log.warning("could not fetch the signing keys, keeping %d: %r", len(self._keys), error)
         finally:
             self._keys = {kid: key for kid, key in self._keys.items() if kid not in self._removed}
             self._fetching = None
 
     async def missing(self) -> str | None:
-        """Return what is missing before tokens can be verified, if anything (a `ReadyCheck`)."""
-        return None if self._fetched_at > float("-inf") else "no signing keys yet"
+        """Require that the keys have been fetched once (a `ReadyCheck`)."""
+        return None if self._fetched_at > float("-inf") else "the signing keys have not been fetched yet"
 
     async def kept_fresh(self, _: web.Application) -> AsyncIterator[None]:
         """Fetch at start and every *refresh_seconds*, in the background (for `cleanup_ctx`)."""
-        task = asyncio.create_task(self._refresh_for_ever())
-        yield
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        async with repeating(self._refresh_regularly):
+            yield
 
-    async def _refresh_for_ever(self) -> None:
-        while True:
-            await self.refresh()
-            await asyncio.sleep(self._pause())
-
-    def _pause(self) -> float:
+    async def _refresh_regularly(self) -> float:
+        await self.refresh()
         if not self._keys:
             return RETRY_SECONDS
         failed = self._age() >= min(self._refresh_seconds, RETRY_STALE_SECONDS)

@@ -1,1 +1,1 @@
-"""Accounts and passwords: who somebody is, and how often they may guess."""
+"""Accounts and passwords: who a user is, and how often somebody may guess."""

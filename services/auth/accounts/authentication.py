@@ -1,4 +1,4 @@
-"""Who a name and a password belong to: the one password check for all strategies."""
+"""Users prove who they are with a password. This is the only password check, for all strategies."""
 
 import contextlib
 from dataclasses import replace
@@ -12,11 +12,11 @@ from services.common.http.addresses import UNKNOWN, site_of
 from services.common.http.problems import Conflict, Forbidden, Unauthenticated, Unavailable
 
 ADMINISTRATOR, ADMIN_ROLE = "admin", "admin"
-ATTEMPTS = 3  # at a password that is being replaced
+ATTEMPTS = 3  # while the password is being replaced
 
 
 class Authentication:
-    """Registers users, checks and changes their passwords. Every call may raise `Unavailable`."""
+    """Registers users, and checks and changes their passwords. Every method may raise `Unavailable`."""
 
     def __init__(self, accounts: AccountStore, passwords: Passwords, guesses: GuessLimits) -> None:
         self._accounts = accounts
@@ -24,22 +24,23 @@ class Authentication:
         self._guesses = guesses
 
     async def register(self, name: str, password: str, address: str) -> Account:
-        """Create an account, which is known at *address* from now on. `Conflict` if the name is taken."""
+        """Create an account whose owner is known at *address* from now on. Raises `Conflict` if the name is taken."""
         account = await self._add(name, password, address)
-        with contextlib.suppress(Unavailable):  # it is registered all the same
+        with contextlib.suppress(Unavailable):  # the account exists all the same
             await self._guesses.registered(name, address)
         return account
 
     async def ensure_administrator(self, password: str) -> None:
-        """Create the administrator on first start. Whoever starts at the same time may win: one account results."""
+        """Create the administrator at the first start. Of several processes that start at once, one succeeds."""
         with contextlib.suppress(Conflict):
             await self._add(ADMINISTRATOR, password, UNKNOWN, (ADMIN_ROLE,))
 
     async def authenticate(self, name: str, password: str, address: str, *, fail_open: bool = False) -> Account:
-        """Return the account, as it is stored after this, to whom comes from *address*.
+        """Return the account, as stored afterwards. *address* is the user's.
 
-        `Unauthenticated`, with one and the same text and cost, for whatever is wrong; `TooManyRequests` after too many
-        failures. *fail_open*: without Redis nothing is counted, rather than everybody refused.
+        Raises `Unauthenticated`, always with the same text and at the same cost, if anything is wrong, and
+        `TooManyRequests` after too many failures. If Redis is down, *fail_open* allows attempts without counting them;
+        otherwise they are all refused.
         """
         attempt = await self._attempt(name, address, fail_open=fail_open)
         asker = _asker(name, address)
@@ -48,32 +49,32 @@ class Authentication:
             matches = await self._passwords.matches(asker, account.password_hash if account else None, password)
             if account is None or not matches or account.disabled:
                 await self._count(attempt, success=False)
-                raise Unauthenticated("Wrong user name or password.", challenge='Bearer realm="authscale"')
-            if current := await self._with_todays_hash(asker, account, password):
+                raise Unauthenticated("Wrong username or password.", challenge='Bearer realm="authscale"')
+            if current := await self._with_current_hash(asker, account, password):
                 await self._count(attempt, success=True)
                 return current
-        raise Unavailable("This account's password is being changed.")
+        raise Unavailable("This account's password is being changed. Please try again.")
 
     async def change_password(self, account: Account, old: str, new: str, address: str) -> None:
-        """Replace the password. `Forbidden` if *old* is not it; `TooManyRequests` as at a login."""
+        """Replace the password. Raises `Forbidden` if *old* is wrong, and `TooManyRequests` after too many failures."""
         attempt = await self._attempt(account.name, address)
         asker = _asker(account.name, address)
         if not await self._passwords.matches(asker, account.password_hash, old):
             await self._count(attempt, success=False)
-            raise Forbidden("old_password: This is not your password.")
+            raise Forbidden("old_password: Wrong password.")
         await self._count(attempt, success=True)
         if not await self._accounts.replace_password_hash(account, await self._passwords.hash(asker, new)):
-            raise Conflict("The password has been changed meanwhile.")
+            raise Conflict("Your password was changed in the meantime.")
 
     async def _add(self, name: str, password: str, address: str, roles: tuple[str, ...] = ()) -> Account:
-        """Create an account. Whether the name is taken is asked first: that shall not cost a hash."""
+        """Create an account. Look for the name first, so that a name that is taken costs no hash."""
         if await self._accounts.by_name(name):
-            raise Conflict("This user name is taken.")
+            raise Conflict("This username is taken.")
         asker = _asker(name, address, registering=True)
         return await self._accounts.add(name, await self._passwords.hash(asker, password), roles)
 
-    async def _with_todays_hash(self, asker: Asker, account: Account, password: str) -> Account | None:
-        """Return the account after renewing a hash of other parameters; None if somebody else was faster."""
+    async def _with_current_hash(self, asker: Asker, account: Account, password: str) -> Account | None:
+        """Return the account after renewing an outdated hash, or None if the password was replaced in the meantime."""
         if not self._passwords.is_outdated(account.password_hash):
             return account
         password_hash = await self._passwords.hash(asker, password)
@@ -89,7 +90,7 @@ class Authentication:
             raise
 
     async def _count(self, attempt: Attempt | None, *, success: bool) -> None:
-        """Count the attempt's end. Redis may go away just now: that changes nothing about the answer."""
+        """Count the outcome of the attempt. If Redis is down, the outcome stays the same."""
         if attempt is None:
             return
         with contextlib.suppress(Unavailable):
@@ -97,5 +98,5 @@ class Authentication:
 
 
 def _asker(name: str, address: str, *, registering: bool = False) -> Asker:
-    """Return who asks: every spelling of *name* is the same account, every address of an IPv6 site the same address."""
+    """Return the asker. All spellings of *name* are one account, all addresses of an IPv6 site are one address."""
     return Asker(site_of(address), comparable_name(name), registering)

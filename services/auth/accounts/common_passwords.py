@@ -1,6 +1,6 @@
-"""Passwords that are guessed first (NIST 800-63B §3.1.1.2): those that many people had, and what the site suggests.
+"""Passwords that are guessed first (NIST SP 800-63B §3.1.1.2): common ones, the username, and this site's name.
 
-The list is zxcvbn's (MIT): the 30,000 most frequent ones of published leaks, 11,611 of them long enough for us.
+The list is zxcvbn's (MIT): the 30,000 most frequent passwords in published leaks, of which 11,611 are long enough here.
 """
 
 from zxcvbn.frequency_lists import FREQUENCY_LISTS
@@ -13,10 +13,10 @@ SITE = "authscale"
 
 
 def refuse_common(password: str, username: str, field: str) -> None:
-    """Raise `BadRequest` that names *field* if *password* is common, this name or this site's.
+    """Raise `BadRequest`, naming *field*, if *password* is common, the username or this site's name.
 
-    Case does not help: it is what guessers vary first.
+    Case is ignored, because it is what guessers vary first.
     """
     folded = password.casefold()
     if folded in COMMON or folded in (username.casefold(), SITE):
-        raise BadRequest(f"{field}: This password is among the first to be guessed. Please choose another one.")
+        raise BadRequest(f"{field}: This password is too easy to guess. Please choose another one.")

@@ -1,9 +1,9 @@
 """A queue that is fair between addresses, and between the accounts behind one address.
 
-Turns go round (round robin): first to the address that has waited longest for one, then to the account there that has.
-So an address with one item is served after at most one item of every other address, however many these have waiting.
-When the places are full, whoever holds most of them gives one up. So nobody can hold places that others need, and
-one address may hold all of them while nobody else wants any. Reasons: docs/adr/0017-fair-hashing-pool.md.
+Turns go round robin: first to the address that has waited longest for one, then to the account at that address that
+has. So an address with one item is served after at most one item of every other address, however many items wait there.
+When the queue is full, whoever holds the most places gives one up. So nobody can hold places that others need, but one
+address may hold all of them while nobody else wants any. For the reasons, see docs/adr/0017-fair-hashing-pool.md.
 """
 
 from collections import Counter, deque
@@ -14,21 +14,21 @@ T = TypeVar("T")
 
 
 class Holder(NamedTuple):
-    """Whose turn it would be: each item counts for an address and for an account."""
+    """Whom an item waits for: an account at an address."""
 
     address: str
     account: str
 
 
 class Refused(NamedTuple, Generic[T]):
-    """The item that lost its place. *took_too_much*: its address or account held more than one."""
+    """The item that lost its place. *took_too_much* if its address or its account held more than one place."""
 
     item: T
     took_too_much: bool
 
 
 class FairQueue(Generic[T]):
-    """At most *places* items wait. Memory is bounded by them: nothing is kept of those who do not wait."""
+    """Holds at most *places* items. Memory is bounded, because nothing is kept about holders without an item."""
 
     def __init__(self, places: int) -> None:
         self._places = places
@@ -38,12 +38,12 @@ class FairQueue(Generic[T]):
         return sum(len(items) for _, items in self._flows())
 
     def put(self, holder: Holder, item: T) -> Refused[T] | None:
-        """Let *item* wait. Return what was refused for it, which may be *item* itself, if the places are full."""
+        """Add *item*. If the queue was full, return the item that lost its place, which may be *item* itself."""
         self._waiting.setdefault(holder.address, {}).setdefault(holder.account, deque()).append(item)
         return self._refuse_one(holder) if len(self) > self._places else None
 
     def take(self) -> T:
-        """Remove and return the item whose turn it is. Raises StopIteration if none waits."""
+        """Remove and return the item whose turn it is. Raises StopIteration if the queue is empty."""
         address = next(iter(self._waiting))
         accounts = self._waiting.pop(address)
         account = next(iter(accounts))
@@ -70,7 +70,7 @@ class FairQueue(Generic[T]):
                 yield Holder(address, account), items
 
     def _refuse_one(self, newcomer: Holder) -> Refused[T]:
-        """Remove the newest item of whoever holds most; among equals, that of *newcomer*."""
+        """Remove the newest item of whoever holds the most places; on a tie, that of *newcomer*."""
         held: Counter[tuple[str, str]] = Counter()
         for holder, items in self._flows():
             held.update({("address", holder.address): len(items), ("account", holder.account): len(items)})

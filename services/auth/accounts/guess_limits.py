@@ -1,15 +1,15 @@
-"""How often somebody may be wrong about a password: counted in Redis, for all auth processes together.
+"""Limits on wrong passwords, counted in Redis for all auth processes together.
 
-Only failures count, so that nothing limits whoever knows their password. There are three buckets, each of which takes
-`burst` failures at once and empties by one in `refill` seconds (a leaky bucket; what is kept is when it will be empty):
+Only failures count, so users who know their password are never limited. There are three leaky buckets. Each holds
+`burst` failures and loses one every `refill` seconds; what is stored is the time when it will be empty:
 
     pair      account and address   somebody guesses one account
     address                         somebody tries a few passwords on many accounts
     account                         many addresses guess one account
 
-A full bucket lets one attempt through every `refill` seconds, right or wrong, however far above the brim it is. The
-last two do not apply at an address from which that account was registered or logged in before: there, only guessers
-behind that same address can delay the owner. Reasons: docs/adr/0008-guess-limits.md.
+A full bucket lets one attempt through every `refill` seconds, right or wrong, however overfull it is. The last two do
+not apply at an address from which the account was registered or logged in to before: there, only guessers at the same
+address can delay the owner. For the reasons, see docs/adr/0008-guess-limits.md.
 """
 
 import hashlib
@@ -22,15 +22,15 @@ from redis.asyncio import Redis
 
 from services.auth.accounts.precis import comparable_name
 from services.auth.clock import Clock
-from services.auth.redis_faults import unavailable_without_redis
 from services.common.http.addresses import site_of
 from services.common.http.problems import TooManyRequests
+from services.common.redis_client import unavailable_without_redis
 
 KNOWN_ADDRESSES, KNOWN_SECONDS = 20, 90 * 24 * 60 * 60
 
-# A bucket has two fields: `empty`, when it will be, and `turn`, when the next attempt may be made while it is full.
+# A bucket has two fields: the time when it will be `empty`, and that of the next attempt (`turn`) while it is full.
 
-# Returns the seconds to wait (0: go on), whether the address is known, and whether the pair has failures.
+# Returns the seconds to wait (0: none), whether the address is known, and whether the pair has failures.
 CHECK = """
 local now = tonumber(ARGV[1])
 local known = redis.call('ZSCORE', KEYS[4], ARGV[2])
@@ -49,8 +49,8 @@ end
 return {tostring(wait), known and 1 or 0, redis.call('EXISTS', KEYS[1])}
 """
 
-# Checks that were under way together may all fail. The pair's bucket holds them all: none of them was free. The other
-# two hold up to twice their burst: what one guesser put in there slows down others, who shall not pay for it for hours.
+# Concurrent checks may all fail. The pair's bucket holds all of these failures. The other two hold up to twice their
+# burst: other users must not have to wait for hours because of what one guesser put in there.
 FAILED = """
 local now = tonumber(ARGV[1])
 for i = 1, 3 do
@@ -72,7 +72,7 @@ redis.call('EXPIRE', KEYS[2], ARGV[4])
 
 
 class Bucket(NamedTuple):
-    """Takes *burst* failures at once, and another one every *refill* seconds."""
+    """Holds *burst* failures and loses one every *refill* seconds."""
 
     burst: int
     refill: float
@@ -86,13 +86,13 @@ class GuessBuckets(NamedTuple):
     account: Bucket = Bucket(100, 10)
 
     def as_arguments(self) -> tuple[float, ...]:
-        """Return them in the scripts' order."""
+        """Return them as the scripts expect them."""
         return (*self.pair, *self.address, *self.account)
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One attempt that was let through. *settled*: a success is nothing new."""
+    """An attempt that was let through. *settled*: its success would change nothing."""
 
     keys: tuple[str, str, str, str] = field(repr=False)
     address: str = field(repr=False)
@@ -100,7 +100,7 @@ class Attempt:
 
 
 class GuessLimits:
-    """The counts. Every call raises `Unavailable` when Redis does not answer. *key* hides names and addresses in it."""
+    """Counts failures. Methods raise `Unavailable` if Redis does not respond. *key* hides names and addresses there."""
 
     def __init__(self, redis: Redis, key: bytes, limits: GuessBuckets, clock: Clock) -> None:
         self._key = key
@@ -111,9 +111,9 @@ class GuessLimits:
         self._succeeded = redis.register_script(SUCCEEDED)
 
     async def check(self, name: str, address: str) -> Attempt:
-        """Return if the password of *name* may be tried from *address* now, else raise `TooManyRequests`.
+        """Return an attempt at the password of *name* from *address*, or raise `TooManyRequests`.
 
-        A name that nobody has is treated like any other.
+        Names without an account are treated like any other.
         """
         attempt = self._first_attempt(name, address)
         with unavailable_without_redis():
@@ -121,7 +121,9 @@ class GuessLimits:
                 keys=attempt.keys, args=(self._clock(), attempt.address, *self._limits.as_arguments())
             )
         if float(wait) > 0:
-            raise TooManyRequests("Too many wrong passwords.", retry_after=math.ceil(float(wait)))
+            raise TooManyRequests(
+                "Too many wrong passwords. Please try again later.", retry_after=math.ceil(float(wait))
+            )
         return replace(attempt, settled=bool(known) and not failed)
 
     async def failed(self, attempt: Attempt) -> None:
@@ -130,7 +132,7 @@ class GuessLimits:
             await self._failed(keys=attempt.keys[:3], args=(self._clock(), *self._limits.as_arguments()))
 
     async def succeeded(self, attempt: Attempt) -> None:
-        """Forget the pair's failures and remember the address; the other buckets empty by themselves alone."""
+        """Empty the pair's bucket and remember the address. The other buckets only empty with time."""
         if attempt.settled:
             return
         with unavailable_without_redis():

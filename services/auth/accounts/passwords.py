@@ -1,4 +1,4 @@
-"""Password hashing with Argon2id, off the event loop, in a pool that is shared fairly and refuses when it is full."""
+"""Password hashing with Argon2id in a pool of threads, which is shared fairly and refuses work when it is full."""
 
 import asyncio
 import os
@@ -18,14 +18,14 @@ NICENESS = 10  # of the hashing threads on Linux
 
 
 def owasp_hasher() -> PasswordHasher:
-    """Return Argon2id with the least cost that OWASP recommends: 19 MiB, 2 passes, 1 lane."""
+    """Return Argon2id with the minimum cost that OWASP recommends: 19 MiB, 2 passes, 1 lane."""
     return PasswordHasher(memory_cost=19 * 1024, time_cost=2, parallelism=1)
 
 
 def _yield_to_the_event_loop() -> None:
-    """Let this thread have what others leave: a flood of logins shall not slow down everything else (T10).
+    """Lower this thread's priority, so that a flood of logins does not slow down everything else (T10).
 
-    Only Linux knows a priority of single threads. Elsewhere the pool's size is the only bound.
+    Only Linux has priorities for single threads. Elsewhere, only the size of the pool limits the load.
     """
     if sys.platform == "linux":
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
@@ -36,10 +36,10 @@ R = TypeVar("R")
 
 
 class Passwords:
-    """Hashes and checks passwords in *threads* threads; at most *queue* calls wait, and as many registrations.
+    """Hashes and checks passwords in *threads* threads. At most *queue* checks may wait, and as many registrations.
 
-    The threads run in parallel: Argon2 releases the interpreter lock. A caller that goes away while its password is
-    hashed keeps its thread until that is done.
+    The threads run in parallel, because Argon2 releases the GIL. If a caller is cancelled while its password is hashed,
+    its thread stays busy until the hash is done.
     """
 
     def __init__(self, hasher: PasswordHasher, *, threads: int, queue: int) -> None:
@@ -49,7 +49,7 @@ class Passwords:
         self._nobodys_hash = hasher.hash(secrets.token_urlsafe())
 
     def close(self) -> None:
-        """Let the calls that run come to their end; nobody may wait any more."""
+        """Wait until running calls have finished. No calls may be waiting."""
         self._threads.shutdown()
 
     async def hash(self, asker: Asker, password: str) -> str:
@@ -57,7 +57,7 @@ class Passwords:
         return await self._run(asker, self._hasher.hash, password)
 
     async def matches(self, asker: Asker, password_hash: str | None, password: str) -> bool:
-        """Return whether *password* is right. None (nobody of that name) costs as much as a wrong password."""
+        """Return whether *password* is right. A hash of None (no such account) costs as much as a wrong password."""
         return await self._run(asker, self._verify, password_hash or self._nobodys_hash, password)
 
     def is_outdated(self, password_hash: str) -> bool:
@@ -74,4 +74,4 @@ class Passwords:
         await self._turns.wait(asker)
         running = asyncio.wrap_future(self._threads.submit(call, *args, **kwargs))
         running.add_done_callback(lambda _: self._turns.done())
-        return await asyncio.shield(running)  # a thread cannot be stopped: its turn ends with it, not with the caller
+        return await asyncio.shield(running)  # a thread cannot be cancelled, so its turn ends when it does

@@ -1,22 +1,22 @@
-"""How names and passwords are compared (PRECIS, RFC 8265): alike however a keyboard or a system writes them.
+"""How names and passwords are compared (PRECIS, RFC 8265), however a keyboard or system encodes them.
 
-Unicode is that of the running Python; code points that it does not know are refused.
+The Unicode version is that of the running Python. Unassigned code points are refused.
 """
 
 from precis_i18n import get_profile
 from pydantic_core import PydanticCustomError
 
 MAX_NAME_LENGTH = 64
-MIN_LENGTH, MAX_LENGTH = 8, 128  # of passwords, in code points, as compared
-MAX_TYPED_LENGTH = 4 * MAX_LENGTH  # NFC joins four code points into one at most: what is longer stays too long
+MIN_LENGTH, MAX_LENGTH = 8, 128  # of normalized passwords, in code points
+MAX_TYPED_LENGTH = 4 * MAX_LENGTH  # NFC joins at most four code points into one: longer texts stay too long
 
 _names, _passwords = get_profile("UsernameCaseMapped"), get_profile("OpaqueString")
 
 
 def comparable_name(typed: str) -> str:
-    """Return what is the same for each spelling of a name (RFC 8265 §3.3): in lower case, full-width letters as ASCII.
+    """Return the same text for all spellings of a name (RFC 8265 §3.3): in lower case, full-width letters as ASCII.
 
-    What cannot be a name is returned as it is: nobody has it.
+    Invalid names, which no account has, are returned unchanged.
     """
     if len(typed) > MAX_NAME_LENGTH:
         return typed
@@ -27,7 +27,7 @@ def comparable_name(typed: str) -> str:
 
 
 def typed_password(text: str) -> str:
-    """Return *text* as hashed and compared (RFC 8265 §4.2), or "", which is nobody's password, if it cannot be one."""
+    """Return *text* normalized for hashing (RFC 8265 §4.2), or "", which is nobody's password, if it is not allowed."""
     if len(text) > MAX_TYPED_LENGTH:
         return ""
     try:
@@ -37,13 +37,13 @@ def typed_password(text: str) -> str:
 
 
 def new_password(text: str) -> str:
-    """Return a password to set as it is hashed and compared.
+    """Return a new password normalized for hashing.
 
-    Raises pydantic's error, which does not repeat it, if it cannot be one.
+    Raises pydantic's error, without repeating the password, if it is not allowed.
     """
     password = typed_password(text)
     if 0 < len(text) <= MAX_TYPED_LENGTH and not password:
-        raise PydanticCustomError("password", "Control characters, invisible and unassigned ones are not allowed.")
+        raise PydanticCustomError("password", "Passwords must not contain control, invisible or unassigned characters.")
     if not MIN_LENGTH <= len(password) <= MAX_LENGTH:
-        raise PydanticCustomError("password", f"A password has {MIN_LENGTH} to {MAX_LENGTH} characters.")
+        raise PydanticCustomError("password", f"Passwords must have {MIN_LENGTH} to {MAX_LENGTH} characters.")
     return password

@@ -1,4 +1,4 @@
-"""SQLAlchemy engines whose connections are given up at once when something is wrong with them."""
+"""SQLAlchemy engines that drop broken connections at once."""
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
@@ -11,15 +11,15 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-CONNECTIONS = 5  # per process: more than one event loop keeps busy, and few enough to be made again all at once
-CONNECT_SECONDS = 2.0  # for an attempt to connect, however many have waited for it in turn
+CONNECTIONS = 5  # per process: more than an event loop can keep busy, and few enough to replace all at once
+CONNECT_SECONDS = 2.0  # for an attempt to connect, however many callers wait for it in turn
 
 FAULTS = (DBAPIError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
-"""What goes wrong with a database. SQLAlchemy passes on some of asyncpg's errors as they are while it connects."""
+"""Errors of a database. While it connects, SQLAlchemy passes on some of asyncpg's errors unchanged."""
 
 
 class PromptConnection(asyncpg.Connection):  # type: ignore[misc]  # asyncpg ships no types
-    """A connection to PostgreSQL that closes without waiting for the server's consent: a paused server gives none."""
+    """A connection to PostgreSQL that closes without waiting for the server, which may be paused."""
 
     async def close(self, *, timeout: float | None = None) -> None:  # noqa: ARG002, ASYNC109  # asyncpg's signature
         """Drop the connection."""
@@ -27,10 +27,10 @@ class PromptConnection(asyncpg.Connection):  # type: ignore[misc]  # asyncpg shi
 
 
 class Connector:
-    """Connects as `asyncpg.connect` does, but goes on when the caller is cancelled: the next caller gets the result.
+    """Connects like `asyncpg.connect`, but continues if the caller is cancelled: the next caller gets the connection.
 
-    So a connection that takes longer to make than one caller waits is made all the same, and a server that hangs does
-    not find a queue of abandoned attempts when it comes back, each of which would cost it a process.
+    So a connection is made even if that takes longer than any caller waits. And a server that comes back after hanging
+    does not find a queue of abandoned attempts, each of which would cost it a process.
     """
 
     def __init__(self) -> None:
@@ -47,7 +47,7 @@ class Connector:
             raise
 
     async def close(self) -> None:
-        """Give up what nobody waits for."""
+        """End the attempts that nobody waits for."""
         for attempt in self._abandoned:
             attempt.cancel()
         await asyncio.gather(*self._abandoned, return_exceptions=True)
@@ -71,10 +71,10 @@ def _failed(attempt: asyncio.Task[PromptConnection]) -> bool:
 
 @asynccontextmanager
 async def pooled_engine(url: URL, seconds: float) -> AsyncIterator[AsyncEngine]:
-    """Yield the engine for serving. The database itself, too, gives up a statement after *seconds*.
+    """Yield the engine for serving. The database itself, too, ends a statement after *seconds*.
 
-    Otherwise PostgreSQL would go on waiting for a lock after its client has left, and a connection would stay taken.
-    There are no connections beyond the pool: making and closing one for each request is what a busy pool cannot use.
+    Otherwise, PostgreSQL would keep waiting for a lock after its client has left, and the connection would stay busy.
+    There are no connections beyond the pool: a busy pool would only get slower if each request opened and closed one.
     """
     options: dict[str, Any] = {"pool_size": CONNECTIONS, "max_overflow": 0}
     limits = {"statement_timeout": str(int(seconds * 1000))}
@@ -84,7 +84,7 @@ async def pooled_engine(url: URL, seconds: float) -> AsyncIterator[AsyncEngine]:
 
 @asynccontextmanager
 async def unpooled_engine(url: URL) -> AsyncIterator[AsyncEngine]:
-    """Yield an engine that makes a connection for each use, and has no limits for statements."""
+    """Yield an engine that opens a connection for each use and does not limit statements."""
     options = {"poolclass": NullPool}
     async with _sqlite(url, 5, options) if _is_sqlite(url) else _postgresql(url, {}, options) as engine:
         yield engine
@@ -113,9 +113,10 @@ async def _postgresql(url: URL, settings: dict[str, str], options: dict[str, Any
 
 
 def _refuse_closed(connection: DBAPIConnection, _record: object, _proxy: object) -> None:
-    """Let the pool make another connection in place of one that PostgreSQL has closed.
+    """Make the pool replace a connection that PostgreSQL has closed.
 
-    asyncpg notices that by itself. SQLAlchemy's `pool_pre_ping` would cost three round trips, and hang with the server.
+    asyncpg notices that by itself. SQLAlchemy's `pool_pre_ping` would cost three round trips, and hang if the server
+    does.
     """
     if connection.driver_connection.is_closed():
         raise DisconnectionError
@@ -123,7 +124,7 @@ def _refuse_closed(connection: DBAPIConnection, _record: object, _proxy: object)
 
 @asynccontextmanager
 async def _sqlite(url: URL, seconds: float, options: dict[str, Any]) -> AsyncIterator[AsyncEngine]:
-    """Yield an engine for SQLite, where *seconds* bound the wait for another writer."""
+    """Yield an engine for SQLite, where *seconds* limit the wait for another writer."""
     engine = create_async_engine(url, connect_args={"timeout": seconds}, **options)
     event.listen(engine.sync_engine, "connect", _readers_beside_a_writer)
     try:

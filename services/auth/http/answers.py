@@ -1,12 +1,15 @@
-"""Answers that hold credentials or speak of one user."""
+"""Answers that hold credentials."""
 
 from http import HTTPStatus
 from typing import Any
 
 from aiohttp import web
 
+from services.common.http.answers import JSON, answer
 
-def never_cached(body: dict[str, Any], status: HTTPStatus = HTTPStatus.OK) -> web.Response:
-    """Return a JSON answer that no cache may keep (RFC 6749 §5.1 asks for both headers)."""
-    headers = {"Cache-Control": "no-store", "Pragma": "no-cache"}
-    return web.json_response(body, status=status.value, headers=headers)
+HEADERS = JSON | {"Pragma": "no-cache"}  # RFC 6749 §5.1 requires both
+
+
+def never_cached(content: dict[str, Any], status: HTTPStatus = HTTPStatus.OK) -> web.Response:
+    """Return *content* as JSON that no cache may store, not even one of HTTP/1.0."""
+    return answer(content, status, HEADERS)

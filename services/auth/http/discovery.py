@@ -1,41 +1,55 @@
-"""What everybody may know: the public keys and the server's metadata."""
+"""Public information: the keys that verify access tokens, and the server's metadata."""
+
+from collections.abc import Iterator
 
 from aiohttp import web
 
-from services.auth.http.appkeys import KEYS, SETTINGS
+from services.auth.keys.ring import KeyRing
 
-PUBLIC = {"Cache-Control": "public, max-age=60"}
 METADATA = "oauth-authorization-server"
-
-routes = web.RouteTableDef()
-
-
-@routes.get("/auth/jwks.json")
-async def jwks(request: web.Request) -> web.Response:
-    """Answer with the public keys (RFC 7517 §5)."""
-    headers = {"Cache-Control": f"public, max-age={request.app[SETTINGS].jwks_max_age_seconds}"}
-    return web.json_response(request.app[KEYS].jwks(), headers=headers)
+METADATA_SECONDS = 60
 
 
-# RFC 8414 §3.1 puts the issuer's path behind the well-known one; clients also ask without it, or below the issuer.
-@routes.get(f"/.well-known/{METADATA}")
-@routes.get(f"/.well-known/{METADATA}/auth")
-@routes.get(f"/auth/.well-known/{METADATA}")
-async def metadata(request: web.Request) -> web.Response:
-    """Answer with the authorization server's metadata (RFC 8414 §2)."""
-    issuer = request.app[SETTINGS].issuer
-    algorithms = {key["alg"] for key in request.app[KEYS].jwks()["keys"]}
-    body = {
-        "issuer": issuer,
-        "token_endpoint": f"{issuer}/token",
-        "token_endpoint_auth_methods_supported": ["none"],
-        "revocation_endpoint": f"{issuer}/revoke",
-        "revocation_endpoint_auth_methods_supported": ["none"],
-        "introspection_endpoint": f"{issuer}/introspect",
-        "introspection_endpoint_auth_methods_supported": ["client_secret_basic"],
-        "jwks_uri": f"{issuer}/jwks.json",
-        "grant_types_supported": ["refresh_token"],
-        "response_types_supported": ["none"],  # required, though there is no authorization endpoint
-        "access_token_signing_alg_values_supported": sorted(algorithms),  # not registered, as OpenID names its own
-    }
-    return web.json_response(body, headers=PUBLIC)
+class DiscoveryHandlers:
+    """Handlers for discovery. Caches may keep the key set for *max_age* seconds."""
+
+    def __init__(self, issuer: str, keys: KeyRing, max_age: int) -> None:
+        self._issuer = issuer
+        self._keys = keys
+        self._max_age = max_age
+
+    def routes(self) -> Iterator[web.RouteDef]:
+        """Yield the routes.
+
+        RFC 8414 §3.1 appends the issuer's path to the well-known path; some clients leave it out or put it in front.
+        """
+        yield web.get("/auth/jwks.json", self.jwks)
+        for path in (f"/.well-known/{METADATA}", f"/.well-known/{METADATA}/auth", f"/auth/.well-known/{METADATA}"):
+            yield web.get(path, self.metadata)
+
+    async def jwks(self, _: web.Request) -> web.Response:
+        """Answer with the public keys (RFC 7517 §5)."""
+        return web.json_response(self._keys.jwks(), headers=_cacheable(self._max_age))
+
+    async def metadata(self, _: web.Request) -> web.Response:
+        """Answer with the authorization server's metadata (RFC 8414 §2)."""
+        issuer = self._issuer
+        algorithms = {key["alg"] for key in self._keys.jwks()["keys"]}
+        body = {
+            "issuer": issuer,
+            "token_endpoint": f"{issuer}/token",
+            "token_endpoint_auth_methods_supported": ["none"],
+            "revocation_endpoint": f"{issuer}/revoke",
+            "revocation_endpoint_auth_methods_supported": ["none"],
+            "introspection_endpoint": f"{issuer}/introspect",
+            "introspection_endpoint_auth_methods_supported": ["client_secret_basic"],
+            "jwks_uri": f"{issuer}/jwks.json",
+            "grant_types_supported": ["refresh_token"],
+            "response_types_supported": ["none"],  # required, although there is no authorization endpoint
+            "access_token_signing_alg_values_supported": sorted(algorithms),  # unregistered; named after OpenID's
+        }
+        return web.json_response(body, headers=_cacheable(METADATA_SECONDS))
+
+
+def _cacheable(seconds: int) -> dict[str, str]:
+    return {"Cache-Control": f"public, max-age={seconds}"}

@@ -1,4 +1,4 @@
-"""Errors of the OAuth endpoints: their own JSON (RFC 6749 §5.2), where clients look for `error`."""
+"""Errors of the OAuth endpoints, in the JSON format that clients expect there (RFC 6749 §5.2)."""
 
 from collections.abc import Awaitable, Callable
 from functools import wraps
@@ -22,7 +22,7 @@ Code = Literal[
 
 
 class OAuthError(Exception):
-    """A refusal with one of the codes of RFC 6749 §5.2 and a text for the client's developer."""
+    """An error with a code of RFC 6749 §5.2 and a description for the client's developer."""
 
     def __init__(self, code: Code, description: str) -> None:
         super().__init__(description)
@@ -31,7 +31,7 @@ class OAuthError(Exception):
 
 
 def answers_oauth_errors(handler: Handler) -> Handler:
-    """Wrap *handler*: its `OAuthError` is answered with 400, `InvalidClient` with 401. Others stay problem details."""
+    """Wrap *handler* to answer `OAuthError` with 400 and `InvalidClient` with 401. Others become problem details."""
 
     @wraps(handler)
     async def wrapped(request: web.Request) -> web.StreamResponse:

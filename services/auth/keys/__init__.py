@@ -1,1 +1,1 @@
-"""The keys that sign access tokens: made, stored, rotated, removed."""
+"""The keys that sign access tokens: created, stored, rotated, removed."""

@@ -1,4 +1,4 @@
-"""Keys for one purpose each, derived from the deployment's `key-encryption-secret` (HKDF, RFC 5869)."""
+"""Keys with one purpose each, derived from the deployment's `key-encryption-secret` (HKDF, RFC 5869)."""
 
 import base64
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ KEY_BYTES = 32
 
 @dataclass(frozen=True, slots=True)
 class DerivedKeys:
-    """What the secret is used for. No key reveals another one, nor the secret."""
+    """The derived keys. None reveals another one or the secret."""
 
     at_rest: Fernet = field(repr=False)
     """encrypts private signing keys in the database"""
@@ -20,11 +20,11 @@ class DerivedKeys:
     """authenticates refresh tokens (HS256): only the auth service reads them, and they outlive signing keys"""
 
     guess_limits: bytes = field(repr=False)
-    """hides names and addresses in the keys that failed logins are counted under"""
+    """hides names and addresses in the Redis keys that count failed logins"""
 
     @classmethod
     def from_secret(cls, secret: str) -> "DerivedKeys":
-        """Derive all keys. The secret has full entropy (it is no password), so HKDF without salt is right."""
+        """Derive all keys. The secret is random, not a password, so HKDF needs no salt."""
         at_rest = base64.urlsafe_b64encode(_derive(secret, b"authscale signing keys at rest"))
         refresh_tokens = _derive(secret, b"authscale refresh tokens")
         return cls(Fernet(at_rest), refresh_tokens, _derive(secret, b"authscale guess limits"))

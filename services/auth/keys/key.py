@@ -16,20 +16,21 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from services.common.settings import Algorithm
+from services.common.tokens.algorithms import verification_key
 from services.common.tokens.jwk import REQUIRED_MEMBERS, shared_key_jwk, thumbprint
 
 PrivateKey = Ed25519PrivateKey | EllipticCurvePrivateKey | RSAPrivateKey
 
-RSA_BITS, MIN_RSA_BITS = 3072, 2048  # NIST SP 800-57: 128 bits of strength for new ones; 112 bits at the least
+RSA_BITS, MIN_RSA_BITS = 3072, 2048  # NIST SP 800-57: 128 bits of security for new keys, at least 112 for others
 
 
 class UnfitKeyError(Exception):
-    """A key that is too weak, or not of its algorithm's kind. The text says what it is and what it has to be."""
+    """A key that is too weak, or of the wrong type for its algorithm. The text says what is wrong."""
 
 
 @dataclass(frozen=True)
 class SigningKey:
-    """A private key with the one algorithm (RFC 7518 name) that it is used with. `UnfitKeyError` if they do not fit."""
+    """A private key and its only algorithm (RFC 7518 name). Raises `UnfitKeyError` if they do not match."""
 
     algorithm: Algorithm
     private: PrivateKey = field(repr=False)
@@ -44,32 +45,37 @@ class SigningKey:
                 return
             case "RS256", RSAPrivateKey(key_size=bits):
                 raise UnfitKeyError(f"an RSA key of {bits} bits is too weak: RS256 needs {MIN_RSA_BITS}")
-        raise UnfitKeyError(f"a key of type {type(self.private).__name__} is not one for {self.algorithm}")
+        raise UnfitKeyError(f"a key of type {type(self.private).__name__} cannot be used for {self.algorithm}")
 
     @classmethod
-    def generate(cls, algorithm: Algorithm = "EdDSA") -> "SigningKey":
-        """Return a new key from the operating system's randomness. RSA takes its time: not in an event loop."""
+    def generate(cls, algorithm: Algorithm = "EdDSA", rsa_bits: int = RSA_BITS) -> "SigningKey":
+        """Return a new random key. RSA keys take long to generate, so do not block an event loop with this."""
         match algorithm:
             case "EdDSA":
                 return cls(algorithm, Ed25519PrivateKey.generate())
             case "ES256":
                 return cls(algorithm, generate_private_key(SECP256R1()))
             case "RS256":
-                return cls(algorithm, generate_rsa(65537, RSA_BITS))
+                return cls(algorithm, generate_rsa(65537, rsa_bits))
         raise UnfitKeyError(f"{algorithm} has no key pairs: its key is a shared secret")
 
     @classmethod
     def from_pem(cls, algorithm: Algorithm, pem: bytes) -> "SigningKey":
-        """Return the key that `pem` gave, or that somebody else made: it is checked alike."""
+        """Return the key that *pem* contains, after the same checks."""
         return cls(algorithm, load_pem_private_key(pem, password=None))  # type: ignore[arg-type]  # checked above
 
+    def is_for(self, algorithm: Algorithm, rsa_bits: int) -> bool:
+        """Whether it is such a key as `generate` makes with these arguments."""
+        size_fits = not isinstance(self.private, RSAPrivateKey) or self.private.key_size == rsa_bits
+        return self.algorithm == algorithm and size_fits
+
     def pem(self) -> bytes:
-        """Return the private key as PKCS#8, unencrypted: whoever stores it encrypts it."""
+        """Return the private key as unencrypted PKCS#8. Encrypt it before storing it."""
         return self.private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
     @cached_property
     def kid(self) -> str:
-        """The key's JWK thumbprint (RFC 7638), so that an id can never mean two keys."""
+        """The key's JWK thumbprint (RFC 7638), so that two keys never have the same id."""
         return thumbprint(self._members)
 
     @cached_property
@@ -80,7 +86,7 @@ class SigningKey:
     @cached_property
     def verifier(self) -> jwt.PyJWK:
         """The key as verifiers use it."""
-        return jwt.PyJWK(self.public_jwk)
+        return verification_key(self.public_jwk)
 
     @cached_property
     def _members(self) -> dict[str, str]:
@@ -90,12 +96,12 @@ class SigningKey:
 
 @dataclass(frozen=True)
 class SharedKey:
-    """A secret that both signs and verifies (HS256): the weaker choice, to be compared with.
+    """A secret that both signs and verifies (HS256): the weaker choice, for comparison.
 
-    Every replica that can verify a token can also make one, for anybody, administrators included: whoever breaks into
-    one replica has broken into all of them, and into the auth service. A key pair leaves the private half in one place.
-    Nor can a shared secret be published, so that nobody else can verify tokens, and every process must get a new one by
-    other means and at the same time: it cannot be rotated without a 401.
+    Every replica that can verify a token can also create one for anybody, administrators included. So whoever breaks
+    into one replica has broken into all of them, and into the auth service. With a key pair, the private half stays in
+    one place. A shared secret cannot be published either, so nobody else can verify tokens. And all processes must get
+    a new secret at the same moment, so it cannot be rotated without some requests being answered with 401.
     """
 
     secret: str = field(repr=False)
@@ -103,15 +109,15 @@ class SharedKey:
 
     @property
     def private(self) -> bytes:
-        """What signs."""
+        """The secret, for signing."""
         return self.secret.encode()
 
     @cached_property
     def verifier(self) -> jwt.PyJWK:
         """What verifies: the same."""
-        return jwt.PyJWK(shared_key_jwk(self.secret))
+        return verification_key(shared_key_jwk(self.secret))
 
     @property
     def kid(self) -> str:
-        """The key's thumbprint. It says nothing of a secret that cannot be guessed, and others are refused."""
+        """The key's thumbprint. It reveals nothing about a secret that cannot be guessed; weak ones are refused."""
         return str(self.verifier.key_id)

@@ -1,9 +1,10 @@
-"""The life of a signing key, decided here from the stored times, without any effect.
+"""The life cycle of a signing key, as pure functions of the stored times.
 
     PENDING -> SIGNING -> RETIRING -> RETIRED        any of them -> REMOVED, in an emergency
 
-A key is published long before it signs, so that every verifier has it by then, and for as long after as its tokens
-live. Nobody switches a key on or off: each process concludes from the same times, so they all do at the same moment.
+A key is published long before it signs, so that every verifier has it by then, and for as long afterwards as its
+tokens live. No process switches keys on or off: each derives their states from the same times, so all of them switch at
+the same moment.
 """
 
 from collections.abc import Sequence
@@ -24,25 +25,25 @@ class KeyLife:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """Seconds that a key is published before its first use, and after its last one."""
+    """How many seconds a key is published before its first use and after its last."""
 
     publish: float
     retire: float
 
 
 class KeyState(Enum):
-    """What a key is good for."""
+    """What a key may be used for."""
 
     PENDING = auto()
     """published, not yet used"""
     SIGNING = auto()
-    """signs; at most one key does"""
+    """signs; only one key at a time does"""
     RETIRING = auto()
-    """signs no more, but its tokens are still good"""
+    """no longer signs, but its tokens are still valid"""
     RETIRED = auto()
     """its last token has expired"""
     REMOVED = auto()
-    """its tokens are not good, whenever they expire"""
+    """its tokens are invalid, even before they expire"""
 
 
 PUBLISHED = frozenset({KeyState.PENDING, KeyState.SIGNING, KeyState.RETIRING})
@@ -50,7 +51,7 @@ PUBLISHED = frozenset({KeyState.PENDING, KeyState.SIGNING, KeyState.RETIRING})
 
 @dataclass(frozen=True, slots=True)
 class Promote:
-    """The pending key *kid* shall be in use from *active_from* on."""
+    """The pending key *kid* must be used from *active_from* on."""
 
     kid: str
     active_from: float
@@ -58,28 +59,28 @@ class Promote:
 
 @dataclass(frozen=True, slots=True)
 class Create:
-    """A new key shall be made, in use from *active_from* on."""
+    """A new key must be created and used from *active_from* on."""
 
     active_from: float
 
 
 def states(lives: Sequence[KeyLife], now: float, policy: Policy) -> dict[str, KeyState]:
-    """Return every key's state. No key signs if there is none, or if the one that did was removed: see `succession`."""
+    """Return every key's state. None signs if there are no keys, or if the signing key was removed (`succession`)."""
     successors = dict(pairwise(_in_order(lives)))
     return {life.kid: _state(life, successors.get(life), now, policy) for life in lives}
 
 
 def rotation(lives: Sequence[KeyLife], now: float, policy: Policy) -> KeyLife | Create:
-    """Return what a planned rotation comes to: the pending key if one is on its way already, else a new one."""
+    """Return what a planned rotation needs: the pending key if there is one already, or else a new key."""
     pending = _pending(lives, now)
     return pending[0] if pending else Create(now + policy.publish)
 
 
 def succession(lives: Sequence[KeyLife], now: float) -> Promote | Create | None:
-    """Return who has to sign at once because nobody does, or None if somebody does.
+    """Return which key must sign at once because none does, or None if one does.
 
-    The successor takes the removed key's place in the order, so that no earlier key comes back, and its tokens are good
-    for processes whose clocks are behind.
+    The successor takes the removed key's place in the order, so that no earlier key is used again, and that processes
+    whose clocks lag behind accept its tokens.
     """
     begun = [life for life in _in_order(lives) if life.active_from <= now]
     if begun and begun[-1].removed_at is None:
@@ -104,6 +105,6 @@ def _pending(lives: Sequence[KeyLife], now: float) -> list[KeyLife]:
 
 
 def _in_order(lives: Sequence[KeyLife]) -> list[KeyLife]:
-    """Return who signs after whom. Keys that were removed before they came into use never had a turn."""
+    """Return the keys in the order in which they sign, without those that were removed before their first use."""
     with_a_turn = [life for life in lives if life.removed_at is None or life.removed_at >= life.active_from]
     return sorted(with_a_turn, key=lambda life: (life.active_from, life.serial))

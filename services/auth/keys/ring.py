@@ -1,4 +1,4 @@
-"""All keys whose tokens are good now, and what the world is told about them (RFC 7517)."""
+"""The keys whose tokens are valid now, and what is published about them (RFC 7517)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from services.common.http.problems import Unavailable
 
 
 class KeyRing(Protocol):
-    """All keys whose tokens are good now. Ask again for each use: they change with time."""
+    """The keys whose tokens are valid now. They change with time, so do not hold on to them."""
 
     @property
     def keys(self) -> tuple[SigningKey | SharedKey, ...]:
@@ -23,8 +23,8 @@ class KeyRing(Protocol):
     def signer(self) -> SigningKey | SharedKey:
         """The key for new tokens."""
 
-    def find(self, kid: str) -> jwt.PyJWK | None:
-        """Return what verifies the tokens of the key of that id, or None if there is none."""
+    async def find(self, kid: str) -> jwt.PyJWK | None:
+        """Return what verifies the tokens of the key with this id, or None if there is no such key (a `FindKey`)."""
 
     def jwks(self) -> dict[str, list[dict[str, str]]]:
         """Return the JWK set (RFC 7517 §5)."""
@@ -32,34 +32,34 @@ class KeyRing(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SharedKeyRing:
-    """One shared key, about which nobody is told anything."""
+    """One shared key, about which nothing is published."""
 
     signer: SharedKey
 
     @property
     def keys(self) -> tuple[SharedKey]:
-        """That key."""
+        """The key."""
         return (self.signer,)
 
-    def find(self, kid: str) -> jwt.PyJWK | None:
-        """Return it if it is meant."""
+    async def find(self, kid: str) -> jwt.PyJWK | None:
+        """Return the key if it has this id."""
         return self.signer.verifier if kid == self.signer.kid else None
 
     def jwks(self) -> dict[str, list[dict[str, str]]]:
-        """Return an empty set: the key is no public one."""
+        """Return an empty set: the key is secret."""
         return {"keys": []}
 
 
 @dataclass(frozen=True, slots=True)
 class StoredKey:
-    """A key as the store has it. One that was removed has its life left, but nothing to sign with."""
+    """A key as stored. *key* is None if it was removed; its life stays known."""
 
     life: KeyLife
     key: SigningKey | None
 
 
 class StoredKeyRing:
-    """The keys as last read from the store; who signs and who is published follows from *policy* and *clock*."""
+    """The keys as last read from the store. *policy* and *clock* determine which one signs and which are published."""
 
     def __init__(self, policy: Policy, clock: Clock, stored: Sequence[StoredKey] = ()) -> None:
         self._policy = policy
@@ -67,7 +67,7 @@ class StoredKeyRing:
         self._stored = tuple(stored)
 
     def replace(self, stored: Sequence[StoredKey]) -> None:
-        """Go on with *stored*, in the order of their serial numbers."""
+        """Use *stored*, in the order of their serial numbers, from now on."""
         self._stored = tuple(stored)
 
     @property
@@ -77,13 +77,13 @@ class StoredKeyRing:
 
     @property
     def signer(self) -> SigningKey:
-        """The key for new tokens. `Unavailable` for the moment between its removal and its succession."""
+        """The key for new tokens. Raises `Unavailable` in the moment between its removal and its succession."""
         for key in self._in_state(KeyState.SIGNING):
             return key
-        raise Unavailable("There is no signing key right now.")
+        raise Unavailable("There is no signing key at the moment. Please try again.")
 
-    def find(self, kid: str) -> jwt.PyJWK | None:
-        """Return what verifies the tokens of the published key of that id."""
+    async def find(self, kid: str) -> jwt.PyJWK | None:
+        """Return what verifies the tokens of the published key with this id."""
         return next((key.verifier for key in self.keys if key.kid == kid), None)
 
     def jwks(self) -> dict[str, list[dict[str, str]]]:

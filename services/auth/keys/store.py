@@ -1,4 +1,4 @@
-"""Signing keys in the SQL database, encrypted, so that all auth processes share them and they outlive each."""
+"""Signing keys in the SQL database, encrypted, where all auth processes share them."""
 
 from collections.abc import Collection
 
@@ -20,7 +20,7 @@ class WrongEncryptionSecretError(Exception):
 
 
 class KeyStore:
-    """Reads and writes signing keys. Every call raises `Unavailable` when the database does not answer."""
+    """Reads and writes signing keys. Every method raises `Unavailable` if the database does not respond."""
 
     def __init__(self, database: Database, encryption: Fernet) -> None:
         self._database = database
@@ -30,7 +30,7 @@ class KeyStore:
     async def load(self) -> list[StoredKey]:
         """Return all keys in the order of their serial numbers.
 
-        `WrongEncryptionSecretError` if they cannot be decrypted, `UnfitKeyError` if one must not be used.
+        Raises `WrongEncryptionSecretError` if they cannot be decrypted, `UnfitKeyError` if one must not be used.
         """
         rows = await self._database.rows(select(signing_keys).order_by(signing_keys.c.serial))
         stored = [StoredKey(_life(row), self._key(row)) for row in rows]
@@ -38,7 +38,7 @@ class KeyStore:
         return stored
 
     async def add(self, serial: int, key: SigningKey, *, created_at: float, active_from: float) -> bool:
-        """Store a new key. False if another process has taken the serial number: look again at what there is."""
+        """Store a new key. Returns False if another process has taken the serial number: load the keys again."""
         row = {
             "serial": serial,
             "kid": key.kid,
@@ -54,12 +54,12 @@ class KeyStore:
         return True
 
     async def promote(self, kid: str, active_from: float) -> None:
-        """Put the key in use from *active_from* on, if that is earlier than planned."""
+        """Use the key from *active_from* on, if that is earlier than planned."""
         later = (signing_keys.c.kid == kid) & (signing_keys.c.active_from > active_from)
         await self._database.change(update(signing_keys).where(later).values(active_from=active_from))
 
     async def remove(self, kid: str, now: float) -> bool:
-        """Erase the key for good; its row stays, so that it can be removed again. False if there is no such key."""
+        """Erase the key. Its row stays, so that the removal can be repeated. Returns False if there is no such key."""
         this = signing_keys.c.kid == kid
         present = update(signing_keys).where(this, signing_keys.c.removed_at.is_(None))
         if await self._database.change(present.values(removed_at=now, private_key=ERASED)):
@@ -67,7 +67,7 @@ class KeyStore:
         return bool(await self._database.rows(select(signing_keys.c.kid).where(this)))
 
     async def forget(self, kids: Collection[str]) -> None:
-        """Delete keys that nobody needs any more."""
+        """Delete keys that are no longer needed."""
         await self._database.change(delete(signing_keys).where(signing_keys.c.kid.in_(kids)))
 
     def _key(self, row: Row[tuple[object, ...]]) -> SigningKey | None:
@@ -84,5 +84,4 @@ class KeyStore:
 
 
 def _life(row: Row[tuple[object, ...]]) -> KeyLife:
-    active_from = row.created_at if row.active_from is None else row.active_from
-    return KeyLife(row.kid, row.serial, active_from, row.removed_at)
+    return KeyLife(row.kid, row.serial, row.active_from, row.removed_at)

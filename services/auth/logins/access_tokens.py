@@ -3,10 +3,11 @@
 import secrets
 from dataclasses import dataclass
 
-import jwt
-
 from services.auth.accounts.store import Account
 from services.auth.keys.key import SharedKey, SigningKey
+from services.common.tokens.algorithms import JWS
+from services.common.tokens.jws import encode
+from services.common.tokens.verifier import AccessTokenClaims
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,17 +20,16 @@ class AccessTokens:
 
     def mint(self, account: Account, client_id: str, session_id: str, key: SigningKey | SharedKey, now: float) -> str:
         """Return a new token for *account*, used by *client_id* in the login *session_id*."""
-        claims = {
-            "iss": self.issuer,
-            "sub": account.id,
-            "aud": self.audience,
-            "exp": int(now) + self.seconds,
-            "iat": int(now),
-            "jti": secrets.token_urlsafe(16),
-            "client_id": client_id,
-            "sid": session_id,
-            "preferred_username": account.name,
-        }
-        if account.roles:  # RFC 9068 §2.2.3.1
-            claims["roles"] = list(account.roles)
-        return jwt.encode(claims, key.private, key.algorithm, headers={"typ": "at+jwt", "kid": key.kid})
+        claims = AccessTokenClaims(
+            issuer=self.issuer,
+            user_id=account.id,
+            audience=self.audience,
+            expires=int(now) + self.seconds,
+            issued=int(now),
+            token_id=secrets.token_urlsafe(16),
+            client_id=client_id,
+            session_id=session_id,
+            preferred_username=account.name,
+            roles=account.roles,
+        )
+        return JWS.encode(encode(claims), key.private, key.algorithm, headers={"typ": "at+jwt", "kid": key.kid})

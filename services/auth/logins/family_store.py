@@ -8,14 +8,13 @@ from typing import Any
 from redis.asyncio import Redis
 
 from services.auth.logins.refresh_rotation import Family, Issued, Terms
-from services.auth.redis_faults import unavailable_without_redis
 from services.common.devices import LoginLimit
-from services.common.redis_client import repeated
+from services.common.redis_client import repeated, unavailable_without_redis
 from services.common.revocations import PUBLISH, STREAM
 
-EPOCH_SECONDS = 3600  # far longer than any login takes
+EPOCH_SECONDS = 3600  # far longer than any login request takes
 
-# The user's families by their expiry. Goes with the last of them.
+# Keeps an index of the user's families by their expiry. It expires with the last of them.
 NOTE = """
 local function note(index, id, expires_at, now)
     redis.call('ZADD', index, expires_at, id)
@@ -25,8 +24,9 @@ local function note(index, id, expires_at, now)
 end
 """
 
-# Writes a new family unless all of the user's logins were ended since *epoch* was read (0), or one more is to be denied
-# (-1). Otherwise those refreshed longest ago make room. They go last: if Redis' memory is full, nothing has happened.
+# Writes a new family. Returns 0 if all of the user's logins were ended since *epoch* was read, -1 if the limit denies
+# one more. Otherwise, the least recently refreshed ones make room. They are deleted last, so that nothing has changed
+# if Redis is out of memory.
 CREATE = f"""{NOTE}
 local index, stream, now, token_life, session_life = KEYS[2], KEYS[4], ARGV[5], ARGV[7], ARGV[8]
 local most, deny, prefix = tonumber(ARGV[9]), ARGV[10], ARGV[11]
@@ -55,7 +55,7 @@ if #live >= most then trim() end
 return 1
 """
 
-# Writes the family only if nobody else has since it was read. Doing it twice does no harm.
+# Writes the family only if nobody has written it since it was read. Repeating it does no harm.
 REPLACE = f"""{NOTE}
 if redis.call('GET', KEYS[1]) ~= ARGV[6] then return 0 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
@@ -63,7 +63,7 @@ note(KEYS[2], ARGV[3], ARGV[4], ARGV[5])
 return 1
 """
 
-# Ends one family. Its user's index is named by the family itself.
+# Ends one family, which names its user and thereby their index.
 END = f"""
 local stream, id, now, token_life, session_life = KEYS[2], ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 {PUBLISH}
@@ -76,7 +76,7 @@ trim()
 return 1
 """
 
-# Ends the user's families but one (or none), and makes logins that are on their way begin again.
+# Ends all of the user's families, or all but one, and makes logins in flight start again.
 END_ALL = f"""
 local index, epoch, stream = KEYS[1], KEYS[2], KEYS[3]
 local user, kept, now, token_life, session_life, prefix = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
@@ -101,19 +101,19 @@ return ended
 
 @dataclass(frozen=True, slots=True)
 class StoredFamily:
-    """A family as read, and the very bytes that were read."""
+    """A family, and the bytes that it was decoded from."""
 
     family: Family
     raw: bytes
 
 
 class FamilyStore:
-    """The families. Every call raises `Unavailable` when Redis does not answer: that is never a no.
+    """Stores families, at most *limit* for each user. Every method raises `Unavailable` if Redis does not respond.
 
     Reads are repeated if their connection is cut, writes never are.
 
-    A revocation is published (see `services.common.revocations`) in the same step; it is of interest for as long as an
-    access token or a session could live: *token_seconds*, *session_seconds*. A user has at most *limit* families.
+    The step that ends a login also publishes its revocation (see `services.common.revocations`), which matters for as
+    long as an access token or a session can live: *token_seconds*, *session_seconds*.
     """
 
     def __init__(self, redis: Redis, token_seconds: int, session_seconds: int, limit: LoginLimit) -> None:
@@ -126,15 +126,15 @@ class FamilyStore:
         self._end_all = redis.register_script(END_ALL)
 
     async def epoch(self, user_id: str) -> bytes:
-        """Return what changes whenever all logins of the user are ended. To be read before the account is."""
+        """Return a value that changes whenever all logins of the user are ended. Read it before the account."""
         with unavailable_without_redis():
             epoch = await repeated(lambda: self._redis.get(_epoch_key(user_id)))
         return epoch if isinstance(epoch, bytes) else b""
 
     async def create(self, family: Family, epoch: bytes, now: float) -> bool:
-        """Store a new family until its token expires. False if the user's epoch is not *epoch* any more.
+        """Store a new family until its token expires. Returns False if the user's epoch is no longer *epoch*.
 
-        It is within the limit also when there are several at once. `Conflict` if it is denied.
+        The limit holds under concurrent logins, too. Raises `Conflict` if it denies the family.
         """
         keys = [_key(family.id), _index_key(family.user_id), _epoch_key(family.user_id), STREAM]
         limit = (self._limit.most, int(self._limit.policy == "deny"), _key(""))
@@ -145,13 +145,13 @@ class FamilyStore:
         return bool(done)
 
     async def load(self, family_id: str) -> StoredFamily | None:
-        """Return the family, or None if it ended, expired or never was."""
+        """Return the family, or None if it ended, expired or never existed."""
         with unavailable_without_redis():
             raw = await repeated(lambda: self._redis.get(_key(family_id)))
         return StoredFamily(_parse(raw), raw) if isinstance(raw, bytes) else None
 
     async def newest_of(self, user_id: str, count: int) -> list[Family]:
-        """Return the user's families, at most *count*; those that expire last come first."""
+        """Return at most *count* of the user's families, starting with those that expire last."""
         with unavailable_without_redis():
             ids: Any = await repeated(lambda: self._redis.zrange(_index_key(user_id), 0, count - 1, desc=True))
             keys = [_key(family_id.decode()) for family_id in ids]
@@ -159,19 +159,19 @@ class FamilyStore:
         return [_parse(raw) for raw in found if raw]
 
     async def replace(self, stored: StoredFamily, family: Family, now: float) -> bool:
-        """Put *family* in the place of *stored*, atomically. False if it is not as it was read any more."""
+        """Replace *stored* with *family*, atomically. Returns False if *stored* was changed in the meantime."""
         with unavailable_without_redis():
             keys = [_key(family.id), _index_key(family.user_id)]
             return bool(await self._replace(keys=keys, args=(*_written(family, now), stored.raw)))
 
     async def end(self, family_id: str, now: float) -> bool:
-        """Forget the family: from now on all of its tokens are unknown. False if it was not there."""
+        """End the family: from now on, its tokens are unknown. Returns False if it did not exist."""
         with unavailable_without_redis():
             args = (family_id, now, *self._lives, _index_key(""))
             return bool(await self._end(keys=[_key(family_id), STREAM], args=args))
 
     async def end_all(self, user_id: str, now: float, *, keep: str = "") -> int:
-        """Forget all of the user's families but *keep*; a login on its way is not created. Returns how many ended."""
+        """End all of the user's families except *keep*, and logins in flight. Returns the number of families."""
         with unavailable_without_redis():
             keys = [_index_key(user_id), _epoch_key(user_id), STREAM]
             nonce = secrets.token_urlsafe(9)
@@ -192,7 +192,7 @@ def _epoch_key(user_id: str) -> str:
 
 
 def _written(family: Family, now: float) -> tuple[bytes, int, str, int, float]:
-    """Return what `CREATE` and `REPLACE` take first."""
+    """Return the first arguments of `CREATE` and `REPLACE`."""
     return _dump(family), _milliseconds_left(family, now), family.id, family.current.terms.expires_at, now
 
 

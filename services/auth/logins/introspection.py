@@ -1,7 +1,9 @@
-"""What a token is worth right now (RFC 7662): unlike a verifier, this looks at its account and at its login."""
+"""Whether a token is active (RFC 7662). Unlike a verifier, this looks at its account and its login, too."""
 
 from dataclasses import dataclass
 from typing import Any, NamedTuple
+
+import msgspec
 
 from services.auth.accounts.store import AccountStore
 from services.auth.clock import Clock
@@ -16,7 +18,7 @@ TOLD = ("iss", "sub", "aud", "exp", "iat", "jti", "client_id", "sid", "roles")
 
 
 class Login(NamedTuple):
-    """Which login a genuine token is of, and which client's, whether or not it is still good."""
+    """The login of a genuine token, and the login's client. The token need not be active."""
 
     session_id: str
     client_id: str
@@ -24,7 +26,7 @@ class Login(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Introspection:
-    """Judges access and refresh tokens. Its calls change nothing; they raise `Unavailable` if they cannot know."""
+    """Introspects access and refresh tokens, without changing anything. Raises `Unavailable` if it cannot know."""
 
     accounts: AccountStore
     families: FamilyStore
@@ -33,7 +35,7 @@ class Introspection:
     clock: Clock
 
     async def introspect(self, text: str) -> dict[str, Any]:
-        """Return the answer of RFC 7662 §2.2: just `{"active": false}`, without a reason, for what is not good now."""
+        """Return the response of RFC 7662 §2.2: for an inactive token, just `{"active": false}`, without a reason."""
         try:
             presented = self.refresh_tokens.read(text)
         except InvalidRefreshTokenError:
@@ -41,7 +43,7 @@ class Introspection:
         return await self._refresh_token(presented)
 
     async def login_of(self, text: str) -> Login | None:
-        """Return the login of a token of either type, or None if it is no token of ours or has expired."""
+        """Return the login of an access or refresh token, or None if the token is not ours or has expired."""
         try:
             presented = self.refresh_tokens.read(text)
         except InvalidRefreshTokenError:
@@ -64,7 +66,7 @@ class Introspection:
         return await self._active(token.user_id, _told(token), "access_token", token_type="Bearer")  # noqa: S106  # a type
 
     async def _refresh_token(self, presented: Presented) -> dict[str, Any]:
-        """Judge by the login's current token: one that was replaced may be repeated for a moment, but is not active."""
+        """Only the login's current token is active: one that was replaced may be repeated for a moment, but is not."""
         family = await self._login(presented.family_id)
         if family is None or decide(family, presented.digest, self.clock(), grace=0).outcome is not Outcome.ROTATE:
             return INACTIVE
@@ -92,4 +94,4 @@ class Introspection:
 
 
 def _told(token: AccessTokenClaims) -> dict[str, Any]:
-    return {name: token.raw[name] for name in TOLD if name in token.raw}
+    return {name: value for name, value in msgspec.to_builtins(token).items() if name in TOLD}

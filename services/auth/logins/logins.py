@@ -27,18 +27,18 @@ from services.common.http.problems import Unavailable
 
 log = logging.getLogger(__name__)
 
-ATTEMPTS = 5  # at a rotation; one that loses a race finds it decided at the next attempt
+ATTEMPTS = 5  # at a rotation; the loser of a race finds it decided at the next attempt
 MAX_LISTED = 1000  # logins of one user
 NOWHERE = Device()
 
 
 class AccountChangedError(Exception):
-    """The account is not any more as it was when its password was checked: check again."""
+    """The account has changed since its password was checked: check it again."""
 
 
 @dataclass(frozen=True, slots=True)
 class TokenPair:
-    """What a client gets (RFC 6749 §5.1, and `refresh_expires_in`). Durations in seconds."""
+    """The tokens that a client gets (RFC 6749 §5.1, plus `refresh_expires_in`). Durations are in seconds."""
 
     access_token: str = field(repr=False)
     expires_in: int
@@ -47,12 +47,12 @@ class TokenPair:
     token_type: str = "Bearer"  # noqa: S105  # a type's name
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the JSON object to answer with."""
+        """Return the JSON object to send."""
         return asdict(self)
 
 
 class Logins:
-    """Begins, continues and ends logins. Every call may raise `Unavailable`, and then nothing is lost."""
+    """Begins, continues and ends logins. Any method may raise `Unavailable`, after which the call may be repeated."""
 
     def __init__(
         self,
@@ -74,12 +74,11 @@ class Logins:
         self._clock = clock
 
     async def begin(self, account: Account, client_id: str, device: Device = NOWHERE) -> TokenPair:
-        """Begin a login of *account*, whose password was right, at *client_id* on *device*: a new family.
+        """Begin a login, which is a new family, of *account*, whose password was right, at *client_id* on *device*.
 
-        `Conflict` if the account has as many as it may, and more are denied.
-        `AccountChangedError` if the account was disabled or its password replaced meanwhile. The epoch is read before
-        the account is, and compared when the family is created: whoever changes the account and then ends its logins
-        also ends those that are on their way.
+        Raises `Conflict` if the account has too many logins, `AccountChangedError` if it was disabled or its password
+        was replaced in the meantime. The epoch is read before the account, and compared when the family is created. So
+        whoever changes the account and then ends its logins also ends the ones in flight.
         """
         for _ in range(ATTEMPTS):
             epoch = await self._families.epoch(account.id)
@@ -90,12 +89,12 @@ class Logins:
             family = self._new_family(account, client_id, device, now)
             if await self._families.create(family, epoch, now):
                 return self._pair(account, family, family.current.terms, now)
-        raise Unavailable("This account's logins are being ended just now.")
+        raise Unavailable("This account's logins are being ended. Please try again.")
 
     async def refresh(self, text: str, client_id: str | None = None, device: Device | None = None) -> TokenPair:
-        """Exchange a refresh token for a new pair. `InvalidRefreshTokenError` if it is not, or no longer, good.
+        """Exchange a refresh token for a new pair. Raises `InvalidRefreshTokenError` if the token is not valid.
 
-        The exchange is the last step that can fail: whatever did not answer before, the token still is good after.
+        The exchange is the last step that can fail. If an earlier step fails, the token stays valid.
         """
         presented = self._refresh_tokens.read(text)
         if client_id not in (None, presented.client_id):
@@ -103,33 +102,33 @@ class Logins:
         account = await self._accounts.by_id(presented.user_id)
         if account is None or account.disabled:
             await self._families.end(presented.family_id, self._clock())
-            raise InvalidRefreshTokenError("This account cannot be used.")
+            raise InvalidRefreshTokenError("This account is disabled.")
         now = self._clock()
         family, terms = await self._rotate(presented, now, device)
         return self._pair(account, family, terms, now)
 
     async def end(self, session_id: str) -> None:
-        """End the login of that id: its family of refresh tokens. One that ended already is no error."""
+        """End the login with this id: its family of refresh tokens. It is not an error if it has already ended."""
         await self._families.end(session_id, self._clock())
 
     async def end_of(self, user_id: str, session_id: str) -> bool:
-        """End the login of that id if it is the user's; False if it is somebody else's, or not there (any more)."""
+        """End the login with this id. Returns False if it is not the user's, or does not exist."""
         stored = await self._families.load(session_id)
         if stored is None or stored.family.user_id != user_id:
             return False
         return await self._families.end(session_id, self._clock())
 
     async def end_all(self, user_id: str, *, keep: str | None = None) -> int:
-        """End the user's logins, but not the one with the id *keep*. Returns how many. None lives on after this."""
+        """End all of the user's logins except *keep*, including those in flight. Returns their number."""
         return await self._families.end_all(user_id, self._clock(), keep=keep or "")
 
     async def all_of(self, user_id: str) -> list[Family]:
-        """Return the user's logins (`MAX_LISTED` at most), the one seen last first."""
+        """Return the user's logins (at most `MAX_LISTED`), most recently seen first."""
         families = await self._families.newest_of(user_id, MAX_LISTED)
         return sorted(families, key=lambda family: family.current.terms.issued_at, reverse=True)
 
     async def lives(self, session_id: str) -> bool:
-        """Return whether that login goes on."""
+        """Return whether the login has not ended."""
         return await self._families.load(session_id) is not None
 
     def _new_family(self, account: Account, client_id: str, device: Device, now: float) -> Family:
@@ -140,7 +139,7 @@ class Logins:
         return Family(family_id, account.id, client_id, ends_at, issued, now, device.address, device.user_agent)
 
     async def _rotate(self, presented: Presented, now: float, device: Device | None) -> tuple[Family, Terms]:
-        """Apply the decision on *presented* and return its successor's terms."""
+        """Decide on *presented*, apply the decision, and return the family and the terms of the successor."""
         for _ in range(ATTEMPTS):
             stored = await self._families.load(presented.family_id)
             decision = decide(stored.family if stored else None, presented.digest, now, self._lifetimes.grace)
@@ -154,10 +153,10 @@ class Logins:
                 case _, Outcome.REUSED, _:
                     log.warning("family %s of user %s: reuse detected", presented.family_id, presented.user_id)
                     await self._families.end(presented.family_id, now)
-                    raise InvalidRefreshTokenError("This refresh token was used before; the login has ended.")
+                    raise InvalidRefreshTokenError("This refresh token was already used, so the login was ended.")
                 case _:
                     raise InvalidRefreshTokenError("This refresh token has expired or was revoked.")
-        raise Unavailable("Too many refreshes of this login at once.")
+        raise Unavailable("Too many concurrent refreshes of this login. Please try again.")
 
     async def _apply(self, stored: StoredFamily, terms: Terms, now: float, device: Device | None) -> bool:
         text = self._refresh_tokens.text_in(stored.family, terms)

@@ -1,14 +1,14 @@
-"""What becomes of a family of refresh tokens when one of them is presented: decided here, without any effect.
+"""Decides what happens to a family of refresh tokens when one of them is presented. All functions are pure.
 
-Every refresh replaces the current token by a successor (RFC 9700 §4.14.2). A client whose answer got lost, or several
-of its threads at once, may present a replaced token again for a short grace: they all get the same successor. After
-the grace, a replaced token in anybody's hands means that it was copied, and the family ends.
+Every refresh replaces the current token with a successor (RFC 9700 §4.14.2). A client that lost the response, or
+several of its threads at once, may present a replaced token again for a short grace period, and always get the same
+successor. After that, a replaced token must have been copied, and the family ends.
 """
 
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 
-MAX_TOKENS = 16  # remembered per family: a client that refreshes faster than this within its grace forfeits the grace
+MAX_TOKENS = 16  # kept per family: a client that refreshes more often than this within the grace period forfeits it
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class RefreshLifetimes:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """One token's place and life in its family; with the family, all that its text is made of."""
+    """The place and lifetime of a token in its family. Together with the family, they determine its text."""
 
     generation: int
     issued_at: float
@@ -31,7 +31,7 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class Issued:
-    """A token that was given out: its terms and the SHA-256 of its text, never the text."""
+    """A token that was issued: its terms and the SHA-256 hash of its text, but not the text."""
 
     terms: Terms
     digest: str
@@ -39,9 +39,9 @@ class Issued:
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """All that is known of one login. *tokens*: the current one last, before it those that may be in their grace.
+    """All that is known about one login. *tokens*: the current one last, after those that may be in their grace period.
 
-    *address* and *user_agent* are the client's as last seen, for its user to recognize it; nothing is decided by them.
+    *address* and *user_agent* are the client's as last seen. They are only shown in the user's device list.
     """
 
     id: str
@@ -55,7 +55,7 @@ class Family:
 
     @property
     def current(self) -> Issued:
-        """The token that is to be presented next."""
+        """The token to present next."""
         return self.tokens[-1]
 
 
@@ -65,25 +65,25 @@ class Outcome(Enum):
     ROTATE = auto()
     """it is the current one: replace it"""
     REPEAT = auto()
-    """it was replaced a moment ago: give its successor out again"""
+    """it was replaced a moment ago: return the same successor again"""
     REUSED = auto()
     """it was replaced longer ago: end the family"""
     EXPIRED = auto()
     """it is the current one, but idle for too long, or the login is too old"""
     UNKNOWN = auto()
-    """there is no such family (any more)"""
+    """there is no such family, or no longer"""
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The outcome; *successor* is set when it is REPEAT."""
+    """The outcome. *successor* is set if it is REPEAT."""
 
     outcome: Outcome
     successor: Issued | None = None
 
 
 def decide(family: Family | None, digest: str, now: float, grace: float) -> Decision:
-    """Decide on the presentation of the token with *digest*, whose text was found to be ours and of this family."""
+    """Decide what happens when the token with *digest* is presented, which is genuine and belongs to *family*."""
     if family is None:
         return Decision(Outcome.UNKNOWN)
     digests = [issued.digest for issued in family.tokens]
@@ -108,7 +108,7 @@ def next_terms(family: Family, now: float, lifetimes: RefreshLifetimes) -> Terms
 
 
 def extend(family: Family, issued: Issued, grace: float) -> Family:
-    """Return *family* with *issued* as its current token, without those whose grace is over."""
+    """Return *family* with *issued* as its current token, without tokens whose grace period is over."""
     now = issued.terms.issued_at
     pairs = zip(family.tokens, family.tokens[1:], strict=False)
     in_grace = [token for token, successor in pairs if now - successor.terms.issued_at <= grace]

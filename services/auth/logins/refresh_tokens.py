@@ -1,4 +1,4 @@
-"""Refresh tokens as text: JWTs that only this service reads, of another type than access tokens."""
+"""The text of refresh tokens: JWTs that only this service reads, of another type than access tokens."""
 
 import hashlib
 from dataclasses import dataclass, field
@@ -11,12 +11,12 @@ TYPE, ALGORITHM = "rt+jwt", "HS256"
 
 
 class InvalidRefreshTokenError(Exception):
-    """It is not ours, or it is not good any more. The text says why, for the client."""
+    """The token is not ours, or no longer valid. The text tells the client why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Presented:
-    """What a genuine token says. Whether it is still good is for its family to say."""
+    """The content of a genuine token. Its family decides whether it is still valid."""
 
     family_id: str
     user_id: str
@@ -32,7 +32,7 @@ class RefreshTokens:
     key: bytes = field(repr=False)
 
     def text(self, family_id: str, user_id: str, client_id: str, terms: Terms) -> str:
-        """Return the token's text. The same terms give the same text, so that none needs to be stored."""
+        """Return the token's text. The same terms give the same text, so the text need not be stored."""
         claims = {
             "iss": self.issuer,
             "sub": user_id,
@@ -50,7 +50,7 @@ class RefreshTokens:
         return self.text(family.id, family.user_id, family.client_id, terms)
 
     def read(self, text: str) -> Presented:
-        """Return what *text* says, or raise `InvalidRefreshTokenError`. Time is not looked at."""
+        """Return the content of *text*, or raise `InvalidRefreshTokenError`. Its expiry is not checked."""
         try:
             token = jwt.decode_complete(
                 text,
@@ -75,5 +75,5 @@ class RefreshTokens:
 
 
 def digest(text: str) -> str:
-    """Return what the store keeps of a token. It has 256 bits of entropy, so that a plain hash does."""
+    """Return the hash that the store keeps of a token. Tokens have 256 bits of entropy, so a plain hash is enough."""
     return hashlib.sha256(text.encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""Where a request comes from, as the load balancer or the app says."""
+"""The address that a request comes from, as reported by the load balancer or the app."""
 
 import ipaddress
 
@@ -6,14 +6,14 @@ from aiohttp import web
 
 FORWARDED_FOR = "X-Forwarded-For"
 UNKNOWN = "unknown"
-IPV6_SITE_BITS = 64  # one subscriber has at least so many addresses
+IPV6_SITE_BITS = 64  # a subscriber has at least such a network
 
 
 def client_address(request: web.Request) -> str:
-    """Return the end user's IP address: the last hop in `X-Forwarded-For`, else the connection's other end.
+    """Return the user's IP address: the last entry in `X-Forwarded-For`, or else the connection's peer.
 
-    The load balancer overwrites that header with the address it sees; whoever reaches a service past the load balancer
-    could write anything, so only trusted neighbours may be able to. What is no address is not taken.
+    The load balancer overwrites that header with the address it sees. Whoever bypasses the load balancer could send
+    anything, so only trusted peers must be able to reach a service directly. Invalid addresses are ignored.
     """
     for text in (request.headers.get(FORWARDED_FOR, "").rpartition(",")[2].strip(" "), request.remote or ""):
         try:
@@ -24,7 +24,7 @@ def client_address(request: web.Request) -> str:
 
 
 def site_of(address: str) -> str:
-    """Return what counts as one address: in IPv6, the network that a subscriber gets."""
+    """Return what counts as one address: for IPv6, the subscriber's network."""
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:

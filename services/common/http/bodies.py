@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from services.common.http.problems import BadRequest, UnsupportedMediaType
 
 MAX_BODY_BYTES = 16 * 1024
-BODY_SECONDS = 1.0  # for the rest of a body: nginx and the services themselves send all of it at once
+BODY_SECONDS = 1.0  # for the rest of a body: nginx and the services send it all at once
 
 
 class Body(BaseModel):
@@ -22,17 +22,17 @@ B = TypeVar("B", bound=Body)
 
 
 def refuse_encoded(request: web.Request) -> None:
-    """Raise `UnsupportedMediaType` if the body has a content coding (RFC 9110 §8.4): nothing we take needs one."""
+    """Raise `UnsupportedMediaType` if the body has a content coding (RFC 9110 §8.4): no call needs one."""
     codings = request.headers.getall(hdrs.CONTENT_ENCODING, ())
     if any(coding.lower() not in ("", "identity") for coding in codings):
-        detail = "The body must not be encoded: leave Content-Encoding out."
+        detail = "The body must not be encoded. Leave out Content-Encoding."
         raise UnsupportedMediaType(detail, headers={hdrs.ACCEPT_ENCODING: "identity"})  # RFC 9110 §15.5.16
 
 
 async def read_body(request: web.Request) -> bytes:
     """Return the whole body. Raises `BadRequest` if it does not arrive within `BODY_SECONDS`.
 
-    aiohttp does not tell us of a malformed chunk: the rest of such a body just never arrives.
+    aiohttp does not report a malformed chunk: the rest of such a body just never arrives.
     """
     try:
         async with asyncio.timeout(BODY_SECONDS):
@@ -44,8 +44,8 @@ async def read_body(request: web.Request) -> bytes:
 async def read_json(request: web.Request, model: type[B]) -> B:
     """Return the request's JSON body as *model*.
 
-    Only `application/json` is taken (415 otherwise): a cross-site form cannot send that without a preflight.
-    Raises `BadRequest` that names every offending field, but repeats no value (it may be a password).
+    Only `application/json` is accepted (otherwise 415), which a cross-site form cannot send without a preflight.
+    Raises `BadRequest` with the name of every invalid field, but not its value, which may be a password.
     """
     if request.content_type != "application/json":
         raise UnsupportedMediaType("The body must be application/json.")

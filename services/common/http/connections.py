@@ -1,4 +1,4 @@
-"""Connections of a service: what aiohttp refuses by itself is answered like everything else, and logged nowhere."""
+"""Connections of a service. Requests that aiohttp itself refuses get the usual answers, and are not logged."""
 
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -9,8 +9,8 @@ from aiohttp.http_exceptions import HttpProcessingError
 from services.common.http.bodies import BODY_SECONDS
 from services.common.http.problems import BadRequest, internal_error, refusal
 
-MAX_HEADER_BYTES = 128 * 1024  # far above nginx's limit: it is nginx that refuses a larger header, in our own words
-KEEPALIVE_SECONDS = 75  # above nginx's keepalive_timeout in its upstreams: it is nginx that closes idle connections
+MAX_HEADER_BYTES = 128 * 1024  # far above nginx's limit, so that nginx refuses larger headers, with our problem details
+KEEPALIVE_SECONDS = 75  # above the keepalive_timeout of nginx's upstreams, so that nginx closes idle connections
 OPTIONS: dict[str, Any] = {
     "access_log": None,
     "keepalive_timeout": KEEPALIVE_SECONDS,
@@ -21,11 +21,11 @@ OPTIONS: dict[str, Any] = {
 }
 
 Sign = Callable[[web.BaseRequest, web.StreamResponse], None]
-"""Makes an answer one of the service's own."""
+"""Adds what every answer of the service has."""
 
 
 class Connection(web.RequestHandler):
-    """One connection. *sign* gets the answers that come from no handler."""
+    """A connection. *sign* is called for answers that do not come from a handler."""
 
     def __init__(self, server: web.Server, sign: Sign, **options: Any) -> None:
         super().__init__(server, **options)
@@ -38,14 +38,14 @@ class Connection(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """Return the answer to a request that cannot be parsed, or whose handling failed outside of every handler.
+        """Return the answer to a request that cannot be parsed, or that failed outside of a handler.
 
-        The text of a request that cannot be parsed is repeated nowhere: it may hold a password or a token (S15).
+        The text of an invalid request is neither repeated nor logged: it may contain a password or a token (S15).
         """
         if isinstance(exc, HttpProcessingError):
-            response = refusal(BadRequest("This is not a valid HTTP request."))
+            response = refusal(BadRequest("Invalid HTTP request."))
         elif isinstance(exc, ConnectionError):
-            raise exc  # the client has gone before its 100 Continue: nobody to answer, nothing to log
+            raise exc  # the client left before its 100 Continue: nobody is there to answer
         else:
             super().handle_error(request, status, exc, message)  # logs it
             response = internal_error()
@@ -57,7 +57,7 @@ class Connection(web.RequestHandler):
     def finish_response(
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> Coroutine[Any, Any, tuple[web.StreamResponse, bool]]:
-        """Send *resp*. What aiohttp raises before it asks a handler becomes problem details (`OPTIONS *`, `Expect`)."""
+        """Send *resp*. Errors before aiohttp calls a handler become problem details (`OPTIONS *`, `Expect`)."""
         if isinstance(resp, web.HTTPException):
             resp = refusal(resp)
             self._sign(request, resp)

@@ -1,4 +1,4 @@
-"""What goes around every handler: problem details, the replica's name, and a count of the answers."""
+"""What wraps every handler: problem details, the name of the replica, and a count of answers."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -17,11 +17,11 @@ Guard = Callable[[web.Request], None]
 
 
 def everybody(_: web.Request) -> None:
-    """Refuse nobody: a `Guard`."""
+    """Refuse nobody (a `Guard`)."""
 
 
 class RequestCounter(Collector):
-    """Counts answers by area and status: plain integers while serving, Prometheus' types when scraped."""
+    """Counts answers by area and status: as plain integers while serving, in Prometheus's types when scraped."""
 
     def __init__(self) -> None:
         self.counts: Counter[tuple[str, int]] = Counter()
@@ -35,9 +35,9 @@ class RequestCounter(Collector):
 
 
 class Envelope:
-    """What goes around every handler: errors become problem details, answers are signed by *replica* and counted.
+    """Wraps handlers: errors become problem details, and answers get the name of the *replica* and are counted.
 
-    It is no middleware: having any costs an aiohttp application a tenth of a small request (docs/adr/0010-envelope.md).
+    It is not a middleware: any middleware makes small requests about 10 % more expensive (docs/adr/0010-envelope.md).
     """
 
     def __init__(self, replica: str, lifecycle: Lifecycle, counter: RequestCounter) -> None:
@@ -46,7 +46,7 @@ class Envelope:
         self._counts = counter.counts
 
     def around(self, area: str, handler: Handler, guard: Guard) -> Handler:
-        """Return *handler* in its envelope; its answers are counted under *area*. *guard* is asked first."""
+        """Return *handler* in an envelope, which calls *guard* first and counts the answers under *area*."""
 
         async def answered(request: web.Request) -> web.StreamResponse:
             try:
@@ -54,7 +54,7 @@ class Envelope:
                     refuse_encoded(request)
                 guard(request)
                 response = await handler(request)
-            except Exception as error:  # noqa: BLE001  # logged there if nobody foresaw it
+            except Exception as error:  # noqa: BLE001  # unexpected ones are logged there
                 response = problem_answer(request, error)
             self._sign(request, response, area)
             return response
@@ -62,13 +62,13 @@ class Envelope:
         return answered
 
     def sign(self, request: web.BaseRequest, response: web.StreamResponse) -> None:
-        """Sign and count an answer that comes from no handler."""
+        """Add what every answer has to one that does not come from a handler, and count it."""
         self._sign(request, response, "unmatched")
 
     def _sign(self, request: web.BaseRequest, response: web.StreamResponse, area: str) -> None:
         response.headers["X-Replica"] = self._replica
-        # A connection that will be closed must say so, or the load balancer gives it to somebody else's request.
-        # aiohttp closes it by itself when the rest of a body does not arrive or cannot be read.
+        # If the connection is about to close, say so, or the load balancer may use it for another request.
+        # aiohttp closes it by itself if the rest of a body does not arrive or cannot be read.
         if self._lifecycle.draining or not request.content.is_eof():
             response.force_close()
             response.headers["Connection"] = "close"

@@ -1,22 +1,22 @@
-"""Whether a process would serve a request now."""
+"""Whether a process is ready to serve requests."""
 
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
 ReadyCheck = Callable[[], Awaitable[str | None]]
-"""Returns None when its part would serve now, else what is missing."""
+"""Returns None if a part of the service is ready, or else what is missing."""
 
 
 class Lifecycle:
-    """Whether this process would serve a request now: yes from start-up's end until it begins to drain."""
+    """Whether this process is ready: from the end of start-up until it drains, while all *checks* pass."""
 
     def __init__(self, checks: list[ReadyCheck]) -> None:
         self.checks = checks
         self.draining = False
 
     async def missing(self) -> str | None:
-        """Return why this process would not serve now, or None."""
+        """Return why this process is not ready, or None if it is."""
         if self.draining:
             return "draining: this process is about to stop"
         for check in self.checks:

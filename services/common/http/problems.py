@@ -10,21 +10,21 @@ from aiohttp import web
 
 log = logging.getLogger(__name__)
 
-# What aiohttp itself refuses. Not derived from the phrases: those differ between Python versions.
+# Errors that aiohttp itself raises. The types are not derived from the phrases, which differ between Python versions.
 HTTP_TYPES = {404: "not-found", 405: "method-not-allowed", 413: "content-too-large", 417: "expectation-failed"}
 
 
 class Problem(Exception):  # noqa: N818  # named for what the client gets (RFC 9457), as aiohttp names its own
-    """An answer that is not the one asked for. *detail* is for the client: it names no internals and no secret.
+    """An error as the client sees it. *detail* is shown to users: it must not reveal internals or secrets.
 
     Problem
-    ├── BadRequest            400  a body or parameter is not what the call takes
-    ├── Unauthenticated       401  no valid credential came with the request
-    ├── Forbidden             403  a valid credential, but not one for this
-    ├── Conflict              409  it clashes with what is there already
-    ├── UnsupportedMediaType  415  the body's type or encoding is not one that we take
+    ├── BadRequest            400  the body or a parameter is invalid
+    ├── Unauthenticated       401  the request has no valid credential
+    ├── Forbidden             403  the credential is valid, but does not permit this
+    ├── Conflict              409  the request conflicts with existing data
+    ├── UnsupportedMediaType  415  the body's type or encoding is not supported
     ├── TooManyRequests       429  wait `Retry-After` seconds
-    └── Unavailable           503  something that we depend on did not answer; wait `Retry-After` seconds
+    └── Unavailable           503  a dependency does not respond; wait `Retry-After` seconds
     """
 
     status: ClassVar[HTTPStatus] = HTTPStatus.INTERNAL_SERVER_ERROR
@@ -37,13 +37,13 @@ class Problem(Exception):  # noqa: N818  # named for what the client gets (RFC 9
 
 
 class BadRequest(Problem):
-    """The request is malformed; sending it again will not help."""
+    """The body or a parameter is invalid. Sending the request again will not help."""
 
     status, type = HTTPStatus.BAD_REQUEST, "bad-request"
 
 
 class Unauthenticated(Problem):
-    """No credential, or one that is not valid (any more). *challenge* is the `WWW-Authenticate` (RFC 9110 §11.6.1)."""
+    """The credential is missing or invalid. *challenge* is for `WWW-Authenticate` (RFC 9110 §11.6.1)."""
 
     status, type = HTTPStatus.UNAUTHORIZED, "unauthenticated"
 
@@ -52,25 +52,25 @@ class Unauthenticated(Problem):
 
 
 class Forbidden(Problem):
-    """We know who asks, and the answer is no."""
+    """The user is known, but not allowed to do this."""
 
     status, type = HTTPStatus.FORBIDDEN, "forbidden"
 
 
 class Conflict(Problem):
-    """The request clashes with what is already there."""
+    """The request conflicts with existing data."""
 
     status, type = HTTPStatus.CONFLICT, "conflict"
 
 
 class UnsupportedMediaType(Problem):
-    """The body's type or encoding is not one that we take."""
+    """The body's type or encoding is not supported."""
 
     status, type = HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type"
 
 
 class TooManyRequests(Problem):
-    """Over a limit. *retry_after* in seconds."""
+    """A limit is exceeded. *retry_after* is in seconds."""
 
     status, type = HTTPStatus.TOO_MANY_REQUESTS, "too-many-requests"
 
@@ -79,7 +79,7 @@ class TooManyRequests(Problem):
 
 
 class Unavailable(Problem):
-    """We cannot know right now: never to be confused with a no. *retry_after* in seconds."""
+    """The answer is not known at the moment, which never means no. *retry_after* is in seconds."""
 
     status, type = HTTPStatus.SERVICE_UNAVAILABLE, "unavailable"
 
@@ -100,11 +100,11 @@ def problem_response(
 
 
 def refusal(error: Problem | web.HTTPException | web.RequestPayloadError) -> web.Response:
-    """Return what the client is told of *error*."""
+    """Return the answer for *error*."""
     match error:
         case Problem():
             return problem_response(error.status, error.type, error.detail, error.headers)
-        case web.RequestPayloadError():  # the body is not what its framing says
+        case web.RequestPayloadError():  # the body does not match its framing
             return problem_response(BadRequest.status, BadRequest.type, "The body cannot be read.")
     status = HTTPStatus(error.status)
     kept = {name: value for name, value in error.headers.items() if name.lower() in ("allow", "location")}
@@ -112,14 +112,14 @@ def refusal(error: Problem | web.HTTPException | web.RequestPayloadError) -> web
 
 
 def problem_answer(request: web.Request, error: Exception) -> web.Response:
-    """Return what the client is told of *error*; the unforeseen is logged in full and told as a bare 500."""
+    """Return the answer for *error*. Unexpected errors are logged in full and answered with a bare 500."""
     if isinstance(error, (Problem, web.HTTPException, web.RequestPayloadError)):
         return refusal(error)
-    log.error("unforeseen error in %s %s", request.method, request.match_info.route.resource, exc_info=error)
+    log.error("unexpected error in %s %s", request.method, request.match_info.route.resource, exc_info=error)
     return internal_error()
 
 
 def internal_error() -> web.Response:
-    """Return what the client is told of an error that nobody foresaw."""
+    """Return the answer for an unexpected error."""
     internal = HTTPStatus.INTERNAL_SERVER_ERROR
-    return problem_response(internal, "internal", "An unforeseen error; the server's log has the details.")
+    return problem_response(internal, "internal", "An unexpected error occurred. The server's log has the details.")

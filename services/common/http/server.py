@@ -4,9 +4,13 @@ import asyncio
 import contextlib
 import gc
 import logging
+import os
 import signal
 import socket
+import sys
+from collections.abc import Callable
 from functools import partial
+from typing import TypeVar
 
 import uvloop
 from aiohttp import web
@@ -14,21 +18,33 @@ from aiohttp import web
 from services.common.http.connections import OPTIONS, Connection
 from services.common.http.envelope import ENVELOPE
 from services.common.http.lifecycle import LIFECYCLE
+from services.common.settings import CommonSettings, ConfigurationError, read_settings
 
 log = logging.getLogger(__name__)
 
-BACKLOG = 1024  # connections that the kernel keeps for us until we accept them
+BACKLOG = 1024  # connections that may wait in the kernel to be accepted
+
+S = TypeVar("S", bound=CommonSettings)
 
 
-def run(app: web.Application, *, host: str, port: int, drain_seconds: float) -> None:
-    """Serve *app* until SIGTERM or SIGINT, then drain for at most *drain_seconds* and close."""
+def serve(kind: type[S], create_app: Callable[[S], web.Application]) -> None:
+    """Read the settings, serve the application until SIGTERM or SIGINT, then drain and close.
+
+    If the configuration is wrong, the process ends with status `EX_CONFIG`: starting it again would not help.
+    """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    _spare_the_collector()
-    uvloop.run(_serve(app, host, port, drain_seconds))
+    try:
+        settings = read_settings(kind)
+        app = create_app(settings)
+        _spare_the_collector()
+        uvloop.run(_serve(app, settings.host, settings.port, settings.drain_seconds))
+    except ConfigurationError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(os.EX_CONFIG)
 
 
 def _spare_the_collector() -> None:
-    """Let the garbage collector look at what requests leave behind, less often, and never at what start-up made."""
+    """Let the garbage collector run less often, and never look at the objects that start-up created."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)
@@ -60,7 +76,7 @@ async def _serve(app: web.Application, host: str, port: int, drain_seconds: floa
 
 
 def _accept_waiting(listener: socket.socket) -> list[socket.socket]:
-    """Return the connections that wait to be accepted: when the listener is closed, the kernel resets those."""
+    """Accept the connections that wait in the kernel, which would reset them when the listener is closed."""
     waiting = []
     with contextlib.suppress(BlockingIOError):
         while True:
@@ -71,10 +87,10 @@ def _accept_waiting(listener: socket.socket) -> list[socket.socket]:
 
 
 async def _drained(server: web.Server, seconds: float) -> None:
-    """Return when all connections are gone, or after *seconds*. None is taken any more, and each ends with its answer.
+    """Wait until all connections have ended, each with its next answer, but at most *seconds*. None are accepted now.
 
     A connection is never closed under a request: nginx closes idle ones itself (`keepalive_timeout` in its upstreams),
-    and a used one gets `Connection: close`. So not even a POST, which nginx would not repeat, is lost.
+    and the others get `Connection: close`. So no request is lost, not even a POST, which nginx would not repeat.
     """
     log.info("draining %d connections", len(server.connections))
     with contextlib.suppress(TimeoutError):

@@ -1,4 +1,4 @@
-"""Names of keys (RFC 7638), and what may be published of them."""
+"""Key ids (RFC 7638), and the members of a key that may be published."""
 
 import base64
 import hashlib
@@ -12,14 +12,14 @@ REQUIRED_MEMBERS = {
     "RSA": ("e", "kty", "n"),
     "oct": ("k", "kty"),
 }
-"""The members that make a key, by key type: what RFC 7638 hashes, and all of a public key that is ever published."""
+"""The members that define a key, by key type: the ones that RFC 7638 hashes, and the only ones that are published."""
 
 SECRET_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
-"""Members that no published key may have (RFC 7518 §6)."""
+"""Members that a published key must not have (RFC 7518 §6)."""
 
 
 def thumbprint(jwk: Mapping[str, Any]) -> str:
-    """Return the SHA-256 JWK thumbprint of a key (RFC 7638 §3). ValueError if it is incomplete or of no known type."""
+    """Return a key's SHA-256 JWK thumbprint (RFC 7638 §3). Raises ValueError if it is incomplete or of unknown type."""
     try:
         members = {name: jwk[name] for name in REQUIRED_MEMBERS[jwk["kty"]]}
     except (KeyError, TypeError):
@@ -29,6 +29,6 @@ def thumbprint(jwk: Mapping[str, Any]) -> str:
 
 
 def shared_key_jwk(secret: str) -> dict[str, str]:
-    """Return the secret of HS256 as a JWK with its id, for the two services alone."""
+    """Return the secret of HS256 as a JWK with its id, for use inside the two services only."""
     jwk = {"kty": "oct", "k": base64.urlsafe_b64encode(secret.encode()).rstrip(b"=").decode()}
     return {**jwk, "use": "sig", "alg": "HS256", "kid": thumbprint(jwk)}

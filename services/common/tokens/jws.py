@@ -1,15 +1,18 @@
 """Signed tokens in the compact form (RFC 7515), read strictly: a token has exactly one text."""
 
-import base64
 import functools
 import json
-import re
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
 
 import jwt
+import msgspec
 
-COMPACT = re.compile(r"([\w-]+)\.([\w-]+)\.([\w-]+)", re.ASCII)  # RFC 7515 §7.1: no padding, a token has one text
+from services.common import base64url
+
 HEADERS = 64  # different ones remembered: all tokens of a key have the same
+
+T = TypeVar("T")
 
 
 class InvalidTokenError(Exception):
@@ -24,6 +27,20 @@ class Header(NamedTuple):
     type: str
 
 
+class _Header(msgspec.Struct):
+    """What is looked at of a header. Keys in it (`jwk`, `jku`, `x5u`, `x5c`) never are."""
+
+    alg: str
+    kid: str
+    typ: str = ""
+    crit: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    b64: bool = True
+
+
+encode: Callable[[Any], bytes] = msgspec.json.Encoder().encode
+_decode_header = msgspec.json.Decoder(_Header).decode
+
+
 def read_header(token: str) -> Header:
     """Return the header of *token*. Raises `InvalidTokenError` if it cannot be understood."""
     return _read_header(token.partition(".")[0])
@@ -31,47 +48,41 @@ def read_header(token: str) -> Header:
 
 @functools.lru_cache(HEADERS)
 def _read_header(segment: str) -> Header:
-    """Read a header. Keys in it (`jwk`, `jku`, `x5u`, `x5c`) are never looked at."""
-    header = _read_object(_decode(segment))
-    kid, alg = header.get("kid"), header.get("alg")
-    if not isinstance(kid, str) or not isinstance(alg, str):
-        raise InvalidTokenError("no key id, or no algorithm")
-    if "crit" in header or header.get("b64", True) is not True:
+    header = read_object(_decode(segment), _decode_header)
+    if header.crit is not msgspec.UNSET or not header.b64:
         raise InvalidTokenError("a critical extension: we know none")
-    return Header(kid, alg, str(header.get("typ")).lower())
+    return Header(header.kid, header.alg, header.typ.lower())
 
 
-def read_payload(token: str, key: jwt.PyJWK) -> dict[str, Any]:
+def read_payload(token: str, key: jwt.PyJWK) -> bytes:
     """Return what *token* says if *key* signed it (RFC 7515 §5.2). Raises `InvalidTokenError` if not."""
-    parts = COMPACT.fullmatch(token)
-    if parts is None:
-        raise InvalidTokenError("not a token's text")
-    signing_input, signature = token[: parts.end(2)].encode(), _decode(parts[3])
-    if not key.Algorithm.verify(signing_input, key.key, signature):
+    signed, _, signature = token.rpartition(".")
+    if not key.Algorithm.verify(signed.encode(), key.key, _decode(signature)):
         raise InvalidTokenError("not signed by that key")
-    return _read_object(_decode(parts[2]))
+    return _decode(signed.partition(".")[2])
 
 
 def _decode(segment: str) -> bytes:
-    """Decode base64url (RFC 7515 §2). Only the canonical text of the bytes is taken (RFC 4648 §3.5)."""
     try:
-        decoded = base64.urlsafe_b64decode(segment + "=" * (-len(segment) % 4))
+        return base64url.decode(segment)
     except ValueError as error:
         raise InvalidTokenError("not base64url") from error
-    if base64.urlsafe_b64encode(decoded).rstrip(b"=").decode() != segment:
-        raise InvalidTokenError("not the canonical base64url")
-    return decoded
 
 
-def _read_object(text: bytes) -> dict[str, Any]:
-    """Read a JSON object that names nothing twice: readers differ in which one they take."""
+def read_object(text: bytes, decode: Callable[[bytes], T]) -> T:
+    """Return the JSON object *text* as *decode* reads it. Raises `InvalidTokenError` if it names a member twice.
+
+    Readers differ in which one counts, and msgspec takes the last. If what it has read encodes to *text* again, no
+    member is there twice. If not, *text* has members that *decode* does not know, or is spelled in another way than we
+    do: then a closer look decides.
+    """
     try:
-        members = json.loads(text, object_pairs_hook=_unique)
-    except (ValueError, RecursionError) as error:
-        raise InvalidTokenError("not JSON, or a member is given twice") from error
-    if not isinstance(members, dict):
-        raise InvalidTokenError("not a JSON object")
-    return members
+        decoded = decode(text)
+        if encode(decoded) != text:
+            json.loads(text, object_pairs_hook=_unique)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise InvalidTokenError("not JSON, a member of another type, or one that is given twice") from error
+    return decoded
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -35,7 +35,7 @@ async def visit(client: Client, info: Info, login: dict[str, str]) -> tuple[int,
 
 
 async def logout(client: Client, info: Info, login: dict[str, str]) -> int:
-    """Log out; *login* stays as it is, for those who want to see whether it is dead."""
+    """Log out; *login* keeps its credential, so that a test can check whether it is dead."""
     return (await call(client, "POST", f"/{info.name}/logout", login))[0]
 
 

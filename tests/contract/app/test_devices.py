@@ -1,4 +1,4 @@
-"""Own devices, the limit of logins, and forced logout, under every strategy that knows a user's logins."""
+"""Devices, the limit on logins, and forced logout, under every strategy that knows a user's logins."""
 
 import asyncio
 from typing import Any
@@ -30,7 +30,7 @@ async def force(client: Client, info: Info, login: Any, user_id: str) -> tuple[i
 
 
 @devices
-async def test_s13_own_sessions_are_listed_to_be_recognized(replica: Client, world: World, info: Info) -> None:
+async def test_s13_users_recognise_their_sessions_in_the_list(replica: Client, world: World, info: Info) -> None:
     began = world.clock.now
     first = await world.login(replica, info)
     world.clock.now += 100
@@ -49,7 +49,7 @@ async def test_s13_own_sessions_are_listed_to_be_recognized(replica: Client, wor
 
 
 @devices
-async def test_s15_what_is_listed_cannot_log_in(replica: Client, world: World, info: Info) -> None:
+async def test_s15_listed_ids_cannot_be_used_to_log_in(replica: Client, world: World, info: Info) -> None:
     login = await world.login(replica, info)
     (listed,) = await sessions(replica, info, login)
     cookie = login["Cookie"].partition("=")[2]
@@ -60,12 +60,12 @@ async def test_s15_what_is_listed_cannot_log_in(replica: Client, world: World, i
 
 
 @devices
-async def test_s13_one_session_is_ended_and_the_others_go_on(replica: Client, world: World, info: Info) -> None:
+async def test_s13_one_session_is_ended_and_the_others_continue(replica: Client, world: World, info: Info) -> None:
     mine, lost = await world.login(replica, info), await world.login(replica, info)
     others = await world.login(replica, info, "bob")
     (stolen,) = [one["id"] for one in await sessions(replica, info, lost) if one["current"]]
     path = f"/{info.name}/sessions/{stolen}"
-    assert (await call(replica, "DELETE", path, others))[0] == 404  # it is not his
+    assert (await call(replica, "DELETE", path, others))[0] == 404  # somebody else's
     for target in (path, f"/{info.name}/sessions"):
         assert (await call(replica, "DELETE", target, mine | {"Origin": "https://evil.example"}))[0] == 403  # S14
     assert await page(replica, info, lost) == 200
@@ -92,9 +92,7 @@ async def test_s13_all_sessions_are_ended_or_all_others(
 
 @devices
 @pytest.mark.parametrize("query", ["others=yes", "others=", "other=true", "others=true&others=true"])
-async def test_a_parameter_that_is_not_understood_ends_nothing(
-    replica: Client, world: World, info: Info, query: str
-) -> None:
+async def test_an_invalid_parameter_ends_nothing(replica: Client, world: World, info: Info, query: str) -> None:
     login = await world.login(replica, info)
     assert (await call(replica, "DELETE", f"/{info.name}/sessions?{query}", login))[0] == 400
     assert await page(replica, info, login) == 200
@@ -106,7 +104,7 @@ async def test_the_limit_denies_one_more_login(start: StartReplica, world: World
     logins = [await world.login(client, info) for _ in range(2)]
     status, headers, problem = await post_login(client, info, password=USERS["alice"])
     assert (status, "Set-Cookie" in headers) == (409, False)
-    assert "2 times" in problem["detail"]
+    assert "limit of 2 logins" in problem["detail"]
     foreign = await world.login(client, info, "bob")
     assert (await post_login(client, info, foreign, password=USERS["alice"]))[0] == 409
     assert await page(client, info, foreign) == 200  # a login that failed has logged nobody out
@@ -130,7 +128,7 @@ async def test_the_limit_ends_the_session_unused_for_longest(start: StartReplica
 
 
 @devices
-async def test_the_limit_holds_for_logins_at_once_at_two_replicas(
+async def test_the_limit_holds_for_concurrent_logins_at_two_replicas(
     start: StartReplica, world: World, info: Info
 ) -> None:
     clients = [await start(name, session_limit=3, session_limit_policy="deny") for name in ("a", "b")]
@@ -144,13 +142,13 @@ async def test_the_limit_holds_for_logins_at_once_at_two_replicas(
 
 
 @forced
-async def test_s13_an_administrator_ends_anybodys_sessions(
+async def test_s13_administrators_end_anybodys_sessions(
     replica: Client, other_replica: Client, world: World, info: Info
 ) -> None:
     everywhere = Capability.ANY_REPLICA in info.capabilities
     here, there = await world.login(replica, info), await world.login(other_replica, info)
     others, admin = await world.login(replica, info, "bob"), await world.login(replica, info, "root")
-    assert await page(other_replica, info, there) == 200  # what is remembered of it there must go, too
+    assert await page(other_replica, info, there) == 200  # that replica must forget what it remembers of it
     expected = {"ended": 2, "reach": "cluster"} if everywhere else {"ended": 1, "reach": "replica"}
     assert await force(replica, info, admin, "id-of-alice") == (200, expected)
     assert await page(replica, info, here) == 401
@@ -161,7 +159,7 @@ async def test_s13_an_administrator_ends_anybodys_sessions(
 
 
 @forced
-async def test_j18_a_forced_logout_takes_an_administrator(replica: Client, world: World, info: Info) -> None:
+async def test_j18_a_forced_logout_requires_the_administrator_role(replica: Client, world: World, info: Info) -> None:
     login = await world.login(replica, info)
     assert (await force(replica, info, login, "id-of-bob"))[0] == 403
     assert (await force(replica, info, {}, "id-of-bob"))[0] == 401
@@ -171,7 +169,7 @@ async def test_j18_a_forced_logout_takes_an_administrator(replica: Client, world
 
 
 @each(lacking=Capability.DEVICES)
-async def test_who_cannot_know_devices_has_no_such_call(replica: Client, info: Info) -> None:
+async def test_strategies_that_cannot_know_devices_do_not_offer_the_calls(replica: Client, info: Info) -> None:
     for method, path in (("GET", "sessions"), ("DELETE", "sessions"), ("DELETE", "sessions/{id}")):
         assert (await call(replica, method, f"/{info.name}/{path}"))[0] == 404
     assert (await call(replica, "POST", f"/{info.name}/admin/users/{{id}}/logout"))[0] == 404

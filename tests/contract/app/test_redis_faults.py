@@ -1,7 +1,6 @@
 """What users see when Redis is gone, hangs, is slow, full, emptied, or holds what it should not."""
 
 import asyncio
-import signal
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,8 +13,9 @@ from services.app.redis_link import link as redis_link
 from services.app.revocations import follower
 from services.app.strategy import Capability, Info, Kind
 from tests.contract.app.calls import call, logout, page, post_login, until, visit
-from tests.support.servers.app import REDIS_PASSWORD, USERS, Client, StartReplica, Valkey, World, cut, trackers
+from tests.support.servers.app import USERS, Client, StartReplica, World, cut, trackers
 from tests.support.servers.cutting_proxy import cutting_proxy
+from tests.support.servers.valkey import REDIS_PASSWORD, Valkey
 from tests.support.strategies import INFOS, each
 from tests.support.timing import A_BUSY_MACHINE_ADDS
 
@@ -41,7 +41,7 @@ async def client_of(valkey: Valkey) -> AsyncIterator[redis.asyncio.Redis]:
 
 
 async def refused_in_time(client: Client, method: str, path: str, login: Any) -> None:
-    """Assert a 503 with Retry-After, soon: 300 ms is the promise (measured in `make stress`)."""
+    """Assert a 503 with Retry-After, soon. (`make stress` measures the promised 300 ms.)"""
     began = time.monotonic()
     status, headers, _ = await call(client, method, path, login)
     assert time.monotonic() - began < 0.3 + A_BUSY_MACHINE_ADDS
@@ -49,17 +49,17 @@ async def refused_in_time(client: Client, method: str, path: str, login: Any) ->
 
 
 @each()
-async def test_redis_that_hangs_is_never_a_logout(
+async def test_a_hanging_redis_is_never_a_logout(
     start: StartReplica, world: World, own_valkey: Valkey, info: Info
 ) -> None:
     client = await start("a", redis_url=own_valkey.url)
     login = await world.login(client, info)
-    own_valkey.signal(signal.SIGSTOP)
+    own_valkey.stop()
     began = time.monotonic()
     status, headers, _ = await call(client, "GET", f"/{info.name}/mypage", login)
     assert time.monotonic() - began < 0.3 + A_BUSY_MACHINE_ADDS
     assert status == 200 or (status == 503 and int(headers["Retry-After"]) >= 1)
-    own_valkey.signal(signal.SIGCONT)
+    own_valkey.go()
     await until(200, page, client, info, login)
 
 
@@ -67,23 +67,23 @@ async def test_redis_that_hangs_is_never_a_logout(
 async def test_a_dead_redis_costs_no_time(start: StartReplica, world: World, own_valkey: Valkey, info: Info) -> None:
     client = await start("a", redis_url=own_valkey.url)
     login = await world.login(client, info)
-    own_valkey.signal(signal.SIGSTOP)
+    own_valkey.stop()
     await until(503, page, client, info, login)  # now the circuit is open
     began = time.monotonic()
     for _ in range(20):
         assert await page(client, info, login) == 503
         assert (await visit(client, info, login))[0] == 503
-        assert await logout(client, info, login) == 503  # a logout that cannot be made true is not acknowledged
+        assert await logout(client, info, login) == 503  # a logout that cannot be carried out is not acknowledged
     assert time.monotonic() - began < 60 * 0.25 / 3, "each of them waited for Redis"
-    own_valkey.signal(signal.SIGCONT)
+    own_valkey.go()
     await until(200, page, client, info, login)
 
 
 @in_redis
-async def test_redis_killed_is_503_at_once_and_its_empty_successor_a_logout(
+async def test_a_killed_redis_is_503_at_once_and_an_empty_one_is_a_logout(
     start: StartReplica, world: World, own_valkey: Valkey, info: Info
 ) -> None:
-    """The sessions are gone with it: whoever was logged in gets a 401, never another answer, and logs in again."""
+    """The sessions are lost with it: every user gets a 401, never another answer, and logs in again."""
     client = await start("a", redis_url=own_valkey.url)
     login = await world.login(client, info, "root")
     assert await page(client, info, login) == 200
@@ -104,7 +104,7 @@ async def login_status(client: Client, info: Info) -> int:
 
 
 @in_redis
-async def test_redis_that_is_full_refuses_logins_and_writes_but_nobody_who_reads(
+async def test_a_full_redis_refuses_logins_and_writes_but_not_reads(
     start: StartReplica, world: World, own_valkey: Valkey, info: Info
 ) -> None:
     client = await start("a", redis_url=own_valkey.url)
@@ -117,7 +117,7 @@ async def test_redis_that_is_full_refuses_logins_and_writes_but_nobody_who_reads
             assert (status, "Set-Cookie" in headers) == (503, False)
         assert (await visit(client, info, login))[0] == 503
         assert await page(client, info, login) == 200
-        world.clock.now += 100  # a use that ought to be noted, and cannot be
+        world.clock.now += 100  # a use that should be recorded, but cannot be
         assert await page(client, info, login) == 200
         assert await logout(client, info, other) == 204
         assert await page(client, info, other) == 401
@@ -126,7 +126,7 @@ async def test_redis_that_is_full_refuses_logins_and_writes_but_nobody_who_reads
 
 
 @in_redis
-async def test_redis_that_is_slow_is_503_and_then_as_before(
+async def test_a_slow_redis_is_503_and_then_recovers(
     start: StartReplica, world: World, own_valkey: Valkey, info: Info
 ) -> None:
     client = await start("a", redis_url=own_valkey.url)
@@ -168,7 +168,7 @@ async def test_a_corrupted_or_foreign_value_is_a_logged_out_user_and_a_log_line(
 
 
 @in_redis
-async def test_what_changed_while_the_invalidation_connection_was_lost_is_known_when_it_is_back(
+async def test_changes_made_while_the_tracking_link_was_lost_are_seen_when_it_is_back(
     replica: Client, world: World, info: Info
 ) -> None:
     login = await world.login(replica, info)
@@ -186,10 +186,10 @@ async def test_what_changed_while_the_invalidation_connection_was_lost_is_known_
 
 
 @each()
-async def test_connections_that_are_all_cut_are_nobodys_affair(
+async def test_losing_all_connections_fails_no_request(
     start: StartReplica, world: World, own_valkey: Valkey, info: Info, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """None of them was being used, so that nothing fails, not even a write, in the first attempt to connect again."""
+    """None of them was in use, so nothing fails, not even a write, at the first attempt to reconnect."""
     for module in (redis_link, follower):
         monkeypatch.setattr(module, "RETRY_SECONDS", 3600)
     client = await start("a", redis_url=own_valkey.url)
@@ -234,10 +234,10 @@ async def test_a_write_whose_answer_is_lost_is_503_and_done_once(start: StartRep
 
 
 @in_redis
-async def test_changes_are_told_on_the_new_connection_too(
+async def test_changes_are_announced_on_the_new_connection_too(
     start: StartReplica, world: World, own_valkey: Valkey, info: Info
 ) -> None:
-    """What was read since the connection was cut is forgotten when it changes in Redis (`CLIENT TRACKING`)."""
+    """What was read since the connection was lost is forgotten when it changes in Redis (`CLIENT TRACKING`)."""
     client = await start("a", redis_url=own_valkey.url)
     login = await world.login(client, info)
     async with client_of(own_valkey) as admin:
@@ -257,12 +257,12 @@ async def all_connected(admin: redis.asyncio.Redis) -> bool:
 
 
 async def tracked(admin: redis.asyncio.Redis) -> bool:
-    """Return whether Redis tells anybody of changes."""
+    """Return whether Redis announces changes to anybody."""
     return any("t" in one["flags"] for one in await admin.client_list())
 
 
 @each(Kind.SESSION, lacking=Capability.ANY_REPLICA)
-async def test_what_is_in_the_replicas_own_memory_needs_no_redis(
+async def test_sessions_in_the_replicas_memory_need_no_redis(
     start: StartReplica, world: World, own_valkey: Valkey, info: Info
 ) -> None:
     client = await start("a", redis_url=own_valkey.url)

@@ -1,7 +1,6 @@
 """Revocations reach the replicas: tokens under a denylist, and sessions of every strategy."""
 
 import asyncio
-import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -14,7 +13,8 @@ from services.app.strategy import Capability, Info, Kind
 from services.common.http.problems import Unavailable
 from services.common.revocations import STREAM
 from tests.contract.app.calls import call, logout, page, until, visit
-from tests.support.servers.app import REDIS_PASSWORD, Client, FakeAuth, StartReplica, Valkey, World
+from tests.support.servers.app import Client, FakeAuth, StartReplica, World
+from tests.support.servers.valkey import REDIS_PASSWORD, Valkey
 from tests.support.strategies import each
 
 denied = each(Kind.TOKEN, having=Capability.FORCED_LOGOUT)
@@ -27,7 +27,7 @@ def bearer(world: World, **claims: Any) -> dict[str, str]:
 
 @asynccontextmanager
 async def follow(world: World, *listeners: follower.Listener) -> AsyncIterator[follower.RevocationFollower]:
-    """Yield what follows the stream, without a replica around it."""
+    """Yield a follower of the stream without a replica."""
     following = follower.RevocationFollower(world.valkey.url, REDIS_PASSWORD, longest=3600, clock=world.clock)
     for listener in listeners:
         following.tell(listener)
@@ -40,7 +40,7 @@ async def follow(world: World, *listeners: follower.Listener) -> AsyncIterator[f
             raise AssertionError
 
 
-async def test_a_follower_whose_connection_is_cut_reads_on_at_once(
+async def test_a_follower_whose_connection_is_lost_continues_at_once(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(follower, "RETRY_SECONDS", 3600)
@@ -52,7 +52,7 @@ async def test_a_follower_whose_connection_is_cut_reads_on_at_once(
 
 
 async def known_to(following: follower.RevocationFollower) -> int:
-    """Return how many endings are known."""
+    """Return how many revocations are known."""
     return len(following.denylist)
 
 
@@ -80,7 +80,7 @@ async def test_j12_a_token_is_denied_by_its_id_its_login_or_its_user(
 
 @denied
 async def test_j12_a_token_in_another_spelling_is_denied_too(replica: Client, world: World, info: Info) -> None:
-    """Texts are malleable, so a denied token must not come back in another text of itself."""
+    """Token texts are malleable, so a denied token must not become valid again in another spelling."""
     token = bearer(world, jti="the token")
     await world.revoke("jti", "the token")
     await until(401, page, replica, info, token)
@@ -93,7 +93,7 @@ async def test_j12_a_token_in_another_spelling_is_denied_too(replica: Client, wo
 
 
 @denied
-async def test_s4_a_logout_is_for_all_replicas_and_all_tokens_of_the_login(
+async def test_s4_a_logout_counts_at_all_replicas_for_all_tokens_of_the_login(
     replica: Client, other_replica: Client, world: World, info: Info
 ) -> None:
     token, sibling = bearer(world, sid="the login"), bearer(world, sid="the login")
@@ -108,7 +108,7 @@ async def test_s4_a_logout_is_for_all_replicas_and_all_tokens_of_the_login(
 
 
 @denied
-async def test_a_logout_that_the_auth_service_did_not_take_is_503_and_no_logout(
+async def test_a_logout_that_auth_does_not_accept_is_503(
     replica: Client, start: StartReplica, world: World, info: Info
 ) -> None:
     token = bearer(world)
@@ -119,7 +119,7 @@ async def test_a_logout_that_the_auth_service_did_not_take_is_503_and_no_logout(
 
 
 @denied
-async def test_a_replica_catches_up_before_it_says_that_it_is_ready(
+async def test_a_replica_catches_up_before_it_is_ready(
     start: StartReplica, world: World, own_valkey: Valkey, info: Info
 ) -> None:
     world.valkey = own_valkey
@@ -127,14 +127,14 @@ async def test_a_replica_catches_up_before_it_says_that_it_is_ready(
     await world.revoke("family", "the login")
     client = await start("a", redis_url=own_valkey.url)
     assert [await page(client, info, one) for one in (token, other)] == [401, 200]
-    own_valkey.signal(signal.SIGSTOP)
+    own_valkey.stop()
     hung = await start("b", redis_url=own_valkey.url)
     while "signing keys" in (answer := await call(hung, "GET", "/readyz"))[2]["detail"]:
         pass
     assert answer[0] == 503
     status, headers, _ = await call(hung, "GET", f"/{info.name}/mypage", other)
     assert (status, headers["Retry-After"]) == (503, "1")  # it cannot know
-    own_valkey.signal(signal.SIGCONT)
+    own_valkey.go()
 
     async def ready() -> int:
         return (await call(hung, "GET", "/readyz"))[0]
@@ -144,20 +144,20 @@ async def test_a_replica_catches_up_before_it_says_that_it_is_ready(
 
 
 @denied
-async def test_what_was_revoked_while_the_connection_was_lost_is_read_before_anything_is_believed(
+async def test_after_a_lost_connection_revocations_are_read_before_tokens_are_trusted(
     start: StartReplica, world: World, own_valkey: Valkey, info: Info, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The replica is away for longer than it may go on without news; Redis and the auth service are not."""
+    """Only the replica is cut off, for longer than it may continue without news."""
     world.valkey = own_valkey
     monkeypatch.setattr(follower, "RETRY_SECONDS", 0.02)
     client = await start("a", redis_url=own_valkey.url, denylist_max_stale_seconds=1.01)
     token, other = bearer(world, sid="the login"), bearer(world)
     assert [await page(client, info, one) for one in (token, other)] == [200, 200]
-    own_valkey.signal(signal.SIGSTOP)
+    own_valkey.stop()
     await until(503, page, client, info, other)  # the bound has passed
     assert await page(client, info, token) == 503
     revoking = asyncio.ensure_future(world.revoke("family", "the login"))
-    own_valkey.signal(signal.SIGCONT)
+    own_valkey.go()
     seen = set()
     await revoking
     async with asyncio.timeout(5):
@@ -168,7 +168,7 @@ async def test_what_was_revoked_while_the_connection_was_lost_is_read_before_any
 
 
 @denied
-async def test_for_a_while_tokens_are_good_without_news(
+async def test_without_news_tokens_are_trusted_for_a_while(
     start: StartReplica, world: World, own_valkey: Valkey, info: Info
 ) -> None:
     client = await start("a", redis_url=own_valkey.url)
@@ -181,10 +181,10 @@ async def test_for_a_while_tokens_are_good_without_news(
 
 
 @denied
-async def test_an_emptied_redis_denies_earlier_tokens_rather_than_believe_them(
+async def test_after_redis_was_emptied_earlier_tokens_are_denied(
     start: StartReplica, world: World, own_valkey: Valkey, info: Info, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What was revoked just before the loss may never have been read. Clients refresh; the auth service knows."""
+    """Revocations just before the loss may never have been read. Clients refresh, and the auth service knows them."""
     monkeypatch.setattr(follower, "RETRY_SECONDS", 0.02)
     world.valkey = own_valkey
     client = await start("a", redis_url=own_valkey.url)
@@ -199,7 +199,7 @@ async def test_an_emptied_redis_denies_earlier_tokens_rather_than_believe_them(
 
 
 @denied
-async def test_a_stream_without_entries_yet_or_after_its_end_is_no_loss(
+async def test_an_empty_stream_is_not_a_loss(
     start: StartReplica, world: World, own_valkey: Valkey, info: Info, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(follower, "RETRY_SECONDS", 0.02)
@@ -230,7 +230,7 @@ async def test_dropped_entries_are_a_loss(
 
 
 @denied
-async def test_entries_that_are_none_are_logged_and_passed_over(
+async def test_malformed_entries_are_logged_and_skipped(
     replica: Client, world: World, info: Info, caplog: pytest.LogCaptureFixture
 ) -> None:
     token = bearer(world, sid="the login")
@@ -244,8 +244,8 @@ async def test_entries_that_are_none_are_logged_and_passed_over(
 
 
 @each(Kind.TOKEN, lacking=Capability.FORCED_LOGOUT)
-async def test_who_asks_nobody_cannot_take_back(replica: Client, world: World, info: Info) -> None:
-    """Shown honestly: a revoked token is good until it expires."""
+async def test_strategies_that_ask_nobody_cannot_revoke(replica: Client, world: World, info: Info) -> None:
+    """A known limit: a revoked token is valid until it expires."""
     token = bearer(world, sid="the login", sub="id-of-alice")
     await world.revoke("family", "the login")
     await world.revoke("user", "id-of-alice")
@@ -262,7 +262,9 @@ async def test_who_asks_nobody_cannot_take_back(replica: Client, world: World, i
 async def test_s11_s12_sessions_end_with_the_account_and_with_the_password(
     replica: Client, other_replica: Client, world: World, info: Info, kind: str
 ) -> None:
-    """A disabled account is told as `user`, a changed password as `sessions` (tests/contract/auth/test_devices.py)."""
+    """A disabled account is published as `user`, a changed password as `sessions`
+    (tests/contract/auth/test_devices.py).
+    """
     mine, there = await world.login(replica, info), await world.login(other_replica, info)
     others = await world.login(replica, info, "bob")
     world.clock.now += 1
@@ -276,10 +278,8 @@ async def test_s11_s12_sessions_end_with_the_account_and_with_the_password(
 
 
 @ended
-async def test_s11_a_session_that_was_on_its_way_when_its_user_was_ended_is_none(
-    replica: Client, world: World, info: Info
-) -> None:
-    """The password was right before; the session would begin after. The auth service's times tell."""
+async def test_s11_a_session_in_flight_during_a_revocation_ends(replica: Client, world: World, info: Info) -> None:
+    """The password was correct before, and the session would begin after. The times of the auth service decide."""
     watch = await world.login(replica, info)
     world.auth.late = 5.0  # it says when it looked: five seconds ago
     world.clock.now += 3
@@ -296,7 +296,7 @@ async def test_s11_a_session_that_was_on_its_way_when_its_user_was_ended_is_none
 
 
 @ended
-async def test_s11_a_family_that_ends_ends_no_session(replica: Client, world: World, info: Info) -> None:
+async def test_s11_ending_a_family_ends_no_session(replica: Client, world: World, info: Info) -> None:
     login = await world.login(replica, info)
     await world.revoke("family", "id-of-alice")
     other = await world.login(replica, info, "bob")
@@ -306,7 +306,7 @@ async def test_s11_a_family_that_ends_ends_no_session(replica: Client, world: Wo
     assert await page(replica, info, login) == 200
 
 
-async def test_s11_an_ending_that_could_not_be_carried_out_is_tried_again(
+async def test_s11_a_revocation_that_could_not_be_carried_out_is_tried_again(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(follower, "RETRY_SECONDS", 0.02)

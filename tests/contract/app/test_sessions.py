@@ -54,7 +54,7 @@ async def test_s1_ids_have_256_random_bits_and_say_nothing_of_the_user(
 
 
 @each(Kind.SESSION, having=Capability.LOGOUT)
-async def test_s2_a_new_login_has_a_new_id_and_the_old_one_is_dead(replica: Client, world: World, info: Info) -> None:
+async def test_s2_a_new_login_gets_a_new_id_and_the_old_one_is_dead(replica: Client, world: World, info: Info) -> None:
     old = await world.login(replica, info)
     _, headers, _ = await post_login(replica, info, old, password=USERS["alice"])
     new = {"Cookie": headers["Set-Cookie"].partition(";")[0]}
@@ -118,7 +118,7 @@ async def test_s16_no_visit_is_lost_in_a_race(replica: Client, other_replica: Cl
 
 
 @each(Kind.SESSION, having=Capability.ATOMIC)
-async def test_s5_a_write_in_flight_does_not_bring_a_session_back(
+async def test_s5_a_write_in_flight_does_not_revive_a_session(
     replica: Client, other_replica: Client, world: World, info: Info
 ) -> None:
     clients = [replica, other_replica] if Capability.ANY_REPLICA in info.capabilities else [replica]
@@ -133,7 +133,7 @@ async def test_s5_a_write_in_flight_does_not_bring_a_session_back(
 
 
 @each(Kind.SESSION)
-async def test_sessions_do_not_mix(replica: Client, world: World, info: Info) -> None:
+async def test_users_never_see_each_others_sessions(replica: Client, world: World, info: Info) -> None:
     logins = {name: await world.login(replica, info, name) for name in USERS}
 
     async def shown(name: str) -> tuple[str, str | None]:
@@ -175,7 +175,7 @@ async def test_bad_bodies_are_refused_with_a_reason(replica: Client, info: Info,
 
 
 @each(Kind.SESSION)
-async def test_s14_a_body_that_a_form_can_send_is_refused(replica: Client, info: Info) -> None:
+async def test_s14_bodies_that_html_forms_can_send_are_refused(replica: Client, info: Info) -> None:
     body = json.dumps({"username": "alice", "password": USERS["alice"]}).encode()
     for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"):
         status, headers, _ = await call(replica, "POST", str(info.login), {"Content-Type": kind}, data=body)
@@ -183,7 +183,7 @@ async def test_s14_a_body_that_a_form_can_send_is_refused(replica: Client, info:
 
 
 @each(Kind.SESSION)
-async def test_no_answer_of_the_auth_service_is_a_login_or_a_500(
+async def test_no_unexpected_answer_of_auth_is_a_login_or_a_500(
     replica: Client, start: StartReplica, world: World, info: Info
 ) -> None:
     problem = FakeAuth.problem
@@ -216,7 +216,7 @@ async def test_s15_no_credential_is_logged(
 
 
 @each(Kind.SESSION, having=Capability.LOGOUT)
-async def test_s4_s18_a_logout_at_one_replica_is_one_at_all_that_know_the_login(
+async def test_s4_s18_a_logout_at_one_replica_counts_at_all_that_know_the_login(
     replica: Client, other_replica: Client, world: World, info: Info
 ) -> None:
     login = await world.login(replica, info)
@@ -231,14 +231,16 @@ async def test_s4_s18_a_logout_at_one_replica_is_one_at_all_that_know_the_login(
 
 
 async def dead_cookies(replica: Client, world: World, info: Info) -> list[str]:
-    """Return cookies that are no login: of another form, never issued, and expired. One user's, all of them."""
+    """Return cookies of one user that do not log in: malformed, never issued, and expired."""
     expired = (await world.login(replica, info))["Cookie"]
     world.clock.now += 601
     return [f"{info.name}-session=x", f"{info.name}-session={new_cookie('id-of-alice')}", expired]
 
 
 @each(Kind.SESSION)
-async def test_s3_dead_cookies_of_one_name_do_not_hide_a_good_one(replica: Client, world: World, info: Info) -> None:
+async def test_s3_dead_cookies_do_not_hide_a_valid_one_of_the_same_name(
+    replica: Client, world: World, info: Info
+) -> None:
     dead = await dead_cookies(replica, world, info)
     for before in [[one] for one in dead] + [dead]:
         good = (await world.login(replica, info))["Cookie"]
@@ -249,7 +251,7 @@ async def test_s3_dead_cookies_of_one_name_do_not_hide_a_good_one(replica: Clien
 
 
 @each(Kind.SESSION)
-async def test_of_several_good_cookies_the_first_one_counts(replica: Client, world: World, info: Info) -> None:
+async def test_of_several_valid_cookies_the_first_one_counts(replica: Client, world: World, info: Info) -> None:
     alice, bob = [(await world.login(replica, info, name))["Cookie"] for name in ("alice", "bob")]
     for cookies, name in (((alice, bob), "alice"), ((bob, alice), "bob")):
         _, _, body = await call(replica, "GET", f"/{info.name}/mypage", {"Cookie": "; ".join(cookies)})
@@ -257,7 +259,7 @@ async def test_of_several_good_cookies_the_first_one_counts(replica: Client, wor
 
 
 @each(Kind.SESSION)
-async def test_s17_how_many_cookies_are_tried_is_bounded(replica: Client, world: World, info: Info) -> None:
+async def test_s17_the_number_of_cookies_that_are_tried_is_limited(replica: Client, world: World, info: Info) -> None:
     good = (await world.login(replica, info))["Cookie"]
     invented = [f"{info.name}-session={new_cookie('id-of-alice')}" for _ in range(MAX_CANDIDATES)]
     assert await page(replica, info, {"Cookie": "; ".join([*invented[1:], good])}) == 200
@@ -274,7 +276,7 @@ async def test_s4_a_logout_ends_the_session_of_each_cookie(replica: Client, worl
 
 
 @each(Kind.SESSION, having=Capability.LOGOUT)
-async def test_s2_a_new_login_takes_the_place_of_the_good_one_of_several(
+async def test_s2_a_new_login_replaces_the_valid_session_among_several_cookies(
     start: StartReplica, world: World, info: Info
 ) -> None:
     replica = await start("a", session_limit=1, session_limit_policy="deny")

@@ -17,7 +17,9 @@ from services.app.sessions.store import SessionStore
 from services.app.strategy import User
 from services.common.devices import Device, LoginLimit
 from services.common.redis_client import open_redis
-from tests.support.servers.app import REDIS_PASSWORD, Clock, Valkey, World, cut, trackers
+from tests.support.clock import ManualClock
+from tests.support.servers.app import World, cut, trackers
+from tests.support.servers.valkey import REDIS_PASSWORD, Valkey
 
 IDLE, ABSOLUTE = 600, 3600
 ALICE, BOB = "alice" + "A" * 17, "bob" + "B" * 19
@@ -25,9 +27,9 @@ MANY = LoginLimit(100, "deny")
 
 
 class Bench:
-    """A store, and what is needed to put sessions into it."""
+    """A store, and what it takes to put sessions into it."""
 
-    def __init__(self, store: SessionStore, clock: Clock) -> None:
+    def __init__(self, store: SessionStore, clock: ManualClock) -> None:
         self.store, self.clock = store, clock
         self.count = 0
 
@@ -38,7 +40,7 @@ class Bench:
     async def begin(
         self, owner: str = ALICE, limit: LoginLimit = MANY, tick: float = 1
     ) -> tuple[SessionKey, bytes] | None:
-        """Begin a session; time goes on by *tick* seconds, so that another one is younger."""
+        """Begin a session, then move the clock by *tick* seconds, so that the next session is younger."""
         self.count += 1
         self.clock.now += tick
         key, raw = SessionKey(owner, self.count.to_bytes(16)), self.raw(owner)
@@ -78,15 +80,15 @@ async def bench(request: pytest.FixtureRequest, world: World) -> AsyncIterator[B
         yield Bench(cached if request.param == "redis-cached" else sessions, world.clock)
 
 
-async def test_what_was_created_is_read_and_what_was_not_is_none(bench: Bench) -> None:
+async def test_only_what_was_created_can_be_read(bench: Bench) -> None:
     key, raw = await bench.must_begin()
     for _ in range(2):
         assert await bench.store.read(key) == raw
         assert await bench.store.read(SessionKey(key.owner, b"x" * 16)) is None
-        assert await bench.store.read(SessionKey("x" * 22, key.id)) in (None, raw)  # an id says whose it is
+        assert await bench.store.read(SessionKey("x" * 22, key.id)) in (None, raw)  # an id names its owner
 
 
-async def test_s4_what_was_deleted_is_gone(bench: Bench, world: World) -> None:
+async def test_s4_a_deleted_session_is_gone(bench: Bench, world: World) -> None:
     key, _ = await bench.must_begin()
     assert await bench.store.read(key)
     assert await bench.store.delete(key)
@@ -96,25 +98,25 @@ async def test_s4_what_was_deleted_is_gone(bench: Bench, world: World) -> None:
     assert await world.keys_in_redis() == []
 
 
-async def test_s5_s16_a_write_replaces_what_was_read_and_nothing_else(bench: Bench) -> None:
+async def test_s5_s16_a_write_replaces_only_what_was_read(bench: Bench) -> None:
     key, first = await bench.must_begin()
     second, third = bench.raw(visits=1), bench.raw(visits=2)
     assert await bench.store.replace(key, first, second, IDLE)
-    assert not await bench.store.replace(key, first, third, IDLE)  # S16: somebody wrote meanwhile
+    assert not await bench.store.replace(key, first, third, IDLE)  # S16: there was another write in between
     assert await bench.store.read(key) == second
     await bench.store.delete(key)
-    assert not await bench.store.replace(key, second, third, IDLE)  # S5: it was ended meanwhile
+    assert not await bench.store.replace(key, second, third, IDLE)  # S5: it was ended in between
     assert await bench.store.read(key) is None
 
 
-async def test_s13_a_users_sessions_are_listed_and_nobody_elses(bench: Bench) -> None:
+async def test_s13_only_the_users_own_sessions_are_listed(bench: Bench) -> None:
     mine = dict([await bench.must_begin(), await bench.must_begin()])
     await bench.must_begin(BOB)
     assert await bench.store.all_of(ALICE) == {key.id: raw for key, raw in mine.items()}
     assert await bench.store.all_of("x" * 22) == {}
 
 
-async def test_s13_all_are_ended_but_one_and_nobody_elses(bench: Bench) -> None:
+async def test_s13_all_of_a_users_sessions_but_one_are_ended(bench: Bench) -> None:
     (first, _), (second, _), (third, _) = [await bench.must_begin() for _ in range(3)]
     other, _ = await bench.must_begin(BOB)
     for key in (first, second, third, other):
@@ -125,7 +127,7 @@ async def test_s13_all_are_ended_but_one_and_nobody_elses(bench: Bench) -> None:
     assert await bench.store.end_all(ALICE) == 0
 
 
-async def test_s11_only_those_that_had_begun_are_ended(bench: Bench) -> None:
+async def test_s11_only_sessions_that_had_begun_are_ended(bench: Bench) -> None:
     old, _ = await bench.must_begin()
     until = bench.clock()
     young, _ = await bench.must_begin()
@@ -143,7 +145,7 @@ async def test_expired_sessions_are_not_counted_as_ended(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("most", [1, 3])
-async def test_a_limit_denies_one_more(bench: Bench, most: int) -> None:
+async def test_a_limit_denies_one_login_more(bench: Bench, most: int) -> None:
     limit = LoginLimit(most, "deny")
     begun = [await bench.must_begin(limit=limit) for _ in range(most)]
     assert await bench.begin(limit=limit) is None
@@ -152,7 +154,7 @@ async def test_a_limit_denies_one_more(bench: Bench, most: int) -> None:
     assert await bench.begin(limit=limit)
 
 
-async def test_a_limit_does_not_count_what_has_expired(bench: Bench) -> None:
+async def test_a_limit_does_not_count_expired_sessions(bench: Bench) -> None:
     limit = LoginLimit(1, "deny")
     await bench.must_begin(limit=limit)
     bench.clock.now += IDLE + 1
@@ -160,7 +162,7 @@ async def test_a_limit_does_not_count_what_has_expired(bench: Bench) -> None:
     assert len(await bench.store.all_of(ALICE)) == 1
 
 
-async def test_a_limit_ends_the_one_unused_for_longest(bench: Bench) -> None:
+async def test_a_limit_ends_the_session_unused_for_longest(bench: Bench) -> None:
     limit = LoginLimit(3, "end-oldest")
     (first, raw), (second, _), (third, _) = [await bench.must_begin(limit=limit) for _ in range(3)]
     bench.clock.now += 1
@@ -170,7 +172,7 @@ async def test_a_limit_ends_the_one_unused_for_longest(bench: Bench) -> None:
     assert alive == [True, False, True, True]
 
 
-async def test_a_limit_that_was_lowered_ends_as_many_as_it_takes(bench: Bench) -> None:
+async def test_a_lowered_limit_ends_as_many_sessions_as_needed(bench: Bench) -> None:
     for _ in range(5):
         await bench.must_begin()
     last, _ = await bench.must_begin(limit=LoginLimit(2, "end-oldest"))
@@ -179,14 +181,14 @@ async def test_a_limit_that_was_lowered_ends_as_many_as_it_takes(bench: Bench) -
 
 
 @pytest.mark.parametrize("policy", ["deny", "end-oldest"])
-async def test_a_limit_holds_for_logins_at_once(bench: Bench, policy: str) -> None:
+async def test_a_limit_holds_for_concurrent_logins(bench: Bench, policy: str) -> None:
     limit = LoginLimit(4, "deny" if policy == "deny" else "end-oldest")
     begun = await asyncio.gather(*(bench.begin(limit=limit, tick=0) for _ in range(12)))
     assert len(await bench.store.all_of(ALICE)) == 4
     assert len([one for one in begun if one]) == (4 if policy == "deny" else 12)
 
 
-async def test_redis_forgets_a_user_when_his_last_session_expires(world: World) -> None:
+async def test_redis_drops_a_user_when_their_last_session_expires(world: World) -> None:
     async with open_redis(world.valkey.url, REDIS_PASSWORD) as redis, linked(world.valkey) as link:
         store = RedisSessionStore(redis, link, "test:", world.clock)
         bench = Bench(store, world.clock)
@@ -201,7 +203,7 @@ async def test_redis_forgets_a_user_when_his_last_session_expires(world: World) 
 Change = Callable[[RedisSessionStore, SessionKey, bytes, bytes], object]
 
 
-async def test_a_near_cache_asks_once(world: World) -> None:
+async def test_a_near_cache_reads_a_session_once(world: World) -> None:
     async with cached(world) as (store, sessions, cache, key, raw):
         assert [await store.read(key) for _ in range(3)] == [raw] * 3
         assert await commands(world, "hget") == 1
@@ -219,7 +221,7 @@ async def test_a_near_cache_asks_once(world: World) -> None:
     ],
     ids=["replace", "delete", "end_all"],
 )
-async def test_what_another_replica_writes_is_not_read_old_for_long(world: World, change: Change) -> None:
+async def test_another_replicas_write_is_seen_soon(world: World, change: Change) -> None:
     async with cached(world) as (store, sessions, _, key, raw):
         assert await store.read(key) == raw
         await change(sessions, key, raw, raw + b" ")  # type: ignore[misc]
@@ -229,10 +231,10 @@ async def test_what_another_replica_writes_is_not_read_old_for_long(world: World
 
 
 @pytest.mark.parametrize("name", ["replace", "delete", "end_all", "create"])
-async def test_a_replica_sees_its_own_writes_before_redis_tells_of_them(world: World, name: str) -> None:
+async def test_a_replica_sees_its_own_writes_at_once(world: World, name: str) -> None:
     async with cached(world) as (store, _, cache, key, raw):
         assert await store.read(key) == raw
-        store._link.on_push = lambda _: None  # Redis' word is late
+        store._link.on_push = lambda _: None  # Redis is late to announce it
         writes: dict[str, Callable[[], Awaitable[object]]] = {
             "replace": lambda: store.replace(key, raw, raw + b" ", IDLE),
             "delete": lambda: store.delete(key),
@@ -244,7 +246,7 @@ async def test_a_replica_sees_its_own_writes_before_redis_tells_of_them(world: W
         assert await store.read(key) == (raw + b" " if name == "replace" else None)
 
 
-async def test_keys_that_go_by_themselves_are_forgotten_too(world: World) -> None:
+async def test_expired_keys_are_forgotten_too(world: World) -> None:
     async with cached(world) as (store, _, _, key, raw):
         assert await store.read(key) == raw
         async with world.redis() as admin:
@@ -252,7 +254,7 @@ async def test_keys_that_go_by_themselves_are_forgotten_too(world: World) -> Non
         await soon(store, key, None)
 
 
-async def test_a_lost_invalidation_connection_is_a_plain_look_up_and_then_a_cache_again(world: World) -> None:
+async def test_without_the_tracking_link_look_ups_are_plain_until_it_is_back(world: World) -> None:
     async with cached(world) as (store, sessions, cache, key, raw):
         assert await store.read(key) == raw
         await cut(world, await trackers(world))
@@ -271,8 +273,8 @@ async def test_a_lost_invalidation_connection_is_a_plain_look_up_and_then_a_cach
         await soon(store, key, raw)
 
 
-async def test_without_a_sign_of_life_nothing_remembered_counts_after_a_second(world: World) -> None:
-    """The stated bound, without waiting for it: the last sign of life is made older."""
+async def test_after_a_second_of_silence_nothing_remembered_counts(world: World) -> None:
+    """The documented limit, without waiting for it: the last sign of life is made to look older."""
     async with cached(world) as (store, sessions, cache, key, raw):
         assert await store.read(key) == raw
         user = sessions.key(key.owner)
@@ -285,7 +287,7 @@ async def test_without_a_sign_of_life_nothing_remembered_counts_after_a_second(w
         assert cache.get(user, key.id) is None
 
 
-async def test_an_answer_that_was_overtaken_by_a_change_is_not_remembered(world: World) -> None:
+async def test_an_answer_overtaken_by_a_change_is_not_remembered(world: World) -> None:
     async with cached(world) as (_, _, cache, _, raw):
         cache.keep("test:u", b"s", raw)
         assert cache.get("test:u", b"s") == raw
@@ -314,7 +316,7 @@ async def test_a_near_cache_is_bounded(world: World) -> None:
 async def cached(
     world: World, limit: int = 100
 ) -> AsyncIterator[tuple[CachedSessionStore, RedisSessionStore, NearCache, SessionKey, bytes]]:
-    """Yield a cached store, another replica's plain one of the same sessions, the cache, and a session in it."""
+    """Yield a cached store, a plain store of another replica with the same sessions, the cache, and a session in it."""
     async with (
         open_redis(world.valkey.url, REDIS_PASSWORD) as redis,
         linked(world.valkey) as link,
@@ -330,7 +332,7 @@ async def cached(
 
 
 async def soon(store: SessionStore, key: SessionKey, raw: bytes | None, seconds: float = TRUST_SECONDS) -> None:
-    """Return when the session is read as *raw*: within the stated bound, and as a rule below a millisecond."""
+    """Return once the session is read as *raw*: within the documented limit, usually within a millisecond."""
     async with asyncio.timeout(seconds):
         while await store.read(key) != raw:  # noqa: ASYNC110  # what is waited for tells nobody
             await asyncio.sleep(0)

@@ -1,4 +1,4 @@
-"""What every strategy of the table promises: one suite, which knows kinds and capabilities but no names."""
+"""What every strategy in the table promises. The suite knows kinds and capabilities, but no names."""
 
 import re
 
@@ -7,11 +7,12 @@ from aiohttp.test_utils import unused_port
 
 from services.app.strategy import Capability, Info, Kind
 from tests.contract.app.calls import call, page, raw
-from tests.support.servers.app import Client, StartReplica, Valkey, World
+from tests.support.servers.app import Client, StartReplica, World
+from tests.support.servers.valkey import Valkey
 from tests.support.strategies import INFOS, each
 
 
-async def test_the_catalogue_tells_what_there_is(replica: Client) -> None:
+async def test_the_catalogue_lists_all_strategies(replica: Client) -> None:
     status, _, body = await call(replica, "GET", "/strategies")
     assert status == 200
     assert [entry["name"] for entry in body] == [info.name for info in INFOS]
@@ -96,7 +97,7 @@ async def test_s14_a_post_from_another_origin_is_refused(
 
 
 @each()
-async def test_a_post_from_the_own_origin_passes(replica: Client, world: World, info: Info) -> None:
+async def test_a_post_from_the_same_origin_is_accepted(replica: Client, world: World, info: Info) -> None:
     own = f"{replica.host}:{replica.port}"
     for headers in ({"Sec-Fetch-Site": "same-origin"}, {"Sec-Fetch-Site": "none"}, {"Origin": f"http://{own}"}):
         assert (await call(replica, "POST", f"/{info.name}/logout", headers))[0] == 204
@@ -125,7 +126,7 @@ async def test_s17_any_bytes_are_survived(replica: Client, info: Info, value: by
             assert int(answer[9:12]) < 500, answer
 
 
-async def test_readiness_waits_for_keys_and_redis_but_not_for_their_return(
+async def test_readiness_waits_for_the_first_keys_and_redis_only(
     start: StartReplica, world: World, own_valkey: Valkey
 ) -> None:
     no_redis = await start("a", redis_url=f"redis://127.0.0.1:{unused_port()}/0")

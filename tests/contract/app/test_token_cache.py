@@ -1,4 +1,4 @@
-"""Tokens that are remembered: computed once, and judged anew in all that can change."""
+"""Remembered tokens: the signature is checked once, and everything that can change is checked each time."""
 
 from typing import Any
 
@@ -10,7 +10,8 @@ from services.common.tokens.jws import InvalidTokenError
 from services.common.tokens.verifier import AccessTokenVerifier
 from tests.contract.app.calls import page
 from tests.support.attacks.mutants import mutants
-from tests.support.servers.app import AUDIENCE, ISSUER, Client, Clock, FakeAuth, StartReplica, World
+from tests.support.clock import ManualClock
+from tests.support.servers.app import AUDIENCE, ISSUER, Client, FakeAuth, StartReplica, World
 from tests.support.strategies import INFOS
 
 CACHED = [info for info in INFOS if info.name.endswith("-cached") and info.kind == "token"]
@@ -18,10 +19,10 @@ cached = pytest.mark.parametrize("info", CACHED, ids=[info.name for info in CACH
 
 
 class Bench:
-    """A verifier that remembers, one key, and how often its signatures were computed."""
+    """A verifier that remembers tokens, one key, and how often its signatures were checked."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, remembered: int) -> None:
-        self.clock = Clock()
+        self.clock = ManualClock()
         self.auth = FakeAuth(self.clock)
         self.keys = {self.auth.public_jwk["kid"]: jwt.PyJWK(self.auth.public_jwk)}
         self.computed = 0
@@ -38,7 +39,7 @@ class Bench:
         return self.keys.get(kid)
 
 
-async def test_a_signature_is_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_signature_is_checked_once(monkeypatch: pytest.MonkeyPatch) -> None:
     bench = Bench(monkeypatch, 10)
     token = bench.auth.token()
     answers = [await bench.verifier.verify(token) for _ in range(5)]
@@ -48,7 +49,7 @@ async def test_a_signature_is_computed_once(monkeypatch: pytest.MonkeyPatch) -> 
     assert bench.computed == 2
 
 
-async def test_without_a_memory_it_is_computed_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_without_a_cache_it_is_checked_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
     bench = Bench(monkeypatch, 0)
     token = bench.auth.token()
     for _ in range(3):
@@ -56,7 +57,7 @@ async def test_without_a_memory_it_is_computed_each_time(monkeypatch: pytest.Mon
     assert bench.computed == 3
 
 
-async def test_the_memory_is_bounded_and_forgets_the_longest_unused(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_cache_is_bounded_and_drops_the_token_unused_for_longest(monkeypatch: pytest.MonkeyPatch) -> None:
     bench = Bench(monkeypatch, 2)
     first, second, third = [bench.auth.token() for _ in range(3)]
     for token in (first, second, first, third):
@@ -80,7 +81,7 @@ async def test_j6_a_remembered_token_expires(monkeypatch: pytest.MonkeyPatch) ->
         await bench.verifier.verify(token)
 
 
-async def test_j17_a_remembered_token_goes_with_its_key(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_j17_a_remembered_token_becomes_invalid_with_its_key(monkeypatch: pytest.MonkeyPatch) -> None:
     bench = Bench(monkeypatch, 10)
     token = bench.auth.token()
     await bench.verifier.verify(token)
@@ -103,7 +104,7 @@ async def test_a_refusal_is_not_remembered(monkeypatch: pytest.MonkeyPatch) -> N
     assert bench.computed == 3
 
 
-async def test_nothing_near_a_remembered_token_is_taken_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_tokens_that_resemble_a_remembered_one_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     bench = Bench(monkeypatch, 10_000)
     token = bench.auth.token()
     await bench.verifier.verify(token)

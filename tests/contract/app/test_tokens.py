@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator
 import pytest
 from aiohttp.test_utils import TestServer, unused_port
 
+from loadtest.attacks.weak_verifier import Flaw, RefusedError, WeakVerifier
 from services.app.strategy import Info, Kind
 from tests.contract.app.calls import call, page
 from tests.support.attacks.forgeries import FORGERIES, MALFORMED, Attacker
 from tests.support.attacks.mutants import mutants
-from tests.support.attacks.weak_verifier import Flaw, RefusedError, WeakVerifier
 from tests.support.servers.app import AUDIENCE, ISSUER, Client, StartReplica, World
 from tests.support.strategies import each
 
@@ -43,7 +43,7 @@ async def test_the_scheme_is_case_insensitive_and_nothing_else_is_a_token(
 
 
 @each(Kind.TOKEN)
-async def test_j15_unknown_key_ids_cost_one_fetch_per_cooldown(replica: Client, world: World, info: Info) -> None:
+async def test_j15_unknown_key_ids_cost_one_fetch_per_cool_down(replica: Client, world: World, info: Info) -> None:
     assert await bearer(replica, info, world.auth.token()) == 200
     fetched = world.auth.jwks_fetches
     tokens = [world.auth.token({"kid": f"unknown-{n}"}) for n in range(100)]
@@ -52,7 +52,7 @@ async def test_j15_unknown_key_ids_cost_one_fetch_per_cooldown(replica: Client, 
 
 
 @each(Kind.TOKEN)
-async def test_tokens_are_verified_with_the_auth_service_away_and_503_before_the_first_keys(
+async def test_tokens_are_verified_while_auth_is_away_and_503_before_the_first_keys(
     start: StartReplica, world: World, info: Info
 ) -> None:
     client = await start("a", auth_url=f"http://127.0.0.1:{unused_port()}")
@@ -100,7 +100,7 @@ async def test_each_forgery_is_accepted_by_a_verifier_with_its_flaw_and_by_no_st
 async def test_j3_a_verifier_that_fetches_what_a_token_names_is_counted(
     world: World, info: Info, attacker: Attacker, name: str
 ) -> None:
-    """Shows that the 0 fetches above are not those of a deaf listener."""
+    """Proves that the listener above would have counted fetches."""
     forgery = FORGERIES["J14 kid is a URL" if name == "kid" else f"J3 {name}"].forge(world.auth, attacker)
     weak = WeakVerifier(world.auth.public_jwk, ISSUER, AUDIENCE, world.clock.now, Flaw.KEY_IN_HEADER)
     await asyncio.to_thread(weak.verify, forgery)
@@ -108,7 +108,7 @@ async def test_j3_a_verifier_that_fetches_what_a_token_names_is_counted(
 
 
 @each(Kind.TOKEN)
-async def test_j3_keys_in_the_header_of_a_good_token_do_it_no_harm(
+async def test_j3_keys_in_the_header_of_a_valid_token_are_ignored(
     replica: Client, world: World, info: Info, attacker: Attacker
 ) -> None:
     urls = {"jku": f"{attacker.url}/jwks", "x5u": f"{attacker.url}/certificate"}
@@ -119,7 +119,7 @@ async def test_j3_keys_in_the_header_of_a_good_token_do_it_no_harm(
 
 @each(Kind.TOKEN)
 @pytest.mark.parametrize("attack", MALFORMED)
-async def test_what_is_no_token_at_all_is_401(replica: Client, world: World, info: Info, attack: str) -> None:
+async def test_malformed_tokens_are_401(replica: Client, world: World, info: Info, attack: str) -> None:
     assert await bearer(replica, info, MALFORMED[attack](world.auth)) == 401
 
 

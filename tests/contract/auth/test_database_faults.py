@@ -1,6 +1,6 @@
-"""What users see when PostgreSQL is gone, hangs, restarts or is locked: a 503 soon, and later all is well.
+"""What users see when PostgreSQL is gone, hangs, restarts or is locked: a quick 503, then full recovery.
 
-With a real server. SQLite, which can only be locked, is at the end.
+Uses a real server. Tests of SQLite, which can only be locked, are at the end.
 """
 
 import asyncio
@@ -18,8 +18,7 @@ import pytest
 from argon2 import PasswordHasher
 from sqlalchemy import event
 
-from services.auth.application import DATABASE
-from services.auth.http.appkeys import ACCOUNTS, ROTATION
+from services.auth.application import PARTS
 from tests.support.servers.auth import Client, StartAuth
 from tests.support.servers.postgres import Postgres, new_database
 from tests.support.timing import A_BUSY_MACHINE_ADDS
@@ -35,7 +34,7 @@ RECOVERY_SECONDS = 1.0 + A_BUSY_MACHINE_ADDS
 
 @pytest.fixture
 def postgres(postgres_server: Postgres) -> Iterator[Postgres]:
-    """A server that is well again after the test."""
+    """A server that works again after the test."""
     yield postgres_server
     postgres_server.go()
     postgres_server.start()
@@ -51,7 +50,7 @@ class World:
     admin: dict[str, str]
 
     def calls(self) -> dict[str, Callable[[], Any]]:
-        """Everything that needs the database, by its name."""
+        """Every call that needs the database, by name."""
         post, refreshed = self.auth.post, {"refresh_token": self.refresh_token}
         passwords = {"old_password": ANN["password"], "new_password": "another horse"}
         return {
@@ -75,8 +74,8 @@ async def tokens_of(auth: Client, credentials: dict[str, str]) -> dict[str, Any]
 
 @contextlib.contextmanager
 def patience(auth: Client) -> Iterator[None]:
-    """Let *auth* wait for its database as long as it takes: this is not about time, and the machine may be busy."""
-    database = auth.app[DATABASE]
+    """Let *auth* wait for its database as long as it takes: the test is not about time, and the machine may be busy."""
+    database = auth.app[PARTS].database
     database.budget_seconds, usual = 20, database.budget_seconds
     yield
     database.budget_seconds = usual
@@ -121,19 +120,19 @@ async def until(status: int, call: Callable[[], Awaitable[aiohttp.ClientResponse
 
 
 async def until_silent(auth: Client) -> None:
-    """Return when requests fail at once: after the first that was not answered, and a probe that was not either."""
+    """Return once requests fail at once: after one unanswered request and one unanswered probe."""
     async with asyncio.timeout(0.25 * 3 + 2 * A_BUSY_MACHINE_ADDS):
-        while not auth.app[DATABASE]._silent:
+        while not auth.app[PARTS].database._silent:
             assert (await auth.get("/readyz")).status == 503
 
 
-async def test_a_database_that_hangs_is_503_in_time_for_everything(world: World, postgres: Postgres) -> None:
+async def test_a_hanging_database_is_503_in_time_everywhere(world: World, postgres: Postgres) -> None:
     postgres.stop()
     await asyncio.gather(*(refused_in_time(call) for call in world.calls().values()))
     assert (await world.auth.get("/auth/jwks.json")).status == 200
 
 
-async def test_a_database_that_hangs_costs_no_time_once_that_is_known(
+async def test_a_hanging_database_costs_no_time_once_that_is_known(
     world: World, postgres: Postgres, caplog: pytest.LogCaptureFixture
 ) -> None:
     postgres.stop()
@@ -148,7 +147,7 @@ async def test_a_database_that_hangs_costs_no_time_once_that_is_known(
     await until(204, world.calls()["change of password"], RECOVERY_SECONDS)
 
 
-async def test_a_database_that_is_gone_is_503_at_once_and_recovers(
+async def test_a_stopped_database_is_503_at_once_and_recovers(
     world: World, postgres: Postgres, caplog: pytest.LogCaptureFixture
 ) -> None:
     postgres.kill()
@@ -161,7 +160,7 @@ async def test_a_database_that_is_gone_is_503_at_once_and_recovers(
 
 
 class StopsTheDatabase(PasswordHasher):
-    """Hashes as usual, and the database hangs from then on."""
+    """Hashes as usual, then makes the database hang."""
 
     def __init__(self, postgres: Postgres) -> None:
         super().__init__(memory_cost=8, time_cost=1, parallelism=1)
@@ -192,7 +191,7 @@ async def test_a_database_that_goes_away_during_the_hash_is_503_in_time(
     await refused_in_time(lambda: auth.post(path, json=ADMIN if path == "/auth/login" else ANN))
 
 
-async def test_more_requests_than_connections_neither_wait_longer_nor_lose_any(
+async def test_more_requests_than_connections_neither_wait_longer_nor_leak_connections(
     world: World, postgres: Postgres, caplog: pytest.LogCaptureFixture
 ) -> None:
     postgres.stop()
@@ -203,11 +202,11 @@ async def test_more_requests_than_connections_neither_wait_longer_nor_lose_any(
         await until(200, login, RECOVERY_SECONDS)
         answers = await asyncio.gather(*(world.auth.get("/readyz") for _ in range(60)))
     assert {answer.status for answer in answers} == {200}
-    assert world.auth.app[DATABASE]._left == set()
+    assert world.auth.app[PARTS].database._left == set()
     assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
-async def test_connections_that_postgresql_has_closed_fail_nobody(world: World, postgres: Postgres) -> None:
+async def test_connections_closed_by_postgresql_fail_no_request(world: World, postgres: Postgres) -> None:
     others = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname LIKE 'test%'"
     for _ in range(5):
         with patience(world.auth):
@@ -218,8 +217,8 @@ async def test_connections_that_postgresql_has_closed_fail_nobody(world: World, 
                 assert {answer.status for answer in answers} == {status}
 
 
-async def test_a_read_whose_connection_is_lost_under_way_is_repeated(world: World) -> None:
-    engine = world.auth.app[DATABASE]._pooled.sync_engine
+async def test_a_read_whose_connection_is_lost_is_repeated(world: World) -> None:
+    engine = world.auth.app[PARTS].database._pooled.sync_engine
     lost = []
 
     @event.listens_for(engine, "before_cursor_execute", once=True)
@@ -233,20 +232,20 @@ async def test_a_read_whose_connection_is_lost_under_way_is_repeated(world: Worl
 
 
 async def test_a_change_after_a_restart_of_postgresql_is_made(world: World, postgres: Postgres) -> None:
-    """It cannot be repeated when its fate is unknown: it must not meet a connection that is known to be closed."""
+    """A change cannot be repeated if its fate is unknown, so it must not get a connection known to be closed."""
     others = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname LIKE 'test%'"
     with patience(world.auth):
         for _ in range(3):
             await asyncio.gather(*(world.auth.get("/readyz") for _ in range(10)))
             while await postgres.ask(others):
                 pass
-            assert not await world.auth.app[ACCOUNTS].set_disabled("nobody", disabled=True)
+            assert not await world.auth.app[PARTS].accounts.set_disabled("nobody", disabled=True)
 
 
-async def test_a_table_that_is_locked_is_503_for_its_users_only(
+async def test_a_locked_table_is_503_only_for_requests_that_need_it(
     start: StartAuth, postgres: Postgres, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It is no reason to call the database dead; and PostgreSQL does not wait for the lock longer than we do."""
+    """A locked table does not make the database dead, and PostgreSQL does not wait for the lock longer than we do."""
     url = await new_database(postgres)
     auth = await start(AUTH_DATABASE_URL=url)
     other = await postgres.connect(url.rpartition("/")[2])
@@ -265,8 +264,8 @@ async def test_a_table_that_is_locked_is_503_for_its_users_only(
     await until(200, lambda: auth.post("/auth/login", json=ADMIN), RECOVERY_SECONDS)
 
 
-async def test_a_registration_whose_answer_was_lost_may_have_happened(world: World, postgres: Postgres) -> None:
-    engine = world.auth.app[DATABASE]._pooled.sync_engine
+async def test_a_registration_whose_answer_is_lost_may_have_been_made(world: World, postgres: Postgres) -> None:
+    engine = world.auth.app[PARTS].database._pooled.sync_engine
     register = world.calls()["registration"]
 
     @event.listens_for(engine, "before_cursor_execute")
@@ -281,21 +280,21 @@ async def test_a_registration_whose_answer_was_lost_may_have_happened(world: Wor
     await until(200, lambda: world.auth.post("/auth/login", json=BOB), RECOVERY_SECONDS)
 
 
-async def test_keys_are_read_again_after_an_outage(
+async def test_keys_are_polled_again_after_an_outage(
     start: StartAuth, postgres: Postgres, caplog: pytest.LogCaptureFixture
 ) -> None:
     database = {"AUTH_DATABASE_URL": await new_database(postgres)}
     auth, other = await start(**database, KEY_POLL_SECONDS=0.1), await start(**database)
     postgres.stop()
     async with asyncio.timeout(5):
-        while "signing keys not read" not in caplog.text:  # noqa: ASYNC110  # what is waited for tells nobody
+        while "could not read the signing keys" not in caplog.text:  # noqa: ASYNC110  # what is waited for tells nobody
             await asyncio.sleep(0.01)
     postgres.go()
     admin = {"Authorization": f"Bearer {(await tokens_when_back(other))['access_token']}"}
     await until(200, lambda: other.post("/auth/admin/keys/rotate", headers=admin), RECOVERY_SECONDS)
-    planned = {key.kid for key in other.app[ROTATION].ring.keys}
+    planned = {key.kid for key in other.app[PARTS].keys.keys}
     async with asyncio.timeout(5):
-        while {key.kid for key in auth.app[ROTATION].ring.keys} != planned:  # noqa: ASYNC110  # as above
+        while {key.kid for key in auth.app[PARTS].keys.keys} != planned:  # noqa: ASYNC110  # as above
             await asyncio.sleep(0.01)
 
 
@@ -304,7 +303,7 @@ async def tokens_when_back(auth: Client) -> dict[str, Any]:
     return await tokens_of(auth, ADMIN)
 
 
-async def test_a_service_stops_while_its_database_hangs(world: World, postgres: Postgres) -> None:
+async def test_a_service_can_stop_while_its_database_hangs(world: World, postgres: Postgres) -> None:
     postgres.stop()
     await refused_in_time(world.calls()["login"])
     async with asyncio.timeout(A_BUSY_MACHINE_ADDS):
@@ -313,21 +312,19 @@ async def test_a_service_stops_while_its_database_hangs(world: World, postgres: 
 
 @contextlib.contextmanager
 def locked(database: Path) -> Iterator[None]:
-    """Hold SQLite's lock for writers, as a back-up or somebody's shell does."""
+    """Hold SQLite's write lock, as a backup or a shell would."""
     with contextlib.closing(sqlite3.connect(database)) as other:
         other.execute("BEGIN IMMEDIATE")
         yield
         other.rollback()
 
 
-async def test_sqlite_that_is_locked_refuses_writers_in_time_and_no_reader(
-    start_auth: StartAuth, tmp_path: Path
-) -> None:
+async def test_a_locked_sqlite_refuses_writers_in_time_and_no_readers(start_auth: StartAuth, tmp_path: Path) -> None:
     auth = await start_auth()
     with locked(tmp_path / "auth.sqlite"):
         people = [{"username": f"user-{number}", "password": "correct horse"} for number in range(12)]
         await asyncio.gather(*(refused_in_time(partial(auth.post, "/auth/users", json=who)) for who in people))
-        assert not auth.app[DATABASE]._silent
+        assert not auth.app[PARTS].database._silent
         assert (await auth.post("/auth/login", json=ADMIN)).status == 200
     await until(201, lambda: auth.post("/auth/users", json=ANN), RECOVERY_SECONDS)
 

@@ -1,4 +1,4 @@
-"""Own logins, forced logout, disabled accounts, changed passwords: two processes on one Redis and database."""
+"""Logins of a user, forced logout, disabled accounts, changed passwords: two processes on one Redis and database."""
 
 import asyncio
 import json
@@ -12,15 +12,16 @@ from redis.asyncio import Redis
 
 from services.auth.accounts.authentication import Authentication
 from services.auth.accounts.store import AccountStore
-from services.auth.application import REDIS
-from services.auth.http.appkeys import ACCOUNTS
+from services.auth.application import PARTS
 from services.common.devices import MAX_USER_AGENT
 from services.common.revocations import STREAM
-from tests.support.servers.auth import Client, ManualClock, StartAuth, Valkey
+from tests.support.clock import ManualClock
+from tests.support.servers.auth import Client, StartAuth
+from tests.support.servers.valkey import Valkey
 
 pytest_plugins = ("tests.support.servers.auth_fixtures",)
 
-SESSION_SECONDS = 43_200  # the longest life of what is told of, by default
+SESSION_SECONDS = 43_200  # the longest life of an entry, by default
 ANN = {"username": "ann", "password": "correct horse"}
 BOB = {"username": "bob", "password": "battery staple"}
 ADMIN = {"username": "admin", "password": "the administrator's password"}
@@ -29,7 +30,7 @@ CHANGE = {"old_password": ANN["password"], "new_password": NEW}
 
 
 class Login:
-    """One login of somebody, at one process."""
+    """A login at one process."""
 
     def __init__(self, client: Client, body: dict[str, Any]) -> None:
         self.client = client
@@ -65,7 +66,7 @@ async def log_in(client: Client, who: dict[str, str] = ANN, **headers: str) -> L
 
 
 async def living(logins: Sequence[Login]) -> list[bool]:
-    """Return which of the logins can go on."""
+    """Return which of the logins are still alive."""
     return [await login.refresh() == 200 for login in logins]
 
 
@@ -102,7 +103,7 @@ async def revocations(redis: Redis) -> list[dict[str, str]]:
 # The list
 
 
-async def test_s13_a_user_sees_the_own_logins_and_nobody_elses(auth: Client, other: Client, clock: ManualClock) -> None:
+async def test_s13_users_see_only_their_own_logins(auth: Client, other: Client, clock: ManualClock) -> None:
     await log_in(auth, BOB)
     first = await log_in(auth, ANN, **{"User-Agent": "Firefox", "X-Forwarded-For": "203.0.113.7"})
     clock.now += 60
@@ -114,7 +115,7 @@ async def test_s13_a_user_sees_the_own_logins_and_nobody_elses(auth: Client, oth
     assert await first.sessions() == [two, one]
 
 
-async def test_s13_a_refresh_shows_as_last_seen_with_the_place_it_came_from(auth: Client, clock: ManualClock) -> None:
+async def test_s13_a_refresh_updates_last_seen_and_the_address(auth: Client, clock: ManualClock) -> None:
     login = await log_in(auth)
     clock.now += 60
     form = {"grant_type": "refresh_token", "refresh_token": login.refresh_token}
@@ -133,7 +134,7 @@ async def test_s13_a_refresh_shows_as_last_seen_with_the_place_it_came_from(auth
         ("\udcff", "127.0.0.1"),
     ],
 )
-async def test_only_the_last_hops_word_is_taken_for_an_address(auth: Client, forwarded: str, address: str) -> None:
+async def test_only_the_last_hop_is_trusted_for_the_address(auth: Client, forwarded: str, address: str) -> None:
     login = await log_in(auth, ANN, **{"X-Forwarded-For": forwarded})
     assert (await login.sessions())[0]["address"] == address
 
@@ -142,7 +143,7 @@ async def test_only_the_last_hops_word_is_taken_for_an_address(auth: Client, for
     ("sent", "shown"),
     [(b"x" * 5000, "x" * MAX_USER_AGENT), (b"a\xff\xfe", "a\ufffd\ufffd"), ("Ünï".encode(), "Ünï")],
 )
-async def test_s17_any_user_agent_is_kept_short_and_as_text(auth: Client, sent: bytes, shown: str) -> None:
+async def test_s17_any_user_agent_is_stored_short_and_as_text(auth: Client, sent: bytes, shown: str) -> None:
     login = Login(auth, await raw_login(auth, sent))
     assert (await login.sessions())[0]["user_agent"] == shown
     assert (await login.call("DELETE", f"/auth/sessions/{login.id}")).status == 204
@@ -185,7 +186,7 @@ async def test_s13_a_user_ends_one_login(auth: Client, other: Client) -> None:
     assert {session["id"] for session in await first.sessions()} == {first.id, third.id}
 
 
-async def test_s13_nobody_ends_somebody_elses_login(auth: Client) -> None:
+async def test_s13_users_cannot_end_anybody_elses_login(auth: Client) -> None:
     ann, bob = await log_in(auth), await log_in(auth, BOB)
     for session_id in (bob.id, "no-such-login", "%00", "%ff", "a%2fb"):
         answer = await ann.call("DELETE", f"/auth/sessions/{session_id}")
@@ -206,13 +207,13 @@ async def test_s13_a_user_signs_out_everywhere_or_all_others(auth: Client, other
 
 
 @pytest.mark.parametrize("query", ["others=yes", "others=true&others=true", "others", "other=true"])
-async def test_an_unclear_wish_ends_nothing(auth: Client, query: str) -> None:
+async def test_an_unclear_parameter_ends_nothing(auth: Client, query: str) -> None:
     login = await log_in(auth)
     assert (await login.call("DELETE", f"/auth/sessions?{query}")).status == 400
     assert await living([login]) == [True]
 
 
-async def test_s13_an_administrator_ends_anybodys_logins(auth: Client, admin: Login) -> None:
+async def test_s13_administrators_end_anybodys_logins(auth: Client, admin: Login) -> None:
     logins, bob = [await log_in(auth) for _ in range(3)], await log_in(auth, BOB)
     answer = await admin.call("POST", f"/auth/admin/users/{logins[0].user_id}/logout")
     assert (answer.status, await answer.json()) == (200, {"ended": 3})
@@ -223,9 +224,7 @@ async def test_s13_an_administrator_ends_anybodys_logins(auth: Client, admin: Lo
     assert await living([await log_in(auth)]) == [True]
 
 
-async def test_s11_a_disabled_account_has_no_logins_until_it_is_enabled_and_then_none_of_the_old(
-    auth: Client, admin: Login
-) -> None:
+async def test_s11_a_disabled_account_loses_its_logins_for_good(auth: Client, admin: Login) -> None:
     login, unused = await log_in(auth), await log_in(auth)
     user = f"/auth/admin/users/{login.user_id}"
     answer = await admin.call("POST", f"{user}/disable")
@@ -240,11 +239,11 @@ async def test_s11_a_disabled_account_has_no_logins_until_it_is_enabled_and_then
 async def test_s11_an_account_counts_as_disabled_before_its_logins_are_ended(auth: Client) -> None:
     login = await log_in(auth)
     assert auth.app
-    await auth.app[ACCOUNTS].set_disabled(login.user_id, True)
+    await auth.app[PARTS].accounts.set_disabled(login.user_id, True)
     assert (await login.call("GET", "/auth/sessions")).status == 401
 
 
-async def test_an_administrator_cannot_shut_the_own_door(admin: Login) -> None:
+async def test_administrators_cannot_disable_their_own_account(admin: Login) -> None:
     assert (await admin.call("POST", f"/auth/admin/users/{admin.user_id}/disable")).status == 409
     assert await living([admin]) == [True]
 
@@ -284,7 +283,7 @@ ADMIN_CALLS = [("POST", f"/auth/admin/users/{'0' * 32}/{what}") for what in ("lo
 
 
 @pytest.mark.parametrize(("method", "path"), CALLS + ADMIN_CALLS)
-async def test_j18_without_a_good_token_the_answer_is_401_and_says_so(
+async def test_j18_without_a_valid_token_the_answer_is_401_with_a_challenge(
     auth: Client, clock: ManualClock, method: str, path: str
 ) -> None:
     login = await log_in(auth)
@@ -301,7 +300,7 @@ async def test_j18_without_a_good_token_the_answer_is_401_and_says_so(
 
 
 @pytest.mark.parametrize(("method", "path"), ADMIN_CALLS)
-async def test_a_user_that_is_not_there_is_404(admin: Login, method: str, path: str) -> None:
+async def test_an_unknown_user_is_404(admin: Login, method: str, path: str) -> None:
     assert (await admin.call(method, path)).status == 404
 
 
@@ -337,7 +336,7 @@ async def test_t5_no_refresh_outlives_a_forced_logout(auth: Client, other: Clien
 
 
 async def begun_after(auth: Client, step: str, monkeypatch: pytest.MonkeyPatch, act: Any) -> ClientResponse:
-    """Begin a login, do *act* when it has come to *step*, and return how the login ended."""
+    """Begin a login, call *act* when it reaches *step*, and return the answer to the login."""
     done = False
     owner, name = {"checked": (Authentication, "authenticate"), "account read": (AccountStore, "by_id")}[step]
     original = getattr(owner, name)
@@ -357,7 +356,7 @@ async def begun_after(auth: Client, step: str, monkeypatch: pytest.MonkeyPatch, 
 
 
 @pytest.mark.parametrize("step", ["checked", "account read"])
-async def test_s11_t5_a_login_that_was_on_its_way_when_its_account_was_disabled_is_none(
+async def test_s11_t5_a_login_in_flight_while_its_account_is_disabled_fails(
     auth: Client, admin: Login, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     ann = await log_in(auth)
@@ -366,7 +365,7 @@ async def test_s11_t5_a_login_that_was_on_its_way_when_its_account_was_disabled_
 
 
 @pytest.mark.parametrize("step", ["checked", "account read"])
-async def test_s12_t5_a_login_that_was_on_its_way_with_the_old_password_is_none(
+async def test_s12_t5_a_login_in_flight_with_the_old_password_fails(
     auth: Client, other: Client, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     ann = await log_in(other)
@@ -375,7 +374,7 @@ async def test_s12_t5_a_login_that_was_on_its_way_with_the_old_password_is_none(
     assert len(await ann.sessions()) == 1
 
 
-async def test_a_login_on_its_way_survives_a_forced_logout_before_its_answer(
+async def test_a_login_in_flight_survives_a_forced_logout_before_its_answer(
     auth: Client, admin: Login, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ann = await log_in(auth)
@@ -387,7 +386,7 @@ async def test_a_login_on_its_way_survives_a_forced_logout_before_its_answer(
 # Revocations are published
 
 
-async def test_every_ending_is_published_once(auth: Client, admin: Login, clock: ManualClock, redis: Redis) -> None:
+async def test_every_revocation_is_published_once(auth: Client, admin: Login, clock: ManualClock, redis: Redis) -> None:
     one, two, three = [await log_in(auth) for _ in range(3)]
 
     def told(kind: str, subject: str) -> dict[str, str]:
@@ -417,7 +416,7 @@ async def test_t3_reuse_is_published_too(auth: Client, clock: ManualClock, redis
     assert [fields["subject"] for fields in await revocations(redis)] == [login.id]
 
 
-async def test_s12_a_changed_password_is_told_to_the_replicas_for_their_sessions(
+async def test_s12_a_changed_password_is_published_for_the_sessions_of_the_replicas(
     auth: Client, clock: ManualClock, redis: Redis
 ) -> None:
     login = await log_in(auth)
@@ -427,7 +426,7 @@ async def test_s12_a_changed_password_is_told_to_the_replicas_for_their_sessions
     assert (entry["kind"], entry["subject"], entry["before"]) == ("sessions", login.user_id, str(clock.now))
 
 
-async def test_what_was_published_goes_when_nothing_can_be_meant_any_more(auth: Client, redis: Redis) -> None:
+async def test_entries_are_trimmed_once_they_cannot_matter_any_more(auth: Client, redis: Redis) -> None:
     seconds, _ = await redis.time()
     for age in (SESSION_SECONDS + 100, 200):
         await redis.xadd(STREAM, {"kind": "family", "subject": f"{age} s ago"}, id=f"{(seconds - age) * 1000}-0")
@@ -441,7 +440,7 @@ async def test_logins_can_be_ended_when_redis_is_full(start_auth: StartAuth, fra
     auth = await start_auth(frail_valkey)
     await auth.post("/auth/users", json=ANN)
     one, two, three = [await log_in(auth) for _ in range(3)]
-    redis = auth.app[REDIS] if auth.app else None
+    redis = auth.app[PARTS].redis if auth.app else None
     assert redis is not None
     await redis.config_set("maxmemory", "1")
     assert (await auth.post("/auth/login", json=ANN)).status == 503
@@ -453,7 +452,7 @@ async def test_logins_can_be_ended_when_redis_is_full(start_auth: StartAuth, fra
     assert await living([one, two, three]) == [False] * 3
 
 
-async def test_redis_away_is_503_and_never_a_401(start_auth: StartAuth, frail_valkey: Valkey) -> None:
+async def test_a_missing_redis_is_503_and_never_a_401(start_auth: StartAuth, frail_valkey: Valkey) -> None:
     auth = await start_auth(frail_valkey)
     await auth.post("/auth/users", json=ANN)
     login, admin = await log_in(auth), await log_in(auth, ADMIN)

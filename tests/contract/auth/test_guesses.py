@@ -1,4 +1,4 @@
-"""Which passwords are taken, and how often somebody may be wrong: two processes on one Redis and database."""
+"""Which passwords are accepted, and how many may be wrong: two processes on one Redis and database."""
 
 import asyncio
 from typing import Literal
@@ -8,7 +8,9 @@ from aiohttp import ClientResponse
 from argon2 import PasswordHasher, extract_parameters
 from redis.asyncio import Redis
 
-from tests.support.servers.auth import Client, GatedHasher, ManualClock, StartAuth, Valkey
+from tests.support.clock import ManualClock
+from tests.support.servers.auth import Client, GatedHasher, StartAuth
+from tests.support.servers.valkey import Valkey
 
 pytest_plugins = ("tests.support.servers.auth_fixtures",)
 
@@ -56,7 +58,7 @@ async def test_t12_common_passwords_are_refused_and_the_field_is_named(auth: Cli
 
 
 @pytest.mark.parametrize("password", ["hunter2hunter3", "12345678 ", "all lower case", "ÄÖÜ日本語🔑🔑"])
-async def test_t11_t12_there_are_no_rules_of_composition(auth: Client, password: str) -> None:
+async def test_t11_t12_there_are_no_composition_rules(auth: Client, password: str) -> None:
     assert (await auth.post("/auth/users", json={"username": "bob", "password": password})).status == 201
     assert (await log_in(auth, {"username": "bob", "password": password})).status == 200
 
@@ -65,14 +67,14 @@ async def test_t11_t12_there_are_no_rules_of_composition(auth: Client, password:
 
 
 @pytest.mark.parametrize("path", ["/auth/login", "/auth/password/check"])
-async def test_t13_guessing_one_account_is_limited_over_all_processes(
+async def test_t13_guessing_one_account_is_limited_across_all_processes(
     start_auth: StartAuth, auth: Client, clock: ManualClock, path: str
 ) -> None:
     clients = [auth, await start_auth()]
     for i in range(PER_PAIR):
         assert (await log_in(clients[i % 2], WRONG, GUESSER, path)).status == 401
     for client in clients:
-        answer = await log_in(client, ANN, GUESSER, path)  # even the right one: or a guesser would learn it
+        answer = await log_in(client, ANN, GUESSER, path)  # even the right one, or a guesser would learn it
         assert (answer.status, answer.headers["Retry-After"]) == (429, "60")
         assert (await answer.json())["type"] == "urn:authscale:problem:too-many-requests"
     clock.now += 60
@@ -80,13 +82,13 @@ async def test_t13_guessing_one_account_is_limited_over_all_processes(
     assert (await log_in(clients[0], WRONG, GUESSER, path)).status == 429
 
 
-async def test_t13_the_account_is_open_to_others_from_anywhere_else(auth: Client) -> None:
+async def test_t13_the_account_stays_open_from_other_addresses(auth: Client) -> None:
     await statuses(auth, WRONG, GUESSER, PER_PAIR + 5)
     assert (await log_in(auth, ANN, ELSEWHERE)).status == 200
     assert (await log_in(auth, {"username": "bob", "password": "wrong horse"}, GUESSER)).status == 401
 
 
-async def test_t13_a_success_forgets_the_own_mistakes_and_nobody_elses(auth: Client) -> None:
+async def test_t13_a_success_clears_only_your_own_failures(auth: Client) -> None:
     for _ in range(3):
         assert await statuses(auth, WRONG, HOME, PER_PAIR - 1) == [401] * (PER_PAIR - 1)
         assert (await log_in(auth)).status == 200
@@ -95,8 +97,10 @@ async def test_t13_a_success_forgets_the_own_mistakes_and_nobody_elses(auth: Cli
     assert (await log_in(auth, WRONG, GUESSER)).status == 429
 
 
-async def test_t13_trying_many_accounts_is_limited_but_not_for_those_who_are_known_there(auth: Client) -> None:
-    assert (await log_in(auth, ANN, GUESSER)).status == 200  # ann's provider gives one address to many
+async def test_t13_trying_many_accounts_is_limited_but_not_at_familiar_addresses(auth: Client) -> None:
+    assert (
+        await log_in(auth, ANN, GUESSER)
+    ).status == 200  # Ann shares an address with other customers of her provider
     for i in range(PER_ADDRESS):
         assert (await log_in(auth, {"username": f"user-{i}", "password": "wrong horse"}, GUESSER)).status == 401
     answer = await log_in(auth, {"username": "one-more", "password": "wrong horse"}, GUESSER)
@@ -105,7 +109,7 @@ async def test_t13_trying_many_accounts_is_limited_but_not_for_those_who_are_kno
     assert (await log_in(auth, WRONG, ELSEWHERE)).status == 401
 
 
-async def test_t13_an_account_is_known_where_it_was_registered(auth: Client) -> None:
+async def test_t13_the_address_of_a_registration_is_familiar(auth: Client) -> None:
     bob = {"username": "bob", "password": "correct horse"}
     assert (await auth.post("/auth/users", json=bob, headers={"X-Forwarded-For": HOME})).status == 201
     for i in range(PER_ACCOUNT):
@@ -127,7 +131,7 @@ async def test_t13_guessing_from_everywhere_is_slowed_down_and_locks_nobody_out(
     assert (await log_in(auth, ANN, ELSEWHERE)).status == 200
 
 
-async def test_t13_a_site_with_ipv6_is_one_address(auth: Client) -> None:
+async def test_t13_an_ipv6_64_is_one_address(auth: Client) -> None:
     for i in range(PER_PAIR):
         assert (await log_in(auth, WRONG, f"2001:db8::{i:x}:1")).status == 401
     assert (await log_in(auth, WRONG, "2001:db8:0:0:ffff::1")).status == 429
@@ -135,7 +139,9 @@ async def test_t13_a_site_with_ipv6_is_one_address(auth: Client) -> None:
 
 
 async def guessed_at_once(client: Client, body: dict[str, str], address: str, times: int) -> int:
-    """Try *times* wrong passwords in parallel and return how many were tried indeed (503: a busy machine was late)."""
+    """Try *times* wrong passwords in parallel and return how many were checked (a 503 means that a busy machine was
+    late).
+    """
     answers = await asyncio.gather(*(log_in(client, body, address) for _ in range(times)))
     assert {answer.status for answer in answers} <= {401, 429, 503}
     return sum(answer.status == 401 for answer in answers)
@@ -143,7 +149,7 @@ async def guessed_at_once(client: Client, body: dict[str, str], address: str, ti
 
 @pytest.fixture
 async def warm(auth: Client) -> Client:
-    """Has its connections to Redis open: to open them all at once takes a busy machine too long."""
+    """An auth service whose connections to Redis are open: opening them all at once takes a busy machine too long."""
     await asyncio.gather(*(log_in_patiently(auth, "192.0.2.1") for _ in range(40)))
     return auth
 
@@ -160,7 +166,7 @@ async def test_t13_a_burst_of_guesses_delays_the_owner_behind_the_same_address_b
 
 
 async def test_t13_a_burst_of_guesses_is_paid_for_in_full(warm: Client, clock: ManualClock) -> None:
-    """Over any time, one address gets no more than a guess a minute, apart from the first burst."""
+    """Over any period, one address gets at most one guess a minute, apart from the first burst."""
     burst = await guessed_at_once(warm, WRONG, GUESSER, 50)
     assert burst > 2 * PER_PAIR, "control: they were under way together"
     for _ in range(3):
@@ -193,13 +199,13 @@ async def test_t13_a_load_test_that_logs_in_is_never_limited(start_auth: StartAu
 
 
 async def log_in_patiently(client: Client, address: str = HOME) -> ClientResponse:
-    """Log in; come again while a busy machine is not ready (503)."""
+    """Log in; try again while a busy machine answers 503."""
     while (answer := await log_in(client, ANN, address)).status == 503:
         pass
     return answer
 
 
-async def test_t13_names_that_nobody_has_are_limited_alike(auth: Client) -> None:
+async def test_t13_unknown_names_are_limited_in_the_same_way(auth: Client) -> None:
     for name in ("nobody", "no\x00body", "x" * 10_000):
         body = {"username": name, "password": "wrong horse"}
         assert await statuses(auth, body, GUESSER, PER_PAIR + 1) == [401] * PER_PAIR + [429]
@@ -213,7 +219,7 @@ async def test_t13_the_old_password_cannot_be_guessed_with_a_stolen_token(auth: 
     assert [answer.status for answer in answers] == [403] * PER_PAIR + [429]
 
 
-async def test_t13_only_the_app_may_say_for_whom_it_asks(auth: Client) -> None:
+async def test_t13_only_the_app_may_name_the_clients_address(auth: Client) -> None:
     for _ in range(PER_PAIR + 1):
         headers = {"X-Forwarded-For": HOME, "Authorization": "Basic YXBwOng="}
         assert (await auth.post("/auth/password/check", json=WRONG, headers=headers)).status == 401
@@ -238,7 +244,7 @@ async def test_t13_names_and_addresses_are_not_readable_in_redis(auth: Client, a
 
 
 class Counting(PasswordHasher):
-    """Notes the parameters of every hash that it computes."""
+    """A hasher that records the parameters of every hash."""
 
     def __init__(self) -> None:
         super().__init__(memory_cost=16, time_cost=1, parallelism=1)
@@ -254,7 +260,7 @@ class Counting(PasswordHasher):
 
 
 @pytest.mark.parametrize("path", ["/auth/login", "/auth/password/check"])
-async def test_t14_whatever_is_wrong_costs_one_hash_of_the_same_parameters(start_auth: StartAuth, path: str) -> None:
+async def test_t14_every_wrong_login_costs_one_hash_with_the_same_parameters(start_auth: StartAuth, path: str) -> None:
     hasher = Counting()
     auth = await start_auth(hasher=hasher)
     await auth.post("/auth/users", json=ANN)
@@ -283,7 +289,7 @@ async def test_t10_t13_a_limited_guess_costs_no_hash(start_auth: StartAuth) -> N
 # Redis away
 
 
-async def test_t10_whoever_takes_too_many_places_is_told_so(start_auth: StartAuth) -> None:
+async def test_t10_a_client_with_too_many_places_gets_429(start_auth: StartAuth) -> None:
     hasher = GatedHasher()
     auth = await start_auth(hasher=hasher, PASSWORD_THREADS=1, PASSWORD_QUEUE=1)
     hasher.gate.clear()
@@ -304,7 +310,7 @@ async def test_t13_without_redis_an_account_can_be_registered(start_auth: StartA
     assert (await auth.post("/auth/users", json=ANN)).status == 201
 
 
-async def test_t13_without_redis_the_app_still_gets_its_answer_and_guesses_do_not(
+async def test_t13_without_redis_password_checks_work_and_token_logins_do_not(
     start_auth: StartAuth, frail_valkey: Valkey
 ) -> None:
     auth = await start_auth(frail_valkey)

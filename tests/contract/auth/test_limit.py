@@ -1,4 +1,4 @@
-"""How many token logins a user may have, and what becomes of one more: two processes on one Redis and database."""
+"""How many token logins a user may have, and what happens to one more: two processes on one Redis and database."""
 
 import asyncio
 from typing import Any
@@ -7,9 +7,11 @@ import pytest
 from aiohttp import ClientResponse
 from redis.asyncio import Redis
 
-from services.auth.application import REDIS
+from services.auth.application import PARTS
 from services.common.revocations import STREAM
-from tests.support.servers.auth import Client, ManualClock, StartAuth, Valkey
+from tests.support.clock import ManualClock
+from tests.support.servers.auth import Client, StartAuth
+from tests.support.servers.valkey import Valkey
 
 pytest_plugins = ("tests.support.servers.auth_fixtures",)
 
@@ -32,7 +34,7 @@ async def log_in(auth: Client, who: dict[str, str] = ANN) -> Tokens:
 
 
 async def refresh(auth: Client, login: Tokens) -> bool:
-    """Return whether the login goes on, and if so keep its next token."""
+    """Return whether the login can be refreshed, and if so keep its next token."""
     form = {"grant_type": "refresh_token", "refresh_token": login["refresh_token"]}
     answer = await auth.post("/auth/token", data=form)
     assert answer.status == 200 or (await answer.json())["error"] == "invalid_grant"
@@ -47,14 +49,14 @@ async def listed(auth: Client, login: Tokens) -> list[dict[str, Any]]:
 
 
 async def ended(auth: Client) -> list[str]:
-    """Return the logins whose end has been published."""
-    redis: Redis = auth.app[REDIS]
+    """Return the logins whose revocation has been published."""
+    redis: Redis = auth.app[PARTS].redis
     entries: Any = await redis.xrange(STREAM)
     return [fields[b"subject"].decode() for _, fields in entries if fields[b"kind"] == b"family"]
 
 
 @pytest.mark.parametrize("idle", [1_000, 100_000])  # the longer one never ends a login: the first one expires first
-async def test_the_login_refreshed_longest_ago_ends_for_one_more_and_the_replicas_hear_of_it(
+async def test_one_more_login_ends_the_one_refreshed_longest_ago_and_publishes_it(
     start_auth: StartAuth, clock: ManualClock, idle: int
 ) -> None:
     auth = await start(start_auth, 3, REFRESH_IDLE_SECONDS=idle, REFRESH_ABSOLUTE_SECONDS=10_000)
@@ -74,14 +76,12 @@ async def test_the_login_refreshed_longest_ago_ends_for_one_more_and_the_replica
     assert await refresh(auth, bob)
 
 
-async def test_a_login_that_is_one_too_many_is_denied_where_that_is_the_policy(
-    start_auth: StartAuth, clock: ManualClock
-) -> None:
+async def test_one_login_too_many_is_denied_if_that_is_the_policy(start_auth: StartAuth, clock: ManualClock) -> None:
     auth = await start(start_auth, 2, "deny")
     logins = [await log_in(auth) for _ in range(2)]
     answer = await auth.post("/auth/login", json=ANN)
     assert (answer.status, (await answer.json())["type"]) == (409, "urn:authscale:problem:conflict")
-    assert "2 times" in (await answer.json())["detail"]
+    assert "limit of 2 logins" in (await answer.json())["detail"]
     assert (await auth.post("/auth/login", json=ANN | {"password": "wrong horse"})).status == 401
     await log_in(auth, BOB)
     assert [await refresh(auth, login) for login in logins] == [True, True]
@@ -100,7 +100,7 @@ async def test_logins_that_have_expired_do_not_count(start_auth: StartAuth, cloc
 
 
 @pytest.mark.parametrize("policy", ["deny", "end-oldest"])
-async def test_the_limit_holds_for_logins_at_once_at_two_processes(start_auth: StartAuth, policy: str) -> None:
+async def test_the_limit_holds_for_concurrent_logins_at_two_processes(start_auth: StartAuth, policy: str) -> None:
     clients = [await start(start_auth, 3, policy), await start(start_auth, 3, policy)]
     answers = await asyncio.gather(*(clients[n % 2].post("/auth/login", json=ANN) for n in range(12)))
     expected = [200] * 3 + [409] * 9 if policy == "deny" else [200] * 12
@@ -110,7 +110,7 @@ async def test_the_limit_holds_for_logins_at_once_at_two_processes(start_auth: S
     assert len(await ended(clients[0])) == len(logins) - 3
 
 
-async def test_a_lower_limit_holds_from_the_next_login_on(start_auth: StartAuth, clock: ManualClock) -> None:
+async def test_a_lowered_limit_applies_from_the_next_login_on(start_auth: StartAuth, clock: ManualClock) -> None:
     before = await start(start_auth, 10)
     logins = []
     for _ in range(6):
@@ -122,10 +122,10 @@ async def test_a_lower_limit_holds_from_the_next_login_on(start_auth: StartAuth,
     assert [await refresh(after, login) for login in logins].count(True) == 1
 
 
-async def test_a_login_that_cannot_be_stored_ends_none(start_auth: StartAuth, frail_valkey: Valkey) -> None:
+async def test_a_login_that_cannot_be_stored_ends_no_other(start_auth: StartAuth, frail_valkey: Valkey) -> None:
     auth = await start(start_auth, 2, valkey=frail_valkey)
     logins = [await log_in(auth) for _ in range(2)]
-    redis: Redis = auth.app[REDIS]
+    redis: Redis = auth.app[PARTS].redis
     await redis.config_set("maxmemory", "1")
     answer: ClientResponse = await auth.post("/auth/login", json=ANN)
     await redis.config_set("maxmemory", "0")

@@ -1,4 +1,4 @@
-"""The OAuth endpoints to the letter of their RFCs: who may call them, what they answer, how they refuse."""
+"""The OAuth endpoints follow their RFCs: who may call them, what they answer, how they refuse."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import jwt
 import pytest
 from aiohttp import ClientResponse, encode_basic_auth
 
-from services.auth.http.appkeys import ACCOUNTS, LOGINS
+from services.auth.application import PARTS
 from tests.contract.auth.calls import (
     ANN,
     APP,
@@ -18,7 +18,9 @@ from tests.contract.auth.calls import (
     next_token,
     refresh,
 )
-from tests.support.servers.auth import ISSUER, Client, ManualClock, StartAuth, Valkey
+from tests.support.clock import ManualClock
+from tests.support.servers.auth import ISSUER, Client, StartAuth
+from tests.support.servers.valkey import Valkey
 
 pytest_plugins = ("tests.support.servers.auth_fixtures",)
 
@@ -79,11 +81,11 @@ async def test_t8_a_wrong_hint_does_no_harm(auth: Client, hint: str) -> None:
 
 
 @pytest.mark.parametrize("token", ["nonsense", "a.b.c", "\xff", "x" * 10_000, "..", " "])
-async def test_t8_what_is_no_token_is_inactive_and_nothing_more(auth: Client, token: str) -> None:
+async def test_t8_an_unknown_token_is_inactive_and_nothing_more_is_told(auth: Client, token: str) -> None:
     assert await introspect(auth, token) == INACTIVE
 
 
-async def test_t8_a_token_is_inactive_once_it_expired(auth: Client, clock: ManualClock) -> None:
+async def test_t8_a_token_is_inactive_once_it_has_expired(auth: Client, clock: ManualClock) -> None:
     body = await log_in(auth)
     clock.now += 311  # and 10 s of leeway
     assert await introspect(auth, body["access_token"]) == INACTIVE
@@ -92,7 +94,7 @@ async def test_t8_a_token_is_inactive_once_it_expired(auth: Client, clock: Manua
     assert await introspect(auth, body["refresh_token"]) == INACTIVE
 
 
-async def test_t8_tokens_are_inactive_once_their_login_ended(auth: Client) -> None:
+async def test_t8_tokens_are_inactive_once_their_login_has_ended(auth: Client) -> None:
     body, other = await log_in(auth), await log_in(auth)
     assert (await auth.post(REVOKE, data={"token": body["refresh_token"]})).status == 200
     assert await introspect(auth, body["access_token"]) == INACTIVE
@@ -102,18 +104,18 @@ async def test_t8_tokens_are_inactive_once_their_login_ended(auth: Client) -> No
 
 async def test_s11_tokens_of_a_disabled_account_are_inactive(auth: Client) -> None:
     body = await log_in(auth)
-    await auth.app[ACCOUNTS].set_disabled(body["user"]["id"], True)  # and its logins are not ended
+    await auth.app[PARTS].accounts.set_disabled(body["user"]["id"], True)  # and its logins are not ended
     assert await introspect(auth, body["access_token"]) == INACTIVE
     assert await introspect(auth, body["refresh_token"]) == INACTIVE
 
 
-async def test_t8_only_the_newest_refresh_token_is_active_and_asking_ends_no_login(
+async def test_t8_only_the_newest_refresh_token_is_active_and_introspection_ends_no_login(
     auth: Client, clock: ManualClock
 ) -> None:
     first = (await log_in(auth))["refresh_token"]
     second = await next_token(auth, first)
     clock.now += GRACE + 1
-    assert await introspect(auth, first) == INACTIVE  # its use would be taken for theft
+    assert await introspect(auth, first) == INACTIVE  # using it would look like theft
     assert (await introspect(auth, second))["active"] is True
     assert await next_token(auth, second)
 
@@ -188,7 +190,7 @@ async def test_t8_a_token_is_revoked_by_its_own_client_only(auth: Client) -> Non
         pytest.param({"client_id": "authscale-web"}, APP["Authorization"], id="two clients"),
     ],
 )
-async def test_a_client_that_is_not_what_it_says_is_invalid_client_and_the_token_lives_on(
+async def test_a_client_that_fails_authentication_is_invalid_client_and_the_token_stays_valid(
     auth: Client, path: str, form: dict[str, str], authorization: str | None
 ) -> None:
     token = (await log_in(auth))["refresh_token"]
@@ -198,10 +200,10 @@ async def test_a_client_that_is_not_what_it_says_is_invalid_client_and_the_token
     assert await next_token(auth, token)
 
 
-async def test_t7_a_token_of_another_client_is_refused_and_lives_on(auth: Client) -> None:
-    ann = await auth.app[ACCOUNTS].by_name("ann")
+async def test_t7_a_token_of_another_client_is_refused_and_stays_valid(auth: Client) -> None:
+    ann = await auth.app[PARTS].accounts.by_name("ann")
     assert ann
-    token = (await auth.app[LOGINS].begin(ann, "another-client")).refresh_token
+    token = (await auth.app[PARTS].logins.begin(ann, "another-client")).refresh_token
     await assert_invalid_grant(await refresh(auth, token, client_id="authscale-web"))
     assert await next_token(auth, token)
 
@@ -211,13 +213,13 @@ async def test_a_client_without_logins_is_unauthorized_client(auth: Client) -> N
     await assert_oauth_error(await auth.post(TOKEN, data=form, headers=APP), 400, "unauthorized_client")
 
 
-async def test_any_scope_is_invalid_scope_and_the_token_lives_on(auth: Client) -> None:
+async def test_any_scope_is_invalid_scope_and_the_token_stays_valid(auth: Client) -> None:
     token = (await log_in(auth))["refresh_token"]
     await assert_oauth_error(await refresh(auth, token, scope="admin"), 400, "invalid_scope")
     assert (await refresh(auth, token, scope="")).status == 200  # a parameter without a value is none (RFC 6749 §3.2)
 
 
-async def test_parameters_that_nobody_knows_are_ignored(auth: Client) -> None:  # RFC 6749 §3.2
+async def test_unknown_parameters_are_ignored(auth: Client) -> None:  # RFC 6749 §3.2
     assert (await refresh(auth, (await log_in(auth))["refresh_token"], colour="blue")).status == 200
 
 

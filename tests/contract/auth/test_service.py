@@ -1,4 +1,4 @@
-"""The auth service over HTTP, with a real Valkey and SQLite. Tests name the requirements they show."""
+"""The auth service over HTTP, with a real Valkey and SQLite. Tests name the requirements that they check."""
 
 import asyncio
 import contextlib
@@ -15,6 +15,7 @@ from redis.asyncio import Redis
 
 from services.auth.application import create_app
 from services.auth.logins.refresh_tokens import digest
+from services.common.settings import ConfigurationError
 from services.common.tokens.jwk import thumbprint
 from tests.contract.auth.calls import (
     ANN,
@@ -27,8 +28,10 @@ from tests.contract.auth.calls import (
     next_token,
     refresh,
 )
-from tests.support.servers.auth import ISSUER, Client, ManualClock, StartAuth, Valkey, auth_settings, cheap_hasher
+from tests.support.clock import ManualClock
+from tests.support.servers.auth import ISSUER, Client, StartAuth, auth_settings, cheap_hasher
 from tests.support.servers.cutting_proxy import cutting_proxy
+from tests.support.servers.valkey import Valkey
 
 pytest_plugins = ("tests.support.servers.auth_fixtures",)
 
@@ -53,11 +56,11 @@ async def test_a_registered_user_logs_in(auth: Client) -> None:
     assert answer.headers["X-Replica"] == "auth-1"
 
 
-async def test_a_name_is_given_once(auth: Client) -> None:
+async def test_a_name_can_be_registered_only_once(auth: Client) -> None:
     await assert_problem(await auth.post("/auth/users", json=ANN), 409, "conflict")
 
 
-async def test_a_name_is_given_once_to_many_at_once(start_auth: StartAuth) -> None:
+async def test_a_name_is_registered_only_once_by_concurrent_requests(start_auth: StartAuth) -> None:
     clients = [await start_auth(), await start_auth()]
     answers = await asyncio.gather(*(clients[i % 2].post("/auth/users", json=ANN) for i in range(10)))
     assert sorted(answer.status for answer in answers) == [201] + [409] * 9
@@ -87,7 +90,7 @@ async def test_s11_a_disabled_account_neither_logs_in_nor_refreshes(auth: Client
     await assert_invalid_grant(await refresh(auth, token))
 
 
-async def test_a_hash_of_other_parameters_is_renewed_at_the_next_login(
+async def test_a_hash_with_outdated_parameters_is_renewed_at_the_next_login(
     start_auth: StartAuth, auth: Client, tmp_path: Path
 ) -> None:
     later = await start_auth(hasher=PasswordHasher(memory_cost=16, time_cost=1, parallelism=1))
@@ -102,13 +105,13 @@ def ask_database(folder: Path, statement: str) -> list[str]:
         return [row[0] for row in database.execute(statement)]
 
 
-async def test_the_administrator_has_the_password_of_the_secret(auth: Client) -> None:
+async def test_the_administrators_password_is_the_secret(auth: Client) -> None:
     body = {"username": "admin", "password": "the administrator's password"}
     token = (await (await auth.post("/auth/login", json=body)).json())["access_token"]
     assert jwt.decode(token, options={"verify_signature": False})["roles"] == ["admin"]
 
 
-async def test_the_app_checks_a_password_and_gets_no_tokens_but_s11_the_time(auth: Client, clock: ManualClock) -> None:
+async def test_a_password_check_returns_no_tokens_but_s11_the_time(auth: Client, clock: ManualClock) -> None:
     looked_at, clock.tick = clock.now, 1  # time goes on while it looks
     answer = await auth.post("/auth/password/check", json=ANN, headers=APP)
     body = await answer.json()
@@ -117,7 +120,7 @@ async def test_the_app_checks_a_password_and_gets_no_tokens_but_s11_the_time(aut
     assert answer.headers["Cache-Control"] == "no-store"
 
 
-async def test_the_app_can_tell_its_own_wrong_secret_from_a_users_wrong_password(auth: Client) -> None:
+async def test_a_wrong_client_secret_differs_from_a_wrong_password(auth: Client) -> None:
     wrong = ANN | {"password": "wrong horse"}
     await assert_problem(await auth.post("/auth/password/check", json=wrong, headers=APP), 401, "unauthenticated")
     for header in ("Basic YXBwOndyb25n", "Basic b3RoZXI6dGhlIGFwcCdzIG93biBzZWNyZXQ=", "Bearer x", "Basic ?", ""):
@@ -129,7 +132,7 @@ async def test_the_app_can_tell_its_own_wrong_secret_from_a_users_wrong_password
 # Keys, access tokens, metadata
 
 
-async def test_j16_the_jwks_is_public_and_its_kid_the_thumbprint(auth: Client) -> None:
+async def test_j16_the_jwks_is_public_and_each_kid_is_the_thumbprint(auth: Client) -> None:
     answer = await auth.get("/auth/jwks.json")
     (key,) = (await answer.json())["keys"]
     assert key.keys() == {"kty", "crv", "x", "use", "alg", "kid"}
@@ -137,7 +140,7 @@ async def test_j16_the_jwks_is_public_and_its_kid_the_thumbprint(auth: Client) -
     assert answer.headers["Cache-Control"] == "public, max-age=60"
 
 
-async def test_j10_an_access_token_is_one_of_rfc_9068(auth: Client, clock: ManualClock) -> None:
+async def test_j10_an_access_token_has_the_claims_of_rfc_9068(auth: Client, clock: ManualClock) -> None:
     body = await log_in(auth)
     (key,) = (await (await auth.get("/auth/jwks.json")).json())["keys"]
     token = jwt.decode_complete(
@@ -161,7 +164,7 @@ async def test_j7_a_refresh_token_is_not_signed_with_a_published_key(auth: Clien
 
 
 @pytest.mark.parametrize("path", [METADATA, f"{METADATA}/auth", f"/auth{METADATA}"])
-async def test_t9_the_metadatas_issuer_is_that_of_the_tokens(auth: Client, path: str) -> None:
+async def test_t9_the_issuer_in_the_metadata_is_that_of_the_tokens(auth: Client, path: str) -> None:
     metadata = await (await auth.get(path)).json()
     claims = jwt.decode((await log_in(auth))["access_token"], options={"verify_signature": False})
     assert metadata["issuer"] == claims["iss"]
@@ -179,18 +182,18 @@ async def test_keys_and_accounts_are_shared_and_survive_a_restart(start_auth: St
     assert await next_token(other, token)
 
 
-async def test_processes_that_start_together_on_nothing_all_come_up(start_auth: StartAuth) -> None:
+async def test_processes_that_start_together_on_an_empty_database_all_come_up(start_auth: StartAuth) -> None:
     clients = await asyncio.gather(*(start_auth() for _ in range(4)))
     answers = [await (await client.get("/auth/jwks.json")).json() for client in clients]
     assert all(answer == answers[0] for answer in answers)
     assert {(await client.get("/readyz")).status for client in clients} == {200}
 
 
-async def test_another_encryption_secret_stops_the_start(auth: Client, tmp_path: Path, auth_valkey: Valkey) -> None:
+async def test_a_different_encryption_secret_stops_the_start(auth: Client, tmp_path: Path, auth_valkey: Valkey) -> None:
     other = {"key-encryption-secret": "another secret of thirty-two bytes"}
     app = create_app(auth_settings(tmp_path, auth_valkey, **other), hasher=cheap_hasher())
     runner = web.AppRunner(app)
-    with pytest.raises(SystemExit, match="key-encryption-secret"):
+    with pytest.raises(ConfigurationError, match="key-encryption-secret"):
         await runner.setup()
     await runner.cleanup()
 
@@ -198,7 +201,7 @@ async def test_another_encryption_secret_stops_the_start(auth: Client, tmp_path:
 # Refresh tokens
 
 
-async def test_t2_a_refresh_rotates_and_answers_as_rfc_6749_says(auth: Client) -> None:
+async def test_t2_a_refresh_rotates_the_token_and_answers_as_rfc_6749_says(auth: Client) -> None:
     first = (await log_in(auth))["refresh_token"]
     answer = await refresh(auth, first, client_id="authscale-web")
     body = await answer.json()
@@ -208,7 +211,7 @@ async def test_t2_a_refresh_rotates_and_answers_as_rfc_6749_says(auth: Client) -
     assert await next_token(auth, body["refresh_token"])
 
 
-async def test_t3_reuse_after_the_grace_ends_the_family_and_no_other(auth: Client, clock: ManualClock) -> None:
+async def test_t3_reuse_after_the_grace_period_ends_only_its_family(auth: Client, clock: ManualClock) -> None:
     first = (await log_in(auth))["refresh_token"]
     other_login = (await log_in(auth))["refresh_token"]
     newest = await next_token(auth, first)
@@ -218,7 +221,7 @@ async def test_t3_reuse_after_the_grace_ends_the_family_and_no_other(auth: Clien
     assert await next_token(auth, other_login)
 
 
-async def test_t4_in_the_grace_a_retry_gets_the_same_successor(
+async def test_t4_within_the_grace_period_a_retry_gets_the_same_successor(
     start_auth: StartAuth, auth: Client, clock: ManualClock
 ) -> None:
     other = await start_auth()
@@ -245,7 +248,7 @@ async def test_t4_20_parallel_refreshes_over_two_processes_give_one_lineage(
         clock.now += 100
 
 
-async def test_t5_nothing_lives_after_a_revocation_that_races_refreshes(start_auth: StartAuth, auth: Client) -> None:
+async def test_t5_nothing_survives_a_revocation_that_races_refreshes(start_auth: StartAuth, auth: Client) -> None:
     other = await start_auth()
     for _ in range(20):
         token = (await log_in(auth))["refresh_token"]
@@ -290,7 +293,7 @@ async def test_t7_the_store_holds_a_hash_bound_to_user_and_client_and_nothing_of
     assert digest(token) in stored
     assert body["user"]["id"] in stored
     assert "authscale-web" in stored
-    assert 0 < seconds_left <= 14 * 24 * 60 * 60  # it goes by itself
+    assert 0 < seconds_left <= 14 * 24 * 60 * 60  # it expires by itself
 
 
 async def test_t8_revoking_ends_the_family_whichever_token_is_given(auth: Client) -> None:
@@ -301,7 +304,7 @@ async def test_t8_revoking_ends_the_family_whichever_token_is_given(auth: Client
 
 
 @pytest.mark.parametrize("token", ["nonsense", "a.b.c", "\xff", "x" * 10_000])
-async def test_t8_revoking_what_is_no_token_of_ours_is_200(auth: Client, token: str) -> None:
+async def test_t8_revoking_an_unknown_token_is_200(auth: Client, token: str) -> None:
     assert (await auth.post("/auth/revoke", data={"token": token})).status == 200
 
 
@@ -320,11 +323,13 @@ async def assert_logins_unavailable_and_the_rest_not(client: Client, token: str)
     assert (await client.get("/auth/jwks.json")).status == 200
     assert (await client.get("/readyz")).status == 200
     wrong = ANN | {"password": "wrong horse"}
-    assert (await client.post("/auth/login", json=wrong)).status == 503  # nothing counts the guess: nothing is told
+    assert (
+        await client.post("/auth/login", json=wrong)
+    ).status == 503  # guesses cannot be counted, so the answer reveals nothing
     assert (await client.post("/auth/password/check", json=wrong, headers=APP)).status == 401  # ADR 8
 
 
-async def test_redis_stopped_is_503_in_time_and_no_logout(start_auth: StartAuth, frail_valkey: Valkey) -> None:
+async def test_a_stopped_redis_is_503_in_time_and_not_a_logout(start_auth: StartAuth, frail_valkey: Valkey) -> None:
     auth = await start_auth(frail_valkey)
     await auth.post("/auth/users", json=ANN)
     token = (await log_in(auth))["refresh_token"]
@@ -336,7 +341,7 @@ async def test_redis_stopped_is_503_in_time_and_no_logout(start_auth: StartAuth,
     assert await next_token(auth, token)
 
 
-async def test_redis_killed_is_503(start_auth: StartAuth, frail_valkey: Valkey) -> None:
+async def test_a_killed_redis_is_503(start_auth: StartAuth, frail_valkey: Valkey) -> None:
     auth = await start_auth(frail_valkey)
     await auth.post("/auth/users", json=ANN)
     token = (await log_in(auth))["refresh_token"]
@@ -344,7 +349,7 @@ async def test_redis_killed_is_503(start_auth: StartAuth, frail_valkey: Valkey) 
     await assert_logins_unavailable_and_the_rest_not(auth, token)
 
 
-async def test_redis_away_at_the_start_does_not_prevent_it(start_auth: StartAuth, frail_valkey: Valkey) -> None:
+async def test_the_service_starts_while_redis_is_away(start_auth: StartAuth, frail_valkey: Valkey) -> None:
     frail_valkey.kill()
     auth = await start_auth(frail_valkey)
     assert (await auth.post("/auth/users", json=ANN)).status == 201
@@ -423,7 +428,7 @@ async def test_bad_bodies(auth: Client, path: str, body: bytes, content_type: st
 
 
 @pytest.mark.parametrize("name", ["", "a b", "a/b", "ann\n", "\x00", "é", "x" * 65])
-async def test_names_that_cannot_be(auth: Client, name: str) -> None:
+async def test_invalid_names_are_refused(auth: Client, name: str) -> None:
     await assert_problem(await auth.post(USERS, json={"username": name, "password": "12345678"}), 400, "bad-request")
 
 
@@ -449,7 +454,7 @@ async def test_bad_forms(auth: Client, path: str, body: bytes, content_type: str
     assert answer.headers["Cache-Control"] == "no-store"
 
 
-async def test_a_charset_that_does_not_exist_is_no_error_of_ours(auth: Client) -> None:
+async def test_an_unknown_charset_is_not_a_5xx(auth: Client) -> None:
     headers = {"Content-Type": f"{FORM_TYPE}; charset=no-such-thing"}
     assert (await auth.post(REVOKE, data=b"token=x", headers=headers)).status == 200
     headers = {"Content-Type": f"{JSON_TYPE}; charset=no-such-thing"}
@@ -464,7 +469,7 @@ async def test_t1_there_is_no_other_grant(auth: Client, grant: str) -> None:
 
 
 @pytest.mark.parametrize("path", [LOGIN, USERS, CHECK, TOKEN, REVOKE, "/auth/jwks.json", METADATA])
-async def test_wrong_methods_are_405_and_say_what_is_allowed(auth: Client, path: str) -> None:
+async def test_wrong_methods_are_405_and_list_the_allowed_ones(auth: Client, path: str) -> None:
     answer = await auth.delete(path)
     await assert_problem(answer, 405)
     assert set(answer.headers["Allow"].split(",")) <= {"POST", "GET", "HEAD"}
@@ -480,7 +485,7 @@ async def test_s17_any_byte_in_a_header_is_never_a_5xx(auth: Client, name: str) 
 
 
 async def raw_status(client: Client, request: bytes) -> int:
-    """Send bytes that no client library would, and return the answer's status."""
+    """Send bytes that no client library would send, and return the status of the answer."""
     reader, writer = await asyncio.open_connection("127.0.0.1", client.port)
     try:
         writer.write(request)

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 from cryptography.fernet import Fernet
-from sqlalchemy import URL, make_url
+from sqlalchemy import URL, make_url, text
 
 from services.auth.accounts.store import Account, AccountStore
-from services.auth.database.database import Database, open_database
+from services.auth.database import database as database_module
+from services.auth.database.database import Database
 from services.auth.keys.key import SigningKey
 from services.auth.keys.store import KeyStore
 from services.common.http.problems import Conflict
@@ -29,7 +30,7 @@ async def url(request: pytest.FixtureRequest, tmp_path: Path) -> URL:
 
 @pytest.fixture
 async def database(url: URL) -> AsyncIterator[Database]:
-    async with open_database(url) as opened:
+    async with Database(url).opened() as opened:
         yield opened
 
 
@@ -50,7 +51,7 @@ async def test_an_account_is_found_by_name_and_by_id_as_it_was_added(accounts: A
     assert await accounts.by_name("bob") is await accounts.by_id("nobody") is await accounts.by_name("\0") is None
 
 
-async def test_a_name_is_given_to_one_of_many_who_ask_at_once(accounts: AccountStore) -> None:
+async def test_a_name_goes_to_one_of_many_concurrent_requests(accounts: AccountStore) -> None:
     added = await asyncio.gather(*(accounts.add("ann", "a hash") for _ in range(10)), return_exceptions=True)
     assert [type(one) for one in added if not isinstance(one, Account)] == [Conflict] * 9
     assert await accounts.by_name("ann") in added
@@ -92,9 +93,18 @@ async def test_keys_are_stored_promoted_removed_and_forgotten(keys: KeyStore) ->
     assert list(await stored(keys)) == [second.kid]
 
 
-async def test_the_tables_are_made_once_by_many_who_start_at_once(url: URL) -> None:
+async def test_the_tables_are_created_once_by_processes_that_start_together(url: URL) -> None:
     async def start() -> str | None:
-        async with open_database(url) as database:
+        async with Database(url).opened() as database:
             return await database.missing()
 
     assert await asyncio.gather(*(start() for _ in range(4))) == [None] * 4
+
+
+async def test_a_table_that_lacks_a_column_stops_the_start(url: URL, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database_module, "START_ATTEMPTS", 1)
+    async with Database(url).opened() as database:
+        await database._change(text("ALTER TABLE signing_keys DROP COLUMN removed_at"))  # type: ignore[arg-type]
+    with pytest.raises(SystemExit, match=r"cannot be used: .*removed_at"):
+        async with Database(url).opened():
+            pass

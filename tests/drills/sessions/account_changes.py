@@ -1,6 +1,6 @@
-"""Drills in which an account changes under logins of all strategies: all that must end does, and nothing else.
+"""Drills in which an account changes while it is logged in under all strategies: only what must end ends.
 
-Each returns a Counter of what was seen. What must never be is in it as a line that begins with `FAULT`.
+Each returns a Counter of what was seen. What must never happen is in it as a line that starts with `FAULT`.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ from tests.support.history import Act, Operation, Terms
 
 
 class Accounts:
-    """What the auth service does to accounts. Whatever ends logins is returned as an operation that did."""
+    """What administrators do to accounts. Calls that end logins return the operation that did."""
 
     def __init__(self, http: aiohttp.ClientSession, cluster: LocalCluster) -> None:
         self._auth = Auth(http, auth_bases(cluster))
@@ -42,7 +42,7 @@ class Accounts:
         return await self._post(f"/auth/admin/users/{user_id}/enable", admin)
 
     async def change_password(self, account: Account, new: str, login: Login) -> Operation:
-        """Change the password with the access token of *login*, which lives on."""
+        """Change the password with the access token of *login*, which survives."""
         change = {"old_password": account.password, "new_password": new}
         return await self._post("/auth/password", login.headers, json=change)
 
@@ -54,9 +54,9 @@ class Accounts:
 
 
 class Endings:
-    """A user reads with logins under all strategies *infos*, and is about to log in once more, when all of them end.
+    """A user reads with logins under all strategies *infos*, and is logging in once more, when all of them end.
 
-    Where a login holds at one replica only, there is one at each.
+    Where a login is known to one replica only, there is one at each.
     """
 
     def __init__(self, http: aiohttp.ClientSession, cluster: LocalCluster, infos: Iterable[Info]) -> None:
@@ -71,11 +71,11 @@ class Endings:
         return [(site, login) for site, login, _ in tried]
 
     async def race(self, account: Account, end: Ask, *, after: float) -> None:
-        """Let *end* end everything while the user reads and logs in, after so many seconds or a bit later."""
+        """Call *end* while the user reads and logs in, after the given seconds or slightly later."""
         logins = await self.log_in(account)
         busy = self.read(logins)
         coming = asyncio.create_task(self._try_to_log_in(account, spread=0.3))
-        await asyncio.sleep(after + random.random() * 0.3)  # where in the logins it hits is the race
+        await asyncio.sleep(after + random.random() * 0.3)  # the moment varies: that is the race
         by = await end()
         for site, login, operation in await coming:
             self.seen[f"login {operation.status}"] += 1
@@ -93,7 +93,7 @@ class Endings:
 
     @asynccontextmanager
     async def somebody_else(self) -> AsyncIterator[None]:
-        """Let another user read meanwhile, whom nothing of this concerns."""
+        """Let an unaffected user read in the meantime."""
         busy = self.read(await self.log_in(await self.sites[0].register()))
         yield
         self.seen.update({f"somebody else's {answer}": times for answer, times in (await busy.stop()).items()})
@@ -102,7 +102,7 @@ class Endings:
         return with_faults(self.seen, *self.sites, terms=Terms(TOLD_WITHIN))
 
     async def _try_to_log_in(self, account: Account, spread: float = 0) -> list[tuple[Site, Login, Operation]]:
-        """Log in everywhere, at moments that are spread over so many seconds."""
+        """Log in everywhere, at moments spread over the given seconds."""
 
         async def log_in(site: Site, home: str) -> tuple[Site, Login, Operation]:
             await asyncio.sleep(random.random() * spread)
@@ -112,17 +112,17 @@ class Endings:
 
 
 def homes(site: Site) -> Sequence[str]:
-    """Return where one has to log in to be known at every replica; an empty text: anywhere."""
+    """Return where to log in to be known to every replica; an empty text means anywhere."""
     return [""] if Capability.ANY_REPLICA in site.info.capabilities else site.bases
 
 
 async def disabling_races(
     cluster: LocalCluster, infos: Sequence[Info], races: int, told: Told = nobody
 ) -> Counter[str]:
-    """S11: disable an account whose user reads everywhere and is about to log in once more; then enable it again.
+    """S11: disable an account whose user reads everywhere and is logging in once more; then enable it again.
 
-    Returns how often what was seen: `login 200` and `login 401` are those that were on their way, before and after,
-    `ended` all of the user's logins: each of them is refused everywhere within `TOLD_WITHIN`.
+    Returns counts: `login 200` and `login 401` are logins in flight, before and after; `ended` are all logins of the
+    user, each refused everywhere within `TOLD_WITHIN`.
     """
     async with http_session() as http:
         drill = Endings(http, cluster, infos)
@@ -140,9 +140,9 @@ async def disabling_races(
 
 
 async def password_races(cluster: LocalCluster, infos: Sequence[Info], races: int, told: Told = nobody) -> Counter[str]:
-    """S12: change the password of a user who reads everywhere and is about to log in once more with the old one.
+    """S12: change the password of a user who reads everywhere and is logging in once more with the old one.
 
-    Returns what `disabling_races` does, and what the login gets that changed the password: it goes on.
+    Returns the same as `disabling_races`, and what the login gets that changed the password: it survives.
     """
     async with http_session() as http:
         drill = Endings(http, cluster, infos)

@@ -25,7 +25,7 @@ RECOVERY_SECONDS = 5.0
 class Group:
     """The people of one strategy, each with one login: *readers*, and *writers* where there is something to write.
 
-    *leavers* log out, one before anything breaks and one meanwhile, and go on presenting their credential.
+    *leavers* log out, one before anything breaks and one during the fault, and keep presenting their credential.
     """
 
     site: Site
@@ -51,7 +51,7 @@ class Group:
         return [*self.readers, *self.writers]
 
     async def log_in(self, people: int) -> None:
-        """Let *people* log in, half of them writers if there are any, and leavers beside them."""
+        """Let *people* log in, half of them writers where possible, plus the leavers."""
         capabilities = self.site.info.capabilities
         logins = [await self._new() for _ in range(people)]
         split = people // 2 if Capability.VISITS in capabilities else 0
@@ -69,7 +69,7 @@ class Group:
         return [*pages, *(partial(self.site.visit, login) for login in self.writers)]
 
     async def leave(self) -> None:
-        """Let the last leaver log out, sooner or later."""
+        """Let the last leaver log out at some point."""
         await asyncio.sleep(random.random() * 2)  # before, in or after the fault
         for login in self.leavers[1:]:
             await until_done(partial(self.site.log_out, login), Counter(), not_here=not self.shared)
@@ -79,7 +79,7 @@ class Group:
         return {login.id: (await self.site.page(login)).replica for login in (*self.stayers, *self.leavers[1:])}
 
     def answers(self, act: Act, since: float) -> list[Operation]:
-        """Return what those who stay were answered."""
+        """Return the answers to those who stay."""
         known = {login.id for login in self.stayers}
         return [one for one in self.site.history if one.act is act and one.login in known and one.began >= since]
 
@@ -96,7 +96,7 @@ class Crowd:
         self.since = 0.0
 
     async def log_in(self, people: int) -> None:
-        """Let *people* of each strategy log in, and see to it that Redis has written it down."""
+        """Let *people* of each strategy log in, and wait until Redis has persisted it."""
         await asyncio.gather(*(group.log_in(people) for group in self.groups))
         async with redis_of(self.cluster) as store:
             await store.set("saved", "all before this", ex=60)
@@ -104,7 +104,9 @@ class Crowd:
         self.since = time.monotonic()
 
     async def while_busy(self, fault: Callable[[], Awaitable[object]], pause: float = PAUSE) -> None:
-        """Run *fault*, which returns when all should be well again, while everybody is busy; then ask once more."""
+        """Run *fault* while everybody is busy. It returns when everything should work again; then everybody asks once
+        more.
+        """
         busy = Busy((ask for group in self.groups for ask in group.asks()), pause)
         leaving = asyncio.gather(*(group.leave() for group in self.groups))
         try:
@@ -117,7 +119,7 @@ class Crowd:
             await asyncio.gather(*(group.site.visit(login) for login in group.writers))
 
     async def redis_is_back(self) -> None:
-        """Return when Redis answers, and every strategy serves again. That takes `RECOVERY_SECONDS` at most."""
+        """Return once Redis answers and every strategy serves again, within `RECOVERY_SECONDS`."""
         async with redis_of(self.cluster) as store:
             await until_redis_answers(store)
         back = time.monotonic()
@@ -136,7 +138,9 @@ class Crowd:
         visits: Collection[int] = (200,),
         terms: Terms | None = None,
     ) -> None:
-        """Note what the people of *group* were answered: nothing but *pages* and *visits*, and no lie."""
+        """Record the answers to the people of *group*. Anything other than *pages* and *visits*, or a wrong answer, is
+        a fault.
+        """
         for act, allowed in ((Act.PAGE, pages), (Act.VISIT, visits)):
             for answer in group.answers(act, self.since):
                 fault = "" if answer.status in allowed else f"FAULT by {answer.replica or 'nobody'}: "

@@ -1,7 +1,8 @@
-"""Drills that break something under people who are logged in, through the load balancer; and what they are told.
+"""Drills that break something while people are logged in through the load balancer, and record their answers.
 
-Each returns a Counter of what was seen, such as `redis: page 200`. What must never be is in it as a line that begins
-with `FAULT`: an answer that the fault does not excuse, or one that the history (`support.history`) does not allow.
+Each returns a Counter of what was seen, such as `redis: page 200`. What must never happen is in it as a line that
+starts with `FAULT`: an answer that the fault does not excuse, or one that the history (`support.history`) does not
+allow.
 """
 
 import asyncio
@@ -26,9 +27,9 @@ SHORT_PAUSE = 0.01
 
 
 async def kill_replica(crowd: Crowd) -> Counter[str]:
-    """Kill a replica: no GET fails, no more POSTs than were in flight, and nobody is logged out who need not be.
+    """Kill a replica: no GET fails, no more POSTs fail than were in flight, and nobody is logged out unnecessarily.
 
-    Where each replica has logins of its own, those of the victim are gone: all of them, and no others.
+    Where each replica has its own logins, those of the victim are lost: all of them, and no others.
     """
     homes = {group.name: await group.homes() for group in crowd.groups if not group.shared}
     victim = random.choice([home for group in homes.values() for home in group.values()] or crowd.cluster.replicas())
@@ -56,10 +57,10 @@ async def kill_replica(crowd: Crowd) -> Counter[str]:
 
 
 async def restart_replicas(crowd: Crowd) -> Counter[str]:
-    """Stop and start one replica after the other, with grace: no request fails, and shared logins live on.
+    """Gracefully stop and start one replica after the other: no request fails, and shared logins survive.
 
-    A replica that drains still serves on the load balancer's open connections: where it alone knows a login, a logout
-    that comes over a new connection goes to another one, which says that it knows nothing of it.
+    A draining replica still serves the load balancer's open connections. If it alone knows a login, a logout over a new
+    connection goes to another replica, which answers that it does not know the session.
     """
 
     async def restart() -> None:
@@ -76,7 +77,7 @@ async def restart_replicas(crowd: Crowd) -> Counter[str]:
 
 
 async def kill_redis(crowd: Crowd) -> Counter[str]:
-    """Kill Redis; it starts again with what it wrote down. What a replica cannot know is a 503, never a logout."""
+    """Kill Redis, which restarts with what it persisted. What a replica cannot know is a 503, never a logout."""
     await asyncio.to_thread(until_running, crowd.cluster, "redis")
     killed = asyncio.get_running_loop().create_future()
 
@@ -91,7 +92,7 @@ async def kill_redis(crowd: Crowd) -> Counter[str]:
 
 
 async def stop_redis(crowd: Crowd, seconds: float = 1.0) -> Counter[str]:
-    """Let Redis hang (SIGSTOP) for so many seconds. Nothing at all is lost."""
+    """Let Redis hang (SIGSTOP) for the given seconds. Nothing is lost."""
 
     async def stop() -> None:
         await asyncio.to_thread(crowd.cluster.signal, "redis", "STOP")
@@ -117,10 +118,10 @@ def _judge_without_redis(crowd: Crowd, lossy: Sequence[Span] = ()) -> None:
 async def refusal_times(
     cluster: LocalCluster, infos: Iterable[Info], fault: Literal["STOP", "KILL"], times: int, told: Told = nobody
 ) -> list[Operation]:
-    """Let Redis hang or die, and at once ask every replica for all that needs it, twice; return the answers of 503.
+    """Let Redis hang or die, and at once make every call that needs it at every replica, twice; return the 503 answers.
 
-    Nobody else is there: what takes time is the replica's affair, unless the machine is so busy that this client is
-    late itself. Then the attempt does not count, and there is another one, up to `TRIES` times as many in all.
+    There are no other clients, so any delay is the replica's, unless the machine is so busy that this client is late
+    itself. Such an attempt does not count and is repeated, up to `TRIES` times as many in all.
     """
     counted: list[Operation] = []
     async with http_session() as http, redis_of(cluster) as store:
@@ -153,7 +154,7 @@ async def refusal_times(
 
 
 class Lateness:
-    """Finds out how late this process' event loop is at most, in seconds."""
+    """Measures the longest delay of this process's event loop, in seconds."""
 
     def __init__(self) -> None:
         self._worst = 0.0

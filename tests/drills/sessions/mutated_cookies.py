@@ -1,4 +1,4 @@
-"""S17: session cookies a few steps away from a good one, and bytes that are none, at every entrance of a cluster."""
+"""S17: session cookies a few steps away from a valid one, and arbitrary bytes, at every entrance of a cluster."""
 
 import asyncio
 import base64
@@ -24,7 +24,7 @@ PIECES = [b";", b"; ", b"=", b",", b'"', b"\\", b"%00", b"$Version=1", b"\x00", 
 
 
 class Attempt(NamedTuple):
-    """What is sent as `Cookie`, and of which sort it is."""
+    """What is sent as `Cookie`, and its sort."""
 
     sort: str
     cookie: bytes
@@ -49,7 +49,7 @@ def spells_the_same(text: str, value: str) -> bool:
 
 
 def other_spellings(value: str) -> list[str]:
-    """Return the other texts of the bytes that *value* is base64url of."""
+    """Return the other base64url spellings of *value*."""
     return [text for last in ALPHABET if (text := value[:-1] + last) != value and spells_the_same(text, value)]
 
 
@@ -83,10 +83,10 @@ def _is_control(cookie: bytes) -> bool:
 async def mutated_cookies(
     cluster: LocalCluster, info: Info, count: int, told: Told = nobody, *, connections: int = 16
 ) -> Counter[str]:
-    """Send *count* cookies that are nobody's to the load balancer and to each replica, while one like them is good.
+    """Send *count* invalid cookies to the load balancer and to each replica, while a similar one is valid.
 
-    Returns how often what was seen, such as `mutant: mypage 401`; `the good one 200` is the control. Some that could be
-    cookies of ours are sent with a login, too: `adopted` is one that became its cookie.
+    Returns counts such as `mutant: mypage 401`; `the good one 200` is the control. Some well-formed ones are also sent
+    with a login: `adopted` counts those that became the cookie of the session.
     """
     ports = [cluster.topology.lb_port, *cluster.topology.app_ports()]
     async with site_of(cluster, info, directly=True) as site:
@@ -130,9 +130,9 @@ SORTS = ("mutant", "another spelling", "bytes")
 
 
 def refusals(info: Info) -> set[str]:
-    """Return all that one may see. A header with control characters is no header (RFC 9110 §5.5): that is a 400.
+    """Return all acceptable answers. A header with control characters is invalid (RFC 9110 §5.5), hence a 400.
 
-    A logout whose session could be at another replica says so: 404.
+    A logout whose session could be at another replica says so with a 404.
     """
     logouts = {204} if Capability.ANY_REPLICA in info.capabilities else {204, 404}
     return {

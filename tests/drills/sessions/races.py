@@ -1,6 +1,6 @@
 """Drills for sessions, at the replicas' own ports: whatever races with the end of a login, the login ends.
 
-Each returns a Counter of what was seen. What must never be is in it as a line that begins with `FAULT`.
+Each returns a Counter of what was seen. What must never happen is in it as a line that starts with `FAULT`.
 """
 
 import asyncio
@@ -38,10 +38,9 @@ async def logout_races(
 ) -> Counter[str]:
     """S5: log out while *ways* clients write to the session without pause, at all replicas that know it.
 
-    In every other race they write at one replica and only read at the others, where what was read may be remembered.
-    Returns how often what was seen: `visit 200` and `visit 401` are writes before and after the logout, `ended` the
-    races after which no replica accepts the cookie and Redis has no key of the user. In the end all cookies are tried
-    once more.
+    In every other race they write at one replica and only read at the others, which may remember what they read.
+    Returns counts: `visit 200` and `visit 401` are writes before and after the logout; `ended` are races after which no
+    replica accepts the cookie and Redis has no key of the user. At the end all cookies are tried once more.
     """
     seen: Counter[str] = Counter()
     shared = Capability.ANY_REPLICA in info.capabilities
@@ -52,7 +51,7 @@ async def logout_races(
             account = login.account
             assert await keys_of(store, login.user_id) == shared, "control: this is how sessions are found in Redis"
             writing = Busy(_in_use(site, login, ways, everywhere=race % 2 == 0))
-            await asyncio.sleep(random.random() * 0.012)  # where in the writes it hits is the race
+            await asyncio.sleep(random.random() * 0.012)  # the moment varies: that is the race
             await until_done(partial(site.log_out, login), seen)
             seen.update(await writing.stop())
             await refused_everywhere(site, login, site.terms.bound)
@@ -75,10 +74,10 @@ def _in_use(site: Site, login: Login, ways: int, *, everywhere: bool) -> Sequenc
 async def visit_races(
     cluster: LocalCluster, info: Info, races: int, told: Told = nobody, *, ways: int = 12
 ) -> Counter[str]:
-    """S16: let *ways* clients write to one session at once, at all replicas that know it; again and again.
+    """S16: let *ways* clients write to one session concurrently, at all replicas that know it, repeatedly.
 
-    Returns how often what was answered. That no write is lost and none happens twice is up to the history: each race's
-    counts, and the last count of all, must be those of a counter.
+    Returns counts of the answers. The history checks that no write is lost or applied twice: the counts of each race,
+    and the last count of all, must be those of a counter.
     """
     seen: Counter[str] = Counter()
     async with site_of(cluster, info, directly=True) as site:
@@ -95,12 +94,13 @@ async def visit_races(
 
 
 async def relogin_races(cluster: LocalCluster, info: Info, races: int, told: Told = nobody) -> Counter[str]:
-    """S2: log in again, in the same browser, while its old cookie is used at all replicas that know it.
+    """S2: log in again in the same browser, while its old cookie is used at all replicas that know it.
 
-    In every other race it is only read with: then a replica that remembers what it read hears of changes from others.
+    In every other race the cookie is only used to read, so that replicas that remember sessions hear of changes from
+    others.
 
-    Returns how often what was seen: `one login` are races after which the new cookie is the user's only login,
-    `unclear` those where the login's answer was a 503.
+    Returns counts: `one login` are races after which the new cookie is the user's only login, `unclear` those where the
+    login was answered with 503.
     """
     seen: Counter[str] = Counter()
     async with site_of(cluster, info, directly=True) as site:
@@ -127,7 +127,7 @@ async def forced_logout_races(
 ) -> Counter[str]:
     """S13: an administrator ends a user's logins while the user's devices read, or read and write, at all replicas.
 
-    Returns how often what was seen: `ended` are logins of which the administrator was told that they are.
+    Returns counts: `ended` are the logins that the administrator was told have ended.
     """
     seen: Counter[str] = Counter()
     async with site_of(cluster, info, directly=True) as site:
@@ -136,7 +136,7 @@ async def forced_logout_races(
         for race, base in zip(range(races), cycle(site.bases), strict=False):
             logins = [await site.log_in(account, base) for _ in range(devices)]
             busy = Busy(reads(site, logins) + (writes(site, logins) if race % 2 else []))
-            await asyncio.sleep(random.random() * 0.02)  # where in their requests it hits is the race
+            await asyncio.sleep(random.random() * 0.02)  # the moment varies: that is the race
             seen["ended"] += await site.force_logout(admins[base], logins, base)
             await asyncio.gather(*(refused_everywhere(site, login, site.terms.bound) for login in logins))
             seen.update(await busy.stop())
@@ -147,10 +147,10 @@ async def forced_logout_races(
 async def limit_races(
     cluster: LocalCluster, info: Info, races: int, told: Told = nobody, *, ways: int = 8
 ) -> Counter[str]:
-    """Log *ways* devices of one user in at once, at all replicas (or at the only one that would know them).
+    """Log in *ways* devices of one user concurrently, at all replicas (or at the only one that would know them).
 
-    Passwords are checked one after the other. So that the logins arrive together, Redis takes a short break meanwhile.
-    Returns how often what was seen, such as `logins 200: 3, 409: 5; alive: 3, listed: 3`; `unclear`: one was a 503.
+    Passwords are checked one after the other. Redis is paused briefly, so that the logins arrive together. Returns
+    counts such as `logins 200: 3, 409: 5; alive: 3, listed: 3`; `unclear` means that one was a 503.
     """
     seen: Counter[str] = Counter()
     async with site_of(cluster, info, directly=True) as site, redis_of(cluster) as store:

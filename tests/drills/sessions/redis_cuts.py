@@ -1,4 +1,4 @@
-"""A drill in which Redis is well, but closes its connections again and again, as a failover or a proxy does."""
+"""A drill in which Redis works, but its connections are closed again and again, as by a failover or a proxy."""
 
 import asyncio
 import time
@@ -19,7 +19,7 @@ BACK_SECONDS = 5.0
 async def cut_connections(crowd: Crowd) -> Counter[str]:
     """Close all connections to Redis from its side, `CUTS` times, while everybody is busy.
 
-    No page fails, nor does a visit that was not in flight at a cut; no visit is counted twice.
+    No page fails, nor any visit that was not in flight at that moment; no visit is counted twice.
     """
     cuts: list[Span] = []
 
@@ -48,7 +48,7 @@ def _in_flight(visit: Operation, cuts: list[Span]) -> bool:
 
 
 async def _links(store: redis.asyncio.Redis) -> int:
-    """Return how many connections look sessions up, or follow what is revoked."""
+    """Return how many connections look up sessions or follow revocations."""
     return sum(one["cmd"] in ("hget", "ping", "xread") for one in await store.client_list())
 
 

@@ -1,4 +1,4 @@
-"""What all drills for sessions do: clients that are busy, and the judgement of what they were told."""
+"""What all drills for sessions share: busy clients, and the check of their answers."""
 
 import asyncio
 from collections import Counter
@@ -15,7 +15,7 @@ GIVE_UP_SECONDS = 10.0
 async def refused_everywhere(site: Site, login: Login, within: float = 0.0) -> None:
     """Ask every replica until it refuses *login*, for *within* seconds, and while it cannot know.
 
-    One that accepts it even then is a fault, which the history tells.
+    If one still accepts the login, the history reports a fault.
     """
     await asyncio.gather(*(_refused(site, login, base, within) for base in site.bases_of(login)))
 
@@ -32,7 +32,7 @@ async def _refused(site: Site, login: Login, base: str, within: float) -> None:
 
 
 async def until_done(ask: Ask, seen: Counter[str], *, not_here: bool = False) -> None:
-    """Ask again while the answer is 503, as everybody does who wants to log out. *not_here*: it may also be a 404."""
+    """Log out, again while the answer is 503. *not_here*: the answer may also be a 404."""
     while (answer := await ask()).status == 503:
         seen["asked again"] += 1
     assert answer.succeeded or (not_here and answer.status == 404), answer
@@ -49,7 +49,7 @@ def writes(site: Site, logins: Iterable[Login]) -> list[Ask]:
 
 
 class Busy:
-    """Clients that ask again and again, each its own question, until told to stop. *pause*: seconds in between."""
+    """Clients that repeat one request each until told to stop. *pause*: seconds in between."""
 
     def __init__(self, asks: Iterable[Ask], pause: float = 0) -> None:
         self.answers: Counter[str] = Counter()
@@ -64,14 +64,14 @@ class Busy:
             await asyncio.sleep(self._pause)
 
     async def stop(self) -> Counter[str]:
-        """Wait for the last answers and return how often what was answered."""
+        """Wait for the last answers and return counts of all answers."""
         self._over.set()
         await asyncio.gather(*self._tasks)
         return self.answers
 
 
 def with_faults(seen: Counter[str], *sites: Site, terms: Terms | None = None) -> Counter[str]:
-    """Return what was *seen*, and each fault in the sites' histories. *terms*: if others than the strategies' own."""
+    """Return what was *seen*, and each fault in the sites' histories. *terms* replace those of the strategies."""
     for site in sites:
         seen.update(f"FAULT {fault}" for fault in faults(site.history, terms or site.terms))
     return seen

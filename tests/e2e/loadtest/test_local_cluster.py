@@ -1,4 +1,4 @@
-"""`up`, `down` and what happens when they are not used as intended. Each test has state and ports of its own."""
+"""`up`, `down`, and what happens if they are not used as intended. Each test has its own state and ports."""
 
 import os
 import signal
@@ -50,12 +50,12 @@ class Shell:
         return leftovers(self.state / "local")
 
     def everybody(self) -> list[str]:
-        """The command lines of whoever was started with our environment, or works for a cluster of ours."""
+        """Return the command lines of the processes of this test's clusters."""
         ours = [process for process in psutil.process_iter() if _environ(process).get("STATE_DIR") == str(self.state)]
         return [_title(process) for process in [*ours, *leftovers(self.state)]]
 
     def all_ports_free(self) -> bool:
-        """What the operating system says, however we look for our processes."""
+        """Return what the operating system says about the ports, independently of how we find our processes."""
         return all(is_free(port) for port in self.topology.ports())
 
 
@@ -103,7 +103,7 @@ def supervisorctl(shell: Shell, *arguments: str) -> str:
 
 
 @pytest.mark.timeout(300)  # six commands, and supervisord takes its time to give up
-def test_up_starts_again_what_supervisord_has_given_up(shell: Shell) -> None:
+def test_up_restarts_what_supervisord_has_given_up(shell: Shell) -> None:
     shell.succeed("up")
     secret = shell.state / "local/secrets/redis.acl"
     secret.rename(secret.with_suffix(".away"))
@@ -124,14 +124,14 @@ def test_up_starts_again_what_supervisord_has_given_up(shell: Shell) -> None:
     shell.succeed("status")
 
 
-def test_up_starts_what_was_stopped_in_the_order_of_dependence(shell: Shell) -> None:
+def test_up_starts_stopped_processes_in_order_of_dependency(shell: Shell) -> None:
     shell.succeed("up")
     supervisorctl(shell, "stop", "loadbalancer:loadbalancer", "app-2", "auth-1", "redis:redis")
     code, output = shell.run("status")
     assert code == 1
     assert output.count("is STOPPED") == 4
-    assert "started again: redis, auth-1, app-2, loadbalancer" in shell.succeed("up")
-    assert "started again" not in shell.succeed("up")
+    assert "restarted: redis, auth-1, app-2, loadbalancer" in shell.succeed("up")
+    assert "restarted" not in shell.succeed("up")
     shell.succeed("status")
 
 
@@ -146,7 +146,7 @@ def test_up_while_another_up_is_starting_says_so(shell: Shell) -> None:
     assert starting.communicate(timeout=90)[0].count("ready:") == 1
 
 
-def test_status_of_nothing_fails(shell: Shell) -> None:
+def test_status_without_a_cluster_fails(shell: Shell) -> None:
     code, output = shell.run("status")
     assert code == 1
     assert "no cluster is up" in output
@@ -172,12 +172,11 @@ def test_a_missing_binary_is_named(shell: Shell, variable: str) -> None:
 def test_a_service_that_cannot_start_shows_its_last_lines(shell: Shell) -> None:
     code, output = shell.run("up", ACCESS_TOKEN_SECONDS="soon")
     assert code == 1
-    assert "auth-1 is not ready" in output
-    assert "ACCESS_TOKEN_SECONDS" in output
+    assert "auth-1 cannot start: setting ACCESS_TOKEN_SECONDS: Input should be a valid integer" in output
     assert shell.running() == []
 
 
-def test_ctrl_c_while_starting_leaves_nothing(shell: Shell) -> None:
+def test_ctrl_c_while_starting_leaves_nothing_running(shell: Shell) -> None:
     starting = shell.start("up")
     while not shell.running() and starting.poll() is None:
         pass  # until the first process of the cluster is there
@@ -188,8 +187,8 @@ def test_ctrl_c_while_starting_leaves_nothing(shell: Shell) -> None:
     assert shell.running() == []
 
 
-def test_ctrl_c_in_compare(shell: Shell) -> None:
-    """The terminal sends it to everybody in the foreground: to the generators, too."""
+def test_ctrl_c_during_compare_leaves_nothing_running(shell: Shell) -> None:
+    """The terminal sends it to the whole foreground process group, including the generators."""
     measuring = shell.start("compare", own_session=True)
     try:
         while not any("loadtest.load.turn_process" in title for title in shell.everybody()):

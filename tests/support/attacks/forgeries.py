@@ -1,5 +1,6 @@
-"""Tokens that nobody may accept: id and name of each attack, how it is made from what an attacker has, and the flaw of
-a verifier that would let it in (`weak_verifier` has them all, one at a time: so none of these is a dud)."""
+"""Tokens that no verifier may accept: the id and name of each attack, how it is made from what an attacker has, and the
+flaw that lets it in. `weak_verifier` has each flaw in turn, which proves that every forgery works.
+"""
 
 import base64
 import datetime
@@ -17,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import NameOID
 
-from tests.support.attacks.weak_verifier import Flaw
+from loadtest.attacks.weak_verifier import Flaw
 from tests.support.servers.app import AUDIENCE, ISSUER, KID, FakeAuth
 
 HEADER = {"typ": "at+jwt", "kid": KID}
@@ -25,7 +26,7 @@ SPKI = PublicFormat.SubjectPublicKeyInfo
 
 
 class Attacker:
-    """Somebody with a key of their own, and a server that hands it out and counts how often it is asked."""
+    """An attacker with a key of their own, and a server that publishes it and counts requests."""
 
     def __init__(self, auth: FakeAuth) -> None:
         self.own = FakeAuth(auth.clock)
@@ -98,7 +99,7 @@ def cut(auth: FakeAuth) -> str:
 
 
 def another_last_letter(token: str) -> str:
-    """The last letter of 64 bytes has four bits that mean nothing."""
+    """In the base64url of 64 bytes, four bits of the last letter mean nothing."""
     alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
     return token[:-1] + alphabet[alphabet.index(token[-1]) ^ 1]
 

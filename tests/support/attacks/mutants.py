@@ -1,4 +1,4 @@
-"""Tokens a few steps away from a good one, as an attacker who knows only that would try them."""
+"""Tokens a few steps away from a valid one, as an attacker who has only that would try them."""
 
 import random
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What a client was told."""
+"""The answer that a client got."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from tests.support.history import NO_ANSWER
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back, or that nothing did: the connection broke."""
+    """An answer, or that there was none because the connection broke."""
 
     status: int = NO_ANSWER
     body: dict[str, Any] = field(default_factory=dict)
@@ -18,5 +18,5 @@ class Answer:
 
     @property
     def verdict(self) -> str:
-        """What the answer says: `200`, `503`, `no answer`, or with a reason: `400 invalid_grant`."""
+        """The answer in short: `200`, `503`, `no answer`, or with a reason, `400 invalid_grant`."""
         return " ".join(filter(None, [str(self.status or "no answer"), str(self.body.get("error", ""))]))

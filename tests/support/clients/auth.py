@@ -16,7 +16,7 @@ TIMEOUT = aiohttp.ClientTimeout(total=20)
 
 
 class Auth:
-    """Speaks with the auth service: with one process after the other, or through the load balancer."""
+    """A client of the auth service, asking one process after the other or the load balancer."""
 
     def __init__(self, http: aiohttp.ClientSession, bases: Sequence[str]) -> None:
         self._http = http
@@ -25,7 +25,7 @@ class Auth:
         self._credentials: dict[str, str] = {}
 
     async def post(self, path: str, base: str | None = None, **what: Any) -> Answer:
-        """POST to *base*, or to whoever's turn it is."""
+        """POST to *base*, or to the next process in turn."""
         self._turn += 1
         return await self.send("POST", (base or self._bases[self._turn % len(self._bases)]) + path, **what)
 

@@ -41,7 +41,7 @@ class Browser:
 
 
 class Browsers:
-    """Opens browsers against one address; `register` makes each person an account of its own."""
+    """Opens browsers against one address; `register` gives each person a new account."""
 
     def __init__(self, url: str) -> None:
         self._url = url

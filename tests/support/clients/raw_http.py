@@ -1,4 +1,4 @@
-"""An HTTP client that sends the very bytes it is given: those that no client library would send."""
+"""An HTTP client that sends the given bytes, including those that no client library would send."""
 
 import asyncio
 from types import TracebackType
@@ -60,7 +60,7 @@ class RawConnection:
         return answer
 
     async def send(self, *pieces: bytes) -> asyncio.StreamReader:
-        """Send *pieces* and return what the answer will come from."""
+        """Send *pieces* and return the stream of the answer."""
         if self._streams is None:
             self._streams = await asyncio.open_connection("127.0.0.1", self._port)
         reader, writer = self._streams

@@ -1,4 +1,4 @@
-"""Clients of one strategy on a real cluster. Whatever they do and are told is kept (`tests.support.history`)."""
+"""Clients of one strategy on a real cluster. Their requests and answers are recorded (`tests.support.history`)."""
 
 import itertools
 import secrets
@@ -24,7 +24,7 @@ BOUNDS = {"redis-cached": TRUST_SECONDS}
 
 
 def bound_of(info: Info) -> float:
-    """Return how long a login may live on after its acknowledged end, where the strategy itself has ended it."""
+    """Return how long a login may survive its acknowledged end if the strategy itself ended it."""
     return TOLD_WITHIN if info.kind is Kind.TOKEN else BOUNDS.get(info.name, 0.0)
 
 
@@ -42,9 +42,9 @@ class Account:
 
 @dataclass
 class Login:
-    """A login as its client has it: cookies, or an access token. It stays as it is when the login ends.
+    """A login as its client holds it: cookies, or an access token. It stays unchanged when the login ends.
 
-    *home* is the only replica that knows it, if there is but one.
+    *home* is the replica that knows it, if there is only one.
     """
 
     id: str
@@ -62,9 +62,9 @@ class Login:
 
 
 class Site:
-    """A cluster as the clients of the strategy *info* see it, who ask one of *bases* after the other.
+    """A cluster as seen by the clients of the strategy *info*, which ask one of *bases* after the other.
 
-    Where a login holds at one replica only, its client stays there.
+    Where only one replica knows a login, its client stays there.
     """
 
     def __init__(self, http: aiohttp.ClientSession, info: Info, bases: Sequence[str], auth: Sequence[str]) -> None:
@@ -93,7 +93,7 @@ class Site:
         return account
 
     async def log_in(self, account: Account, base: str = "", *, instead_of: Login | None = None) -> Login:
-        """Log in, which must succeed: once more while the answer is 503, as on a busy machine."""
+        """Log in, which must succeed; again while a busy machine answers 503."""
         for _ in range(PATIENCE):
             login, operation = await self.try_to_log_in(account, base, instead_of=instead_of)
             if operation.status != 503:
@@ -102,7 +102,9 @@ class Site:
         return login
 
     async def log_in_alone(self, account: Account) -> Login:
-        """Log in somebody who has no other login. A 503 may have made one that nobody knows: then, somebody else."""
+        """Log in somebody who has no other login. After a 503, which may have made an unknown login, use another
+        person.
+        """
         while (tried := await self.try_to_log_in(account))[1].status == 503:
             account = await self.register()
         login, operation = tried
@@ -112,7 +114,7 @@ class Site:
     async def try_to_log_in(
         self, account: Account, base: str = "", *, instead_of: Login | None = None
     ) -> tuple[Login, Operation]:
-        """Log in. A browser that has a login already (*instead_of*) sends its cookies: a success ends that login."""
+        """Log in. A browser that already has a login (*instead_of*) sends its cookies; a success ends that login."""
         at = base or (instead_of and instead_of.home) or next(self._next)
         home = None if Capability.ANY_REPLICA in self.info.capabilities or len(self.bases) == 1 else at
         login = Login(f"{self.info.name} {next(self._ids)}", account, home)
@@ -133,7 +135,7 @@ class Site:
         return await self._do(Act.VISIT, login, "POST", self._url(login, base, "visits"))
 
     async def log_out(self, login: Login, base: str = "") -> Operation:
-        """Log out; *login* keeps its credential, to see whether it is dead."""
+        """Log out; *login* keeps its credential, so that a test can check whether it is dead."""
         return await self._do(Act.END, login, "POST", self._url(login, base, "logout"))
 
     async def devices(self, login: Login, base: str = "") -> list[dict[str, Any]]:
@@ -143,7 +145,7 @@ class Site:
         return listed
 
     async def force_logout(self, admin: Login, ended: Sequence[Login], base: str = "") -> int:
-        """Let *admin* end all logins of a user, which are *ended*; return how many the answer says."""
+        """Let *admin* end all logins of a user, which are *ended*; return the number in the answer."""
         url, began = self._url(admin, base, f"admin/users/{ended[0].user_id}/logout"), time.monotonic()
         answer = await self._insist("POST", url, admin)
         by = Operation(Act.END, "", "", began, time.monotonic(), answer.status)
@@ -152,7 +154,7 @@ class Site:
         return int(answer.body["ended"])
 
     async def _insist(self, method: str, url: str, login: Login) -> Answer:
-        """Return the answer, which must be 200; ask once more while it is 503, as on a busy machine."""
+        """Return the answer, which must be 200; ask again while a busy machine answers 503."""
         for _ in range(PATIENCE):
             answer = await self._send(method, url, login)
             if answer.status != 503:
@@ -161,7 +163,7 @@ class Site:
         return answer
 
     def note_end(self, login: Login, by: Operation) -> None:
-        """Note that *by* has ended *login*, or may have."""
+        """Record that *by* has ended *login*, or may have."""
         if by.succeeded or by.status in UNKNOWN:
             self.history.append(replace(by, act=Act.END, login=login.id, user=login.account.username))
 

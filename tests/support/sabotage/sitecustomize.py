@@ -1,6 +1,6 @@
-"""On the PYTHONPATH of a cluster, this gives its replicas one more strategy: a control that spins for 10 us.
+"""On the PYTHONPATH of a cluster, this adds a strategy to its replicas: a control that spins for 10 µs.
 
-Python imports a module of this name when it starts. Nothing in `services` knows of it.
+Python imports a module of this name when it starts. Nothing in `services` knows about it.
 """
 
 import os

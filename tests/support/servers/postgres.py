@@ -24,7 +24,7 @@ SETTINGS = {"listen_addresses": "127.0.0.1", "unix_socket_directories": "", "fsy
 
 
 class Postgres:
-    """A server in *folder*. PostgreSQL refuses to run as root: *user* is whom it runs as then."""
+    """A server in *folder*. PostgreSQL refuses to run as root; *user* is the user to run as in that case."""
 
     def __init__(self, binaries: Path, folder: Path, user: str | None) -> None:
         self.password = secrets.token_urlsafe()
@@ -46,7 +46,7 @@ class Postgres:
             subprocess.run(command, user=self._user, cwd=self._folder, stdout=log, stderr=log, check=True)
 
     def start(self) -> None:
-        """Start the server unless it runs, and return when it takes connections."""
+        """Start the server unless it is running, and return when it accepts connections."""
         if self._process and self._process.poll() is None:
             return
         settings = [f"--{name}={value}" for name, value in SETTINGS.items()]
@@ -65,7 +65,7 @@ class Postgres:
             assert time.monotonic() < deadline, (self._folder / "log").read_text()
 
     def stop(self) -> None:
-        """Suspend it, all of its processes, as `docker pause` does: connections stay, and nobody answers."""
+        """Suspend all of its processes, as `docker pause` does: connections stay open, and nobody answers."""
         self._signal(signal.SIGSTOP)
 
     def go(self) -> None:
@@ -104,7 +104,7 @@ class Postgres:
 
 @contextlib.contextmanager
 def run_postgres() -> Iterator[Postgres]:
-    """Run a server of one's own on a free port."""
+    """Run a separate server on a free port."""
     with tempfile.TemporaryDirectory() as name:
         folder, binaries, user = Path(name), _bundled(), None
         if os.geteuid() == 0:
@@ -130,7 +130,7 @@ def _bundled() -> Path:
 
 
 def _may_run(binaries: Path, user: str) -> bool:
-    """Return whether *user* can get at the programs, wherever we are installed."""
+    """Return whether *user* can access the programs where they are installed."""
     try:
         return subprocess.run([binaries / "initdb", "--version"], user=user, stdout=subprocess.DEVNULL).returncode == 0
     except PermissionError:

@@ -11,21 +11,15 @@ from aiohttp.test_utils import TestServer, unused_port
 
 from services.app.auth_client.servers import LEFT_OUT_SECONDS, AuthServers
 from services.common.settings import CommonSettings
+from tests.support.clock import ManualClock
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 A, B, C = "http://a:1", "http://b:1", "http://c:1"
 
 
-class Clock:
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @asynccontextmanager
-async def opened(*bases: str, clock: Clock | None = None) -> AsyncIterator[AuthServers]:
-    servers = AuthServers(bases, clock=clock or Clock())
+async def opened(*bases: str, clock: ManualClock | None = None) -> AsyncIterator[AuthServers]:
+    servers = AuthServers(bases, clock=clock or ManualClock())
     opening = servers.opened(web.Application())
     await anext(opening)
     yield servers
@@ -54,14 +48,14 @@ async def hang_up(request: web.Request) -> web.Response:
     return web.Response()
 
 
-def test_each_is_asked_in_turn() -> None:
+def test_servers_are_asked_in_turn() -> None:
     servers = AuthServers([f"{A}/", B, C])
     assert [servers.in_turn()[0] for _ in range(4)] == [A, B, C, A]
     assert sorted(servers.in_turn()) == [A, B, C]
 
 
-async def test_one_that_is_gone_costs_no_answer_and_is_left_out_for_a_while() -> None:
-    clock, dead = Clock(), gone()
+async def test_a_server_that_is_gone_costs_no_answer_and_is_skipped_for_a_while() -> None:
+    clock, dead = ManualClock(), gone()
     async with serving(yes) as alive, opened(dead, alive, clock=clock) as servers:
         answer = await servers.ask("POST", "/question", seconds=5)
         assert (answer.status, answer.body) == (200, b"yes")
@@ -70,13 +64,13 @@ async def test_one_that_is_gone_costs_no_answer_and_is_left_out_for_a_while() ->
         assert {servers.in_turn()[0] for _ in range(4)} == {alive.rstrip("/"), dead}
 
 
-async def test_a_connection_that_breaks_moves_the_question_on() -> None:
+async def test_when_a_connection_breaks_the_next_server_is_asked() -> None:
     async with serving(hang_up) as breaking, serving(yes) as alive, opened(breaking, alive) as servers:
         assert (await servers.ask("POST", "/question", seconds=5)).body == b"yes"
 
 
-async def test_a_connection_that_the_only_server_closes_under_a_question_is_not_the_last_word() -> None:
-    """A kept connection may close at any time. The first question is answered; the second finds it closing."""
+async def test_a_request_is_repeated_when_the_only_server_closes_its_connection() -> None:
+    """A kept-alive connection may close at any time. The first request is answered, the second meets a closing one."""
     first: asyncio.Transport | None = None
 
     async def hang_up_on_the_second(request: web.Request) -> web.Response:
@@ -104,8 +98,8 @@ async def test_a_server_that_always_hangs_up_is_asked_twice_at_most() -> None:
     assert asked == 2
 
 
-async def test_a_connection_is_kept_for_less_time_than_a_server_takes_to_stop() -> None:
-    """It closes what is idle when it stops: no question may be on its way then."""
+async def test_connections_are_kept_for_less_time_than_a_server_takes_to_stop() -> None:
+    """A stopping server closes idle connections, so no request may be on its way on one."""
     async with opened(A) as servers:
         assert servers._http
         assert servers._http.connector
@@ -113,7 +107,7 @@ async def test_a_connection_is_kept_for_less_time_than_a_server_takes_to_stop() 
         assert servers._http.connector._keepalive_timeout < drain_seconds
 
 
-async def test_an_answer_is_an_answer_whatever_it_says() -> None:
+async def test_any_answer_is_final_whatever_its_status() -> None:
     async def busy(request: web.Request) -> web.Response:
         return web.Response(status=503, headers={"Retry-After": "3"})
 
@@ -122,7 +116,7 @@ async def test_an_answer_is_an_answer_whatever_it_says() -> None:
     assert (answer.status, answer.headers["Retry-After"]) == (503, "3")
 
 
-async def test_all_gone_is_an_error_and_then_they_are_still_asked() -> None:
+async def test_if_all_servers_are_gone_it_is_an_error_and_they_are_still_asked_next_time() -> None:
     async with opened(gone(), gone()) as servers:
         for _ in range(2):
             with pytest.raises(aiohttp.ClientConnectionError):
@@ -130,7 +124,7 @@ async def test_all_gone_is_an_error_and_then_they_are_still_asked() -> None:
         assert len(servers.in_turn()) == 2
 
 
-async def test_what_is_fetched_is_a_200_or_an_error() -> None:
+async def test_a_fetch_returns_a_200_or_raises() -> None:
     async with serving(yes) as alive, opened(alive) as servers:
         assert await servers.fetch("/question", seconds=5) == b"yes"
         with pytest.raises(aiohttp.ClientError, match="404"):

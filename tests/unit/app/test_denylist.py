@@ -1,7 +1,5 @@
 """What the denylist remembers, denies and forgets."""
 
-from typing import Any
-
 import pytest
 
 from services.app.revocations.denylist import Denylist
@@ -11,8 +9,10 @@ from services.common.tokens.verifier import AccessTokenClaims
 NOW = 1_000_000.5
 
 
-def token(user: str = "alice", session: str | None = "login", **raw: Any) -> AccessTokenClaims:
-    return AccessTokenClaims(user, "Alice", (), "web", session, NOW, NOW + 300, {"jti": "token", "iat": int(NOW)} | raw)
+def token(
+    user: str = "alice", session: str | None = "login", jti: str = "token", iat: int = int(NOW)
+) -> AccessTokenClaims:
+    return AccessTokenClaims("us", user, "us", NOW + 300, iat, jti, "web", session)
 
 
 def revocation(kind: str, subject: str, before: float = NOW, expires: float = NOW + 300) -> Revocation:
@@ -29,7 +29,7 @@ def test_j12_a_token_or_its_login_is_denied_whenever_it_was_issued(kind: str, su
     assert denylist.denies_token(token(session=None)) is (kind == "jti")
 
 
-def test_of_a_user_all_tokens_before_are_denied_and_those_of_the_same_second_one_by_one() -> None:
+def test_a_users_earlier_tokens_are_denied_and_those_of_the_same_second_individually() -> None:
     denylist = Denylist()
     denylist.add(revocation("user", "alice"))
     assert denylist.denies_token(token(iat=int(NOW) - 1))
@@ -49,15 +49,15 @@ def test_s11_s12_a_session_is_denied_if_its_password_was_checked_by_then(kind: s
     assert not denylist.denies_session("bob", 0)
 
 
-def test_everybody_is_denied_who_is_older_than_what_is_known() -> None:
+def test_tokens_older_than_the_known_entries_are_denied() -> None:
     denylist = Denylist()
     denylist.deny_everybody(NOW)
-    denylist.deny_everybody(NOW - 50)  # what is known to be unknown stays so
+    denylist.deny_everybody(NOW - 50)  # a later gap is not forgotten
     assert denylist.denies_token(token(iat=int(NOW)))
     assert not denylist.denies_token(token(iat=int(NOW) + 1))
 
 
-def test_what_has_expired_is_forgotten_and_nothing_else() -> None:
+def test_only_expired_entries_are_forgotten() -> None:
     denylist = Denylist()
     for kind in ("family", "jti", "user", "sessions"):
         denylist.add(revocation(kind, "old", expires=NOW + 1))
@@ -71,14 +71,14 @@ def test_what_has_expired_is_forgotten_and_nothing_else() -> None:
     assert not denylist.denies_token(token(session="old"))
 
 
-def test_a_kind_of_the_future_means_nothing() -> None:
+def test_unknown_kinds_of_entries_are_ignored() -> None:
     denylist = Denylist()
     denylist.add(revocation("everything", "alice"))
     assert len(denylist) == 0
 
 
 @pytest.mark.parametrize("missing", [b"kind", b"subject", b"before", b"expires"])
-def test_an_entry_that_lacks_something_is_none(missing: bytes) -> None:
+def test_incomplete_entries_are_ignored(missing: bytes) -> None:
     fields = {b"kind": b"user", b"subject": b"alice", b"before": b"1.5", b"expires": b"9"}
     assert read_revocation(fields) == Revocation("user", "alice", 1.5, 9)
     with pytest.raises(ValueError, match=missing.decode()):

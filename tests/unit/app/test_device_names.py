@@ -22,6 +22,6 @@ WEBKIT = "AppleWebKit/537.36 (KHTML, like Gecko)"
         ("x" * 300, "x" * LENGTH),
     ],
 )
-def test_a_device_is_named_shortly(agent: str, name: str) -> None:
+def test_a_device_gets_a_short_name(agent: str, name: str) -> None:
     assert short(Device("192.0.2.1", agent)) == Device("192.0.2.1", name)
     assert len(name) <= LENGTH

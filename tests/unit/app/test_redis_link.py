@@ -22,7 +22,7 @@ OK, PONG = b"+OK\r\n", b"+PONG\r\n"
 
 
 class Server:
-    """Introduces itself as Redis does, answers PING while it *lives*, and lets the test answer all else."""
+    """A server that introduces itself like Redis, answers PING while it *lives*, and lets the test answer the rest."""
 
     def __init__(self) -> None:
         self.lives = True
@@ -94,7 +94,7 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 async def at_once(looking_up: Coroutine[Any, Any, Any]) -> Any:
-    """Return what *looking_up* returns; it must not wait for anything."""
+    """Return the result of *looking_up*, which must not wait for anything."""
     looking_up.send(None)
     raise AssertionError("it waits")
 
@@ -113,7 +113,7 @@ async def test_it_introduces_itself_and_chooses_its_database(server: Server) -> 
         assert server.reads[1] == b"*2\r\n$6\r\nSELECT\r\n$1\r\n2\r\n"
 
 
-async def test_the_questions_of_a_turn_go_in_one_piece_and_answers_come_in_order(
+async def test_questions_of_one_loop_turn_are_written_together_and_answers_come_in_order(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with linked(server) as link:
@@ -141,7 +141,7 @@ async def test_the_questions_of_a_turn_go_in_one_piece_and_answers_come_in_order
             await futures[4]
 
 
-async def test_an_answer_is_dealt_with_before_what_was_said_after_it(server: Server) -> None:
+async def test_an_answer_is_handled_before_later_messages(server: Server) -> None:
     async with linked(server) as link:
         seen: list[Any] = []
         link.on_push = seen.append
@@ -152,7 +152,7 @@ async def test_an_answer_is_dealt_with_before_what_was_said_after_it(server: Ser
         assert seen == [b"old", [b"invalidate", [b"key"]]]
 
 
-async def test_a_question_whose_asker_went_away_keeps_its_place(server: Server) -> None:
+async def test_a_cancelled_question_keeps_its_place_in_the_order(server: Server) -> None:
     async with linked(server) as link:
         gone, here = ask(link, "GET", "a"), ask(link, "GET", "b")
         await server.has(b"GET", 2)
@@ -189,7 +189,7 @@ async def test_silence_is_noticed_even_if_nobody_asks(server: Server) -> None:
         await until(lambda: not link.up)
 
 
-async def test_a_loop_of_ours_that_was_late_is_not_held_against_redis(server: Server) -> None:
+async def test_a_late_event_loop_is_not_blamed_on_redis(server: Server) -> None:
     async with linked(server) as link:
         future = ask(link, "GET", "key")
         await server.has(b"GET")
@@ -201,12 +201,12 @@ async def test_a_loop_of_ours_that_was_late_is_not_held_against_redis(server: Se
 
 @pytest.fixture
 def one_attempt(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a link make one attempt to connect after a loss, and no other while the test runs."""
+    """Let a link make one attempt to reconnect, and no other during the test."""
     monkeypatch.setattr(redis_link, "RETRY_SECONDS", 3600)
 
 
 @pytest.mark.usefixtures("one_attempt")
-async def test_a_connection_that_is_cut_is_replaced_at_once_and_every_question_is_answered(server: Server) -> None:
+async def test_a_lost_connection_is_replaced_at_once_and_every_question_is_answered(server: Server) -> None:
     async with linked(server) as link:
         in_flight = ask(link, "GET", "key")
         await server.has(b"GET")
@@ -221,7 +221,7 @@ async def test_a_connection_that_is_cut_is_replaced_at_once_and_every_question_i
 
 
 @pytest.mark.usefixtures("one_attempt")
-async def test_a_question_that_is_cut_again_is_asked_again(server: Server) -> None:
+async def test_a_question_whose_connection_is_lost_twice_is_asked_again(server: Server) -> None:
     async with linked(server) as link:
         future = ask(link, "GET", "key")
         for attempt in (1, 2):
@@ -270,7 +270,7 @@ async def test_a_question_in_flight_waits_no_longer_than_any_other(
             await later
 
 
-async def test_a_connection_that_is_cut_as_soon_as_it_is_made_is_none(
+async def test_a_connection_that_is_lost_as_soon_as_it_is_made_does_not_count(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     receive = redis_connection.RedisConnection.data_received
@@ -289,17 +289,17 @@ async def test_a_connection_that_is_cut_as_soon_as_it_is_made_is_none(
 
 
 @pytest.mark.parametrize("nonsense", [b"HTTP/1.1 400 Bad Request\r\n", b"+nobody asked\r\n"])
-async def test_what_redis_would_never_say_ends_the_connection(
+async def test_a_protocol_error_ends_the_connection(
     server: Server, nonsense: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with linked(server):
         first = server.connections
         server.say(nonsense)
         await until(lambda: server.connections > first)
-    assert "an answer that is none" in caplog.text
+    assert "unusable answer" in caplog.text
 
 
-async def test_a_wrong_password_is_told_once_and_nothing_is_up(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_wrong_password_is_logged_once_and_the_link_stays_down(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING)
     fake = Server()
     fake.hello = b"-WRONGPASS invalid username-password pair\r\n"
@@ -311,7 +311,7 @@ async def test_a_wrong_password_is_told_once_and_nothing_is_up(caplog: pytest.Lo
     assert "secret" not in caplog.text
 
 
-async def test_a_redis_that_loads_its_log_is_not_there_yet_and_is_asked_again(server: Server) -> None:
+async def test_a_redis_that_is_loading_its_log_is_not_ready_and_is_asked_again(server: Server) -> None:
     async with linked(server) as link:
         server.pong = b"-LOADING Redis is loading the dataset in memory\r\n"
         await until(lambda: not link.up)

@@ -17,21 +17,14 @@ from services.app.sessions.storage import SessionStorage
 from services.app.strategy import User
 from services.common.devices import Device, LoginLimit
 from services.common.http.problems import Unavailable
+from tests.support.clock import ManualClock
 
 ALICE = User("1", "alice", ("user",))
 COOKIE = SessionCookie("s", "[A-Za-z0-9_-]{65}", secure=True)
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1e9
-
-    def __call__(self) -> float:
-        return self.now
-
-
 class Interrupted(MemorySessionStore):
-    """Lets something happen between a request's read and its write."""
+    """A store that lets something happen between a request's read and its write."""
 
     before_replace: Callable[[], Awaitable[Any]] | None = None
 
@@ -43,11 +36,11 @@ class Interrupted(MemorySessionStore):
 
 
 class Bench:
-    def __init__(self, limit: int = 10_000) -> None:
-        self.clock = Clock()
+    def __init__(self, limit: int = 10_000, remembered: int = 0) -> None:
+        self.clock = ManualClock()
         self.store = Interrupted(limit, self.clock)
         self.storage = SessionStorage(
-            self.store, SessionLifetimes(600, 3600), LoginLimit(10_000, "deny"), COOKIE, self.clock
+            self.store, SessionLifetimes(600, 3600), LoginLimit(10_000, "deny"), COOKIE, self.clock, remembered
         )
 
     async def login(self, user: User = ALICE) -> str:
@@ -61,7 +54,7 @@ class Bench:
         return make_mocked_request("GET", "/", {"Cookie": f"__Host-s={cookie}"})
 
     async def save(self, cookie: str, **values: Any) -> None:
-        """Do what a request does that sets *values* in its session."""
+        """Do what a request that sets *values* in its session does."""
         session = await self.storage.load_session(self.request(cookie))
         session.update(values)
         await self.storage.save_session(self.request(cookie), web.Response(), session)
@@ -92,14 +85,14 @@ async def test_s1_ids_differ_and_have_256_bits(bench: Bench) -> None:
     assert len({one[22:] for one in ids}) == 1_000
 
 
-async def test_s5_a_change_in_flight_does_not_bring_a_session_back(bench: Bench) -> None:
+async def test_s5_a_change_in_flight_does_not_revive_a_session(bench: Bench) -> None:
     cookie = await bench.login()
     bench.store.before_replace = lambda: bench.end(cookie)
     assert await bench.change(cookie) is None
     assert len(bench.store) == 0
 
 
-async def test_s5_a_save_or_a_touch_in_flight_does_not_either(bench: Bench) -> None:
+async def test_s5_a_save_or_a_touch_in_flight_does_not_revive_a_session(bench: Bench) -> None:
     cookie = await bench.login()
     bench.store.before_replace = lambda: bench.end(cookie)
     await bench.save(cookie, colour="red")
@@ -111,7 +104,7 @@ async def test_s5_a_save_or_a_touch_in_flight_does_not_either(bench: Bench) -> N
     assert len(bench.store) == 0
 
 
-async def test_s16_two_writes_at_once_both_count(bench: Bench) -> None:
+async def test_s16_two_concurrent_writes_both_count(bench: Bench) -> None:
     cookie = await bench.login()
     bench.store.before_replace = lambda: bench.change(cookie)
     state = await bench.change(cookie)
@@ -119,7 +112,7 @@ async def test_s16_two_writes_at_once_both_count(bench: Bench) -> None:
     assert state.values == {"visits": 2}
 
 
-async def test_what_is_changed_in_place_and_not_saved_is_nobodys(bench: Bench) -> None:
+async def test_a_change_in_place_that_is_not_saved_affects_nobody(bench: Bench) -> None:
     cookie = await bench.login()
     await bench.save(cookie, basket=["apple"])
     session = await bench.storage.load_session(bench.request(cookie))
@@ -129,7 +122,7 @@ async def test_what_is_changed_in_place_and_not_saved_is_nobodys(bench: Bench) -
     assert (await bench.values(cookie))["basket"] == ["apple", "worm"]
 
 
-async def test_s16_saves_of_different_keys_at_once_both_survive(bench: Bench) -> None:
+async def test_s16_concurrent_saves_of_different_keys_both_survive(bench: Bench) -> None:
     cookie = await bench.login()
     bench.store.before_replace = lambda: bench.save(cookie, colour="red")
     await bench.save(cookie, size=7)
@@ -137,7 +130,7 @@ async def test_s16_saves_of_different_keys_at_once_both_survive(bench: Bench) ->
     assert (values["colour"], values["size"], values["user"]) == ("red", 7, ALICE)
 
 
-async def test_s6_a_use_is_noted_at_most_every_sixtieth_of_the_idle_time(bench: Bench) -> None:
+async def test_s6_a_use_is_recorded_at_most_every_sixtieth_of_the_idle_timeout(bench: Bench) -> None:
     cookie = await bench.login()
     first = await bench.store.read(key_of(cookie))
     bench.clock.now += 9
@@ -148,7 +141,7 @@ async def test_s6_a_use_is_noted_at_most_every_sixtieth_of_the_idle_time(bench: 
     assert await bench.store.read(key_of(cookie)) != first
 
 
-async def test_s6_a_use_that_cannot_be_noted_is_an_answer_all_the_same(bench: Bench) -> None:
+async def test_s6_a_use_that_cannot_be_recorded_is_answered_all_the_same(bench: Bench) -> None:
     cookie = await bench.login()
 
     async def full() -> None:
@@ -158,7 +151,7 @@ async def test_s6_a_use_that_cannot_be_noted_is_an_answer_all_the_same(bench: Be
     bench.store.before_replace = full
     assert (await bench.values(cookie))["user"] == ALICE
     bench.store.before_replace = full
-    with pytest.raises(Unavailable):  # a write is another matter
+    with pytest.raises(Unavailable):  # unlike a write
         await bench.change(cookie)
 
 
@@ -188,7 +181,7 @@ async def test_memory_is_bounded_and_ends_the_session_unused_for_longest() -> No
 
 
 @pytest.mark.parametrize("cookie", ["", "x", "A" * 64, "A" * 66, "A" * 64 + "\n", "É" * 65, '"' + "A" * 65 + '"'])
-async def test_s17_cookies_of_another_form_are_not_looked_up(bench: Bench, cookie: str) -> None:
+async def test_s17_malformed_cookies_are_not_looked_up(bench: Bench, cookie: str) -> None:
     assert COOKIE.candidates(bench.request(cookie)) == []
 
 
@@ -208,7 +201,35 @@ async def test_the_cookie_is_found_among_others(header: str) -> None:
     assert COOKIE.candidates(request) == ["A" * 65]
 
 
-async def test_a_cookie_whose_name_only_ends_alike_is_another_one() -> None:
+async def test_a_cookie_whose_name_merely_ends_the_same_is_ignored() -> None:
     for header in ("x__Host-s={}", "a=__Host-s={}", "__Host-s2={}"):
         request = make_mocked_request("GET", "/", {"Cookie": header.format("A" * 65)})
         assert COOKIE.candidates(request) == []
+
+
+async def test_what_is_remembered_counts_only_as_long_as_the_store_has_the_same_bytes() -> None:
+    bench = Bench(remembered=10)
+    cookie = await bench.login()
+    first, again = [await bench.storage.find(bench.request(cookie)) for _ in range(2)]
+    assert first is again is not None
+    await bench.save(cookie, colour="red")
+    assert (await bench.values(cookie))["colour"] == "red"
+    await bench.end(cookie)
+    assert await bench.storage.find(bench.request(cookie)) is None
+
+
+async def test_a_remembered_session_expires() -> None:
+    bench = Bench(remembered=10)
+    cookie = await bench.login()
+    assert await bench.values(cookie)
+    bench.clock.now += 601
+    assert await bench.values(cookie) == {}
+
+
+@pytest.mark.parametrize("remembered", [0, 3])
+async def test_no_more_is_remembered_than_is_allowed(remembered: int) -> None:
+    bench = Bench(remembered=remembered)
+    cookies = [await bench.login(User(name, name)) for name in "abcdef"]
+    for cookie in cookies * 2:
+        assert await bench.values(cookie)
+    assert len(bench.storage._known) == remembered

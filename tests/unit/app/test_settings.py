@@ -5,7 +5,12 @@ from pathlib import Path
 import pytest
 
 from services.app.settings import AppSettings
-from services.common.settings import read_settings
+from services.app.strategies.cookie import CookieSettings
+from services.app.strategies.jwt_cached import TokenCacheSettings
+from services.app.strategies.jwt_denylist import DenylistSettings
+from services.app.strategies.memory import MemorySettings
+from services.app.strategies.redis_cached import NearCacheSettings
+from services.common.settings import ConfigurationError, Settings, read_settings
 
 KEY = "A" * 43 + "="
 
@@ -27,7 +32,7 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.Monke
     return monkeypatch
 
 
-def test_cookies_are_secure_unless_the_deployment_says_otherwise(environment: pytest.MonkeyPatch) -> None:
+def test_cookies_are_secure_by_default(environment: pytest.MonkeyPatch) -> None:
     settings = read_settings(AppSettings)
     assert settings.secure_cookies
     assert (settings.session_idle_seconds, settings.session_absolute_seconds) == (1800, 43200)
@@ -50,34 +55,55 @@ def test_auth_may_have_several_processes(environment: pytest.MonkeyPatch) -> Non
         ("SESSION_IDLE_SECONDS", "99999"),
         ("SESSION_LIMIT", "0"),
         ("SESSION_LIMIT_POLICY", "none"),
-        ("DENYLIST_MAX_STALE_SECONDS", "1"),
         ("REDIS_URL", "rediss://127.0.0.1:8070/0"),
     ],
 )
-def test_nonsense_stops_the_start(environment: pytest.MonkeyPatch, name: str, value: str) -> None:
+def test_invalid_settings_stop_the_start(environment: pytest.MonkeyPatch, name: str, value: str) -> None:
     environment.setenv(name, value)
-    with pytest.raises(SystemExit, match="setting"):
+    with pytest.raises(ConfigurationError, match=name):
         read_settings(AppSettings)
 
 
 @pytest.mark.parametrize(
-    ("keys", "wrong"), [("", 1), ("short", 1), (f"{KEY},", 2), (f"{KEY},{KEY[:-1]}", 2), (f"{KEY};{KEY}", 1)]
+    ("keys", "wrong"),
+    [("", 1), ("short", 1), (f"{KEY},", 2), (f"{KEY},{KEY[:-2]}", 2), (f"{KEY},{KEY[:-2]}B=", 2), (f"{KEY};{KEY}", 1)],
 )
-def test_a_cookie_key_that_is_none_stops_the_start_and_is_not_shown(
+def test_an_invalid_cookie_key_stops_the_start_and_is_not_shown(
     environment: pytest.MonkeyPatch, tmp_path: Path, keys: str, wrong: int
 ) -> None:
     (tmp_path / "cookie-keys").write_text(keys)
-    with pytest.raises(SystemExit, match=f"setting cookie-keys: .*key {wrong} is no Fernet key") as refusal:
-        read_settings(AppSettings)
+    with pytest.raises(ConfigurationError, match=f"setting cookie-keys: .*key {wrong} is not 32 bytes") as refusal:
+        read_settings(CookieSettings)
     assert KEY not in str(refusal.value)
 
 
-def test_without_cookie_keys_there_is_no_start(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_missing_cookie_keys_stop_the_start(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "cookie-keys").unlink()
-    with pytest.raises(SystemExit, match="setting cookie-keys"):
-        read_settings(AppSettings)
+    with pytest.raises(ConfigurationError, match="setting cookie-keys"):
+        read_settings(CookieSettings)
 
 
-def test_cookie_keys_may_stand_on_a_line_with_spaces(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    (tmp_path / "cookie-keys").write_text(f"{KEY}, {KEY}\n")
-    read_settings(AppSettings)
+def test_cookie_keys_may_have_spaces_and_a_line_end_around_them(
+    environment: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "cookie-keys").write_text(f"{KEY}, {KEY[:-1]}\n")
+    assert read_settings(CookieSettings).decoded() == [bytes(32), bytes(32)]
+
+
+@pytest.mark.parametrize(
+    ("own", "name", "wrong"),
+    [
+        (MemorySettings, "MEMORY_MAX_SESSIONS", "0"),
+        (NearCacheSettings, "NEAR_CACHE_USERS", "0"),
+        (TokenCacheSettings, "JWT_CACHE_TOKENS", "none"),
+        (DenylistSettings, "DENYLIST_MAX_STALE_SECONDS", "1"),
+    ],
+)
+def test_a_strategy_reads_its_own_settings_from_the_environment(
+    environment: pytest.MonkeyPatch, own: type[Settings], name: str, wrong: str
+) -> None:
+    environment.setenv(name, "7")
+    assert getattr(read_settings(own), name.lower()) == 7
+    environment.setenv(name, wrong)
+    with pytest.raises(ConfigurationError, match=f"setting {name}: "):
+        read_settings(own)

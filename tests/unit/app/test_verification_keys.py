@@ -1,4 +1,4 @@
-"""The key cache: what it loads, how often it fetches, what it does while the auth service is away."""
+"""The key cache: what it loads, how often it fetches, and what it does while the auth service is away."""
 
 import asyncio
 import hashlib
@@ -45,7 +45,7 @@ def jwks(*keys: Any) -> bytes:
 
 
 class Source:
-    """A JWK Set somewhere: counts fetches, fails when *text* is an exception, waits for *gate*."""
+    """A key set on a server: counts fetches, fails if *text* is an exception, waits for *gate*."""
 
     def __init__(self, text: bytes | Exception) -> None:
         self.text = text
@@ -71,7 +71,7 @@ class Source:
         return VerificationKeys(self, self.fetch_removed, max_stale_seconds=900, clock=lambda: self.now)
 
 
-def test_keys_are_found_by_id_and_others_left_out() -> None:
+def test_keys_are_found_by_id_and_unsuitable_ones_are_ignored() -> None:
     big = rsa_jwk(2048)
     keys = load_keys(jwks(jwk("a"), jwk("b"), jwk("c", use="enc"), jwk("d", use=None), jwk("e", alg="XX"), 7, big))
     found = {kid: key.algorithm_name for kid, key in keys.items()}
@@ -109,7 +109,7 @@ def test_keys_are_found_by_id_and_others_left_out() -> None:
         jwks(jwk("a"), OCT | {"use": "enc"}),
     ],
 )
-def test_j16_a_set_that_is_not_strictly_right_is_refused(text: bytes) -> None:
+def test_j16_an_invalid_key_set_is_refused(text: bytes) -> None:
     with pytest.raises(ValueError, match=r".*"):
         load_keys(text)
 
@@ -119,7 +119,7 @@ def test_j13_a_weak_rsa_key_is_refused() -> None:
         load_keys(jwks(rsa_jwk(1024)))
 
 
-async def test_j15_unknown_ids_share_one_fetch_and_then_wait_for_the_cooldown() -> None:
+async def test_j15_unknown_ids_share_one_fetch_and_then_wait_for_the_cool_down() -> None:
     source = Source(jwks(jwk()))
     keys = source.keys()
     source.gate.clear()
@@ -134,7 +134,7 @@ async def test_j15_unknown_ids_share_one_fetch_and_then_wait_for_the_cooldown() 
     assert source.fetches == 2
 
 
-async def test_j17_a_new_key_is_fetched_when_asked_for_and_a_withdrawn_one_is_gone() -> None:
+async def test_j17_a_new_key_is_fetched_on_demand_and_a_withdrawn_one_is_dropped() -> None:
     source = Source(jwks(jwk("old")))
     keys = source.keys()
     assert await keys.find(kid("old"))
@@ -155,14 +155,14 @@ async def test_keys_stay_when_the_auth_service_is_away(error: Any) -> None:
     assert await keys.missing() is None
 
 
-async def test_before_the_first_keys_we_cannot_know() -> None:
+async def test_before_the_first_fetch_tokens_cannot_be_judged() -> None:
     keys = Source(aiohttp.ClientError()).keys()
-    assert await keys.missing() == "no signing keys yet"
+    assert await keys.missing() == "the signing keys have not been fetched yet"
     with pytest.raises(Unavailable):
         await keys.find(kid())
 
 
-async def test_a_client_that_gives_up_does_not_end_the_fetch_of_others() -> None:
+async def test_a_client_that_gives_up_does_not_cancel_a_shared_fetch() -> None:
     source = Source(jwks(jwk()))
     keys = source.keys()
     source.gate.clear()
@@ -174,7 +174,7 @@ async def test_a_client_that_gives_up_does_not_end_the_fetch_of_others() -> None
     assert source.fetches == 1
 
 
-async def test_keys_are_fetched_at_start_without_anybody_asking() -> None:
+async def test_keys_are_fetched_at_start_without_a_request() -> None:
     source = Source(jwks(jwk()))
     keys = source.keys()
     running = keys.kept_fresh(web.Application())
@@ -185,7 +185,7 @@ async def test_keys_are_fetched_at_start_without_anybody_asking() -> None:
     assert [one async for one in running] == []
 
 
-async def test_j17_a_key_removed_by_the_second_way_is_dead_though_the_key_set_cannot_be_fetched() -> None:
+async def test_j17_a_key_removed_through_redis_is_refused_even_if_the_key_set_cannot_be_fetched() -> None:
     source = Source(jwks(jwk("stolen"), jwk("good")))
     keys = source.keys()
     assert await keys.find(kid("stolen"))
@@ -193,12 +193,12 @@ async def test_j17_a_key_removed_by_the_second_way_is_dead_though_the_key_set_ca
     await keys.refresh()
     assert await keys.find(kid("stolen")) is None
     assert await keys.find(kid("good"))
-    source.removed = frozenset()  # the second way is away, too
+    source.removed = frozenset()  # Redis is away too
     await keys.refresh()
     assert await keys.find(kid("stolen")) is None
 
 
-async def test_j17_a_removed_key_does_not_come_back_with_a_key_set_that_is_behind() -> None:
+async def test_j17_a_removed_key_does_not_return_with_a_stale_key_set() -> None:
     source = Source(jwks(jwk("stolen"), jwk("good")))
     source.removed = frozenset({kid("stolen")})
     keys = source.keys()
@@ -216,7 +216,7 @@ async def test_j17_when_the_only_key_is_removed_its_tokens_are_refused_and_other
         await keys.find(kid("successor"))
 
 
-async def test_j17_keys_are_not_trusted_for_ever_when_nobody_can_be_asked() -> None:
+async def test_j17_keys_are_not_trusted_for_ever_when_auth_and_redis_are_away() -> None:
     source = Source(jwks(jwk()))
     keys = source.keys()
     assert await keys.find(kid())
@@ -232,7 +232,7 @@ async def test_j17_keys_are_not_trusted_for_ever_when_nobody_can_be_asked() -> N
     assert await keys.find(kid())
 
 
-async def test_j15_a_failed_fetch_counts_for_the_cooldown_and_known_keys_wait_for_nobody() -> None:
+async def test_j15_a_failed_fetch_starts_the_cool_down_and_known_keys_do_not_wait() -> None:
     source = Source(jwks(jwk()))
     keys = source.keys()
     assert await keys.find(kid())
@@ -252,7 +252,7 @@ async def test_j15_a_failed_fetch_counts_for_the_cooldown_and_known_keys_wait_fo
 
 
 def test_a_key_that_is_fetched_again_is_the_same_object() -> None:
-    """Who remembers tokens by their key need not compute them again after each refresh."""
+    """Caches of tokens by key stay valid after each refresh."""
     document = jwks(jwk())
     again = bytes(bytearray(document))
     assert again is not document

@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL that take longer to make than one caller waits. No server: its pace is the test's."""
+"""Connections to PostgreSQL that take longer than a caller waits. There is no server: the test sets the pace."""
 
 import asyncio
 from unittest.mock import Mock
@@ -36,7 +36,7 @@ async def given_up(connector: Connector, server: Server, attempts: int) -> None:
     await asyncio.gather(caller, return_exceptions=True)
 
 
-async def test_the_next_caller_gets_the_connection_that_took_too_long_for_the_first(server: Server) -> None:
+async def test_the_next_caller_takes_over_a_connection_that_took_too_long_for_the_first(server: Server) -> None:
     connector, connection = Connector(), Mock()
     for _ in range(3):
         await given_up(connector, server, 1)
@@ -45,12 +45,12 @@ async def test_the_next_caller_gets_the_connection_that_took_too_long_for_the_fi
     assert len(server.attempts) == 1
 
 
-async def test_an_attempt_that_failed_meanwhile_is_nobodys(server: Server) -> None:
+async def test_a_connection_attempt_that_failed_in_the_meantime_is_not_reused(server: Server) -> None:
     connector, connection = Connector(), Mock()
     await given_up(connector, server, 1)
     server.attempts[0].set_exception(OSError())
     await asyncio.sleep(0)
-    await asyncio.sleep(0)  # the attempt ends, and what watches it is told
+    await asyncio.sleep(0)  # the attempt ends, and its callback runs
     caller = asyncio.ensure_future(connector())
     while len(server.attempts) < 2:  # noqa: ASYNC110  # as above
         await asyncio.sleep(0)
@@ -58,7 +58,7 @@ async def test_an_attempt_that_failed_meanwhile_is_nobodys(server: Server) -> No
     assert await caller is connection
 
 
-async def test_what_nobody_fetched_is_closed_in_the_end(server: Server) -> None:
+async def test_connections_that_nobody_took_over_are_closed_at_the_end(server: Server) -> None:
     connector, connection = Connector(), Mock()
     await given_up(connector, server, 1)
     server.attempts[0].set_result(connection)
@@ -68,7 +68,7 @@ async def test_what_nobody_fetched_is_closed_in_the_end(server: Server) -> None:
     connection.terminate.assert_called_once_with()
 
 
-async def test_what_is_still_connecting_in_the_end_is_cancelled(server: Server) -> None:
+async def test_connection_attempts_still_under_way_at_the_end_are_cancelled(server: Server) -> None:
     connector = Connector()
     await given_up(connector, server, 1)
     await connector.close()

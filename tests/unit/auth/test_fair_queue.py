@@ -1,4 +1,4 @@
-"""Who is next, and who gives up a place: nobody's many items delay or displace another's few."""
+"""Who is next, and who gives up a place: many requests of one holder do not delay or displace those of another."""
 
 import pytest
 
@@ -23,12 +23,12 @@ def test_one_holder_is_served_in_the_order_of_arrival() -> None:
     assert taken(filled(3, FLOOD, FLOOD, FLOOD)) == ["mallory 0", "mallory 1", "mallory 2"]
 
 
-def test_another_address_is_next_however_many_wait_before_it() -> None:
+def test_another_address_is_next_however_many_callers_are_waiting() -> None:
     queue = filled(9, *[FLOOD] * 6, Holder("ann's", "ann"), Holder("bob's", "bob"), Holder("bob's", "bob"))
     assert [queue.take() for _ in range(5)] == ["mallory 0", "ann 6", "bob 7", "mallory 1", "bob 8"]
 
 
-def test_names_without_number_do_not_give_an_address_more_turns() -> None:
+def test_using_many_accounts_does_not_give_an_address_more_turns() -> None:
     queue = filled(9, *(Holder("flood", f"user-{n}") for n in range(6)), Holder("ann's", "ann"))
     assert queue.take() == "user-0 0"
     assert queue.take() == "ann 6"
@@ -62,7 +62,7 @@ def test_one_address_may_have_all_places_while_nobody_else_wants_any() -> None:
         pytest.param([*[FLOOD] * 2, *[Holder("flood", "eve")] * 2], id="two floods"),
     ],
 )
-def test_when_the_places_are_full_the_newest_of_whoever_has_most_gives_way(flood: list[Holder]) -> None:
+def test_when_the_places_are_full_the_newest_request_of_the_largest_holder_gives_way(flood: list[Holder]) -> None:
     queue = filled(4, *flood)
     refused = queue.put(Holder("ann's", "ann"), "ann")
     assert refused is not None
@@ -78,12 +78,12 @@ def test_behind_the_flooders_own_address_another_account_gets_a_place() -> None:
     assert queue.put(Holder(FLOOD.address, "neighbour"), "neighbour") == Refused("mallory 3", took_too_much=True)
 
 
-def test_nobody_gives_way_to_somebody_who_would_have_as_many() -> None:
+def test_nobody_gives_way_to_a_caller_that_would_hold_as_many_places() -> None:
     queue = filled(4, *[FLOOD] * 2, Holder("ann's", "ann"), Holder("bob's", "bob"))
     assert queue.put(Holder("bob's", "bob"), "one more") == Refused("one more", took_too_much=True)
 
 
-def test_when_everybody_has_one_place_the_newcomer_is_refused_and_took_nothing() -> None:
+def test_when_everybody_holds_one_place_the_newcomer_is_refused_and_takes_none() -> None:
     queue = filled(3, *(Holder(f"address-{n}", f"user-{n}") for n in range(3)))
     assert queue.put(Holder("ann's", "ann"), "ann") == Refused("ann", took_too_much=False)
 
@@ -94,7 +94,7 @@ def test_without_places_nobody_waits() -> None:
     assert not queue
 
 
-def test_what_is_removed_leaves_its_place_and_nothing_behind() -> None:
+def test_a_removed_request_frees_its_place_and_leaves_nothing_behind() -> None:
     queue = filled(2, FLOOD, FLOOD)
     queue.remove(FLOOD, "mallory 0")
     assert queue.put(FLOOD, "again") is None

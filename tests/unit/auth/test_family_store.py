@@ -1,4 +1,4 @@
-"""Families in a real Valkey: written only as they were read, and gone in time."""
+"""Families in a real Valkey: written only if unchanged since they were read, and expired in time."""
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -10,7 +10,7 @@ from services.auth.logins.family_store import FamilyStore
 from services.auth.logins.refresh_rotation import Family, Issued, Terms
 from services.common.devices import LoginLimit
 from services.common.redis_client import open_redis
-from tests.support.servers.auth import Valkey
+from tests.support.servers.valkey import Valkey
 
 pytest_plugins = ("tests.support.servers.auth_fixtures",)
 
@@ -49,7 +49,7 @@ async def test_t4_of_two_writers_that_read_the_same_one_wins(families: FamilySto
     assert now_stored.family == NEXT
 
 
-async def test_t5_a_write_in_flight_does_not_bring_an_ended_family_back(families: FamilyStore) -> None:
+async def test_t5_a_write_in_flight_does_not_revive_an_ended_family(families: FamilyStore) -> None:
     await families.create(FAMILY, b"", NOW)
     stored = await families.load(FAMILY.id)
     assert stored is not None

@@ -1,4 +1,4 @@
-"""The life of a signing key: who signs, who is published, what a rotation or a removal leads to."""
+"""The life of a signing key: which key signs, which are published, and the effect of a rotation or removal."""
 
 import random
 
@@ -34,7 +34,7 @@ def of(now: float, *lives: KeyLife) -> list[str]:
         (1360, ["RETIRED", "SIGNING"]),
     ],
 )
-def test_j17_a_key_signs_from_its_time_on_and_the_one_before_retires(now: float, expected: list[str]) -> None:
+def test_j17_a_key_starts_to_sign_on_time_and_its_predecessor_retires(now: float, expected: list[str]) -> None:
     assert of(now, FIRST, SECOND) == expected
     assert of(now, SECOND, FIRST) == expected[::-1]  # the order of the rows says nothing
 
@@ -45,7 +45,7 @@ def test_j17_a_rotation_publishes_first_and_happens_once() -> None:
     assert rotation([FIRST, SECOND], 1000, POLICY) == Create(1120)
 
 
-def test_j17_a_removed_signer_is_followed_at_once_and_no_earlier_key_comes_back() -> None:
+def test_j17_a_removed_signer_is_replaced_at_once_and_no_earlier_key_returns() -> None:
     removed = KeyLife("second", 2, 1000, removed_at=1100)
     assert of(1100, FIRST, removed) == ["RETIRING", "REMOVED"]
     assert succession([FIRST, removed], 1100) == Create(1000)
@@ -56,7 +56,7 @@ def test_j17_a_removed_signer_is_followed_at_once_and_no_earlier_key_comes_back(
     assert of(1360, FIRST, removed, third)[0] == "RETIRED"
 
 
-def test_j17_a_pending_key_is_promoted_in_the_place_of_the_removed_one() -> None:
+def test_j17_a_pending_key_replaces_a_removed_signer() -> None:
     lives = [KeyLife("second", 2, 1000, removed_at=1100), KeyLife("third", 3, 1150), KeyLife("fourth", 4, 1200)]
     assert succession(lives, 1100) == Promote("third", 1000)
 
@@ -102,7 +102,7 @@ def in_state(table: Table, now: float, *wanted: KeyState) -> set[str]:
     return {kid for kid, state in states(table.lives, now, POLICY).items() if state in wanted}
 
 
-def test_j17_planned_rotations_never_sign_with_an_unpublished_key_nor_drop_one_with_live_tokens() -> None:
+def test_j17_planned_rotations_sign_only_with_published_keys_and_keep_keys_with_live_tokens() -> None:
     chance, table = random.Random(17), Table()
     table.settle(0)
     published_since: dict[str, float] = {}
@@ -125,7 +125,7 @@ def test_j17_planned_rotations_never_sign_with_an_unpublished_key_nor_drop_one_w
     assert len(last_used) > 20  # keys did change
 
 
-def test_j17_whatever_is_removed_exactly_one_key_signs_and_none_comes_back() -> None:
+def test_j17_whatever_is_removed_exactly_one_key_signs_and_no_removed_key_returns() -> None:
     chance, table = random.Random(18), Table()
     was_signer: list[str] = []
     for now in range(3000):

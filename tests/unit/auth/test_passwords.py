@@ -1,4 +1,4 @@
-"""Password hashing: its cost, its bounds, and that nothing is cut short."""
+"""Password hashing: its cost, its limits, and that no password is cut off."""
 
 import asyncio
 import os
@@ -27,13 +27,13 @@ def passwords() -> Iterator[Passwords]:
     passwords.close()
 
 
-def test_t10_the_parameters_are_owasps() -> None:
+def test_t10_the_parameters_are_those_that_owasp_recommends() -> None:
     parameters = extract_parameters(owasp_hasher().hash("any password"))
     assert parameters.type is Type.ID
     assert (parameters.memory_cost, parameters.time_cost, parameters.parallelism) == (19 * 1024, 2, 1)
 
 
-async def test_the_right_password_matches_and_no_other(passwords: Passwords) -> None:
+async def test_only_the_right_password_matches(passwords: Passwords) -> None:
     stored = await passwords.hash(ANN, "correct horse")
     assert await passwords.matches(ANN, stored, "correct horse")
     assert not await passwords.matches(ANN, stored, "correct horsf")
@@ -59,7 +59,7 @@ async def test_t14_an_unknown_user_costs_a_verification_with_the_same_parameters
     assert [extract_parameters(each).memory_cost for each in verified] == [16]
 
 
-async def test_t10_when_the_queue_is_full_the_next_call_is_told_to_come_back() -> None:
+async def test_t10_when_the_queue_is_full_the_next_call_is_told_to_retry_later() -> None:
     hasher = GatedHasher()
     passwords = Passwords(hasher, threads=1, queue=2)
     hasher.gate.clear()
@@ -75,7 +75,7 @@ async def test_t10_when_the_queue_is_full_the_next_call_is_told_to_come_back() -
     passwords.close()
 
 
-async def test_t10_a_caller_that_went_away_keeps_its_place_until_its_hash_is_done() -> None:
+async def test_t10_a_caller_that_disconnects_keeps_its_place_until_its_hash_is_done() -> None:
     hasher = GatedHasher()
     passwords = Passwords(hasher, threads=1, queue=0)
     hasher.gate.clear()
@@ -90,7 +90,7 @@ async def test_t10_a_caller_that_went_away_keeps_its_place_until_its_hash_is_don
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has a priority of single threads")
-async def test_t10_hashing_gives_way_to_the_event_loop() -> None:
+async def test_t10_hashing_threads_yield_to_the_event_loop() -> None:
     priorities: list[int] = []
 
     class Noting(PasswordHasher):

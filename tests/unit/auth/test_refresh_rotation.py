@@ -1,4 +1,4 @@
-"""What a presented refresh token leads to, case by case."""
+"""The outcome of presenting a refresh token, case by case."""
 
 import pytest
 
@@ -68,7 +68,7 @@ def test_t6_refreshing_extends_the_idle_expiry_but_never_the_absolute_one() -> N
     assert family_rotated_at(1090, 1180).current.terms.expires_at == 1250
 
 
-def test_a_family_forgets_tokens_whose_grace_is_over() -> None:
+def test_a_family_forgets_tokens_whose_grace_period_is_over() -> None:
     assert [issued.digest for issued in family_rotated_at(1050, 1070).tokens] == ["token 2", "token 3"]
 
 

@@ -1,4 +1,4 @@
-"""Refresh tokens as text: reproducible, and read only if they are exactly ours."""
+"""The texts of refresh tokens: reproducible, and accepted only if they are exactly ours."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ def without(name: str) -> str:
     return jwt.encode({k: v for k, v in CLAIMS.items() if k != name}, KEY, "HS256", headers={"typ": "rt+jwt"})
 
 
-def test_t4_the_same_terms_give_the_same_text() -> None:
+def test_t4_the_same_claims_give_the_same_token() -> None:
     assert TOKENS.text("family", "user", "client", TERMS) == TEXT
 
 
@@ -33,7 +33,7 @@ def test_t7_a_token_is_bound_to_user_client_and_audience() -> None:
 
 
 def test_the_forgery_without_a_change_is_accepted() -> None:
-    """Shows that the forgeries below are refused for what they change."""
+    """Proves that the forgeries below are refused because of what they change."""
     assert TOKENS.read(forge()) == TOKENS.read(TEXT)
 
 
@@ -57,6 +57,6 @@ def test_the_forgery_without_a_change_is_accepted() -> None:
         pytest.param("." * 10_000, id="many dots"),
     ],
 )
-def test_anything_else_is_refused(text: str) -> None:
+def test_any_other_change_is_refused(text: str) -> None:
     with pytest.raises(InvalidRefreshTokenError):
         TOKENS.read(text)

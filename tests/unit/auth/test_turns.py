@@ -1,4 +1,4 @@
-"""Turns at the hashing threads, dealt out to coroutines: in order, each exactly once, whoever goes away meanwhile."""
+"""Turns at the hashing threads: in order, each exactly once, even if callers disconnect."""
 
 import asyncio
 from collections.abc import Callable
@@ -14,14 +14,14 @@ NEW = Asker("198.51.100.1", "new", registering=True)
 
 
 class Line:
-    """Askers in front of *turns*; `served` names them in the order of their turns, which last until `next`."""
+    """Callers waiting for *turns*; `served` names them in the order of their turns, which last until `next`."""
 
     def __init__(self, turns: Turns) -> None:
         self._turns = turns
         self.served: list[str] = []
 
     async def add(self, asker: Asker) -> asyncio.Task[None]:
-        """Let *asker* wait, and return when they do."""
+        """Let *asker* wait, and return once they do."""
         task = asyncio.ensure_future(self._wait(asker))
         await settled()
         return task
@@ -37,12 +37,12 @@ class Line:
 
 
 async def settled() -> None:
-    """Let everything run that can run now."""
+    """Run everything that can run now."""
     for _ in range(5):
         await asyncio.sleep(0)
 
 
-async def test_so_many_have_a_turn_at_once_and_the_next_waits_for_an_end() -> None:
+async def test_concurrent_turns_are_limited_and_the_next_caller_waits() -> None:
     line = Line(Turns(2, 8))
     for asker in (FLOOD, FLOOD, ANN, FLOOD):
         await line.add(asker)
@@ -53,7 +53,7 @@ async def test_so_many_have_a_turn_at_once_and_the_next_waits_for_an_end() -> No
     assert line.served[3:] == ["mallory"]
 
 
-async def test_a_turn_that_nobody_waits_for_is_free_for_the_next() -> None:
+async def test_an_unused_turn_is_free_for_the_next_caller() -> None:
     line = Line(Turns(1, 8))
     await line.add(ANN)
     await line.next()
@@ -80,7 +80,7 @@ async def test_registrations_take_no_place_from_other_calls() -> None:
     assert "ann" in line.served
 
 
-async def test_whoever_takes_too_much_is_told_so_and_the_other_waits() -> None:
+async def test_the_caller_with_the_most_places_is_refused_and_the_other_one_waits() -> None:
     line = Line(Turns(1, 3))
     flood = [await line.add(FLOOD) for _ in range(4)]
     ann = await line.add(ANN)
@@ -92,7 +92,7 @@ async def test_whoever_takes_too_much_is_told_so_and_the_other_waits() -> None:
     assert ann.done()
 
 
-async def test_when_nobody_takes_too_much_the_newcomer_is_told_that_we_are_busy() -> None:
+async def test_when_nobody_holds_too_many_places_the_newcomer_is_refused_as_busy() -> None:
     line = Line(Turns(1, 2))
     for asker in (FLOOD, FLOOD, ANN):
         await line.add(asker)
@@ -101,7 +101,7 @@ async def test_when_nobody_takes_too_much_the_newcomer_is_told_that_we_are_busy(
     assert refusal.value.headers == {"Retry-After": "1"}
 
 
-async def test_whoever_goes_away_leaves_their_place() -> None:
+async def test_a_caller_that_disconnects_frees_its_place() -> None:
     line = Line(Turns(1, 1))
     await line.add(FLOOD)
     gone = await line.add(ANN)
@@ -123,7 +123,7 @@ def cancel_then_give_turn(task: asyncio.Task[None], turns: Turns) -> None:
 
 
 @pytest.mark.parametrize("race", [give_turn_then_cancel, cancel_then_give_turn])
-async def test_a_turn_that_comes_just_as_its_caller_goes_is_passed_on(
+async def test_a_turn_that_arrives_as_its_caller_disconnects_is_passed_on(
     race: Callable[[asyncio.Task[None], Turns], None],
 ) -> None:
     turns = Turns(1, 8)
@@ -138,7 +138,7 @@ async def test_a_turn_that_comes_just_as_its_caller_goes_is_passed_on(
     assert line.served == ["mallory", "bob"]
 
 
-async def test_whoever_goes_away_just_as_they_are_refused_ends_nobodys_turn() -> None:
+async def test_disconnecting_while_being_refused_ends_nobody_elses_turn() -> None:
     line = Line(Turns(1, 2))
     await line.add(BOB)
     await line.add(FLOOD)
@@ -155,7 +155,7 @@ async def test_whoever_goes_away_just_as_they_are_refused_ends_nobodys_turn() ->
     assert ann.done()
 
 
-async def test_nobody_waits_longer_than_others_wait_for_our_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_nobody_waits_longer_than_clients_wait_for_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(turns_module, "WAIT_SECONDS", 0.01)
     line = Line(Turns(1, 1))
     await line.add(FLOOD)

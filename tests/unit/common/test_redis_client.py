@@ -1,4 +1,4 @@
-"""The pool's connections, when the other side closes them while they are idle."""
+"""Connections of the pool that the other side closes while they are idle."""
 
 import asyncio
 import contextlib
@@ -57,6 +57,6 @@ async def ping_after_a_close(*, reset: bool) -> None:
 
 @pytest.mark.parametrize("reset", [False, True], ids=["closed", "reset"])
 @pytest.mark.parametrize("loop", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
-def test_a_connection_that_was_closed_while_idle_fails_no_command(loop: object, reset: bool) -> None:
+def test_a_connection_closed_while_idle_does_not_fail_the_next_command(loop: object, reset: bool) -> None:
     with asyncio.Runner(loop_factory=loop) as runner:  # type: ignore[arg-type]
         runner.run(ping_after_a_close(reset=reset))

@@ -1,5 +1,6 @@
-"""nginx itself reads the configuration of every deployment (`nginx -t`)."""
+"""nginx itself checks the configuration of every deployment (`nginx -t`)."""
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -8,6 +9,10 @@ import pytest
 from loadtest.cluster.binaries import find_binaries
 from loadtest.cluster.nginx import write_configuration
 from loadtest.cluster.topology import REPOSITORY, Topology
+from services.app.strategy import Capability
+from tests.support.strategies import INFOS
+
+NGINX_CONF = REPOSITORY / "loadbalancer/nginx.conf"
 
 
 def local(prefix: Path) -> None:
@@ -30,7 +35,7 @@ def nginx_test(prefix: Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("deployment", [local, compose])
-def test_nginx_takes_the_configuration(tmp_path: Path, deployment: object) -> None:
+def test_nginx_accepts_the_configuration(tmp_path: Path, deployment: object) -> None:
     assert callable(deployment)
     deployment(tmp_path)
     done = nginx_test(tmp_path)
@@ -38,7 +43,18 @@ def test_nginx_takes_the_configuration(tmp_path: Path, deployment: object) -> No
     assert "[warn]" not in done.stderr
 
 
-def test_nginx_would_refuse_a_mistake(tmp_path: Path) -> None:
+def test_nginx_refuses_a_wrong_configuration(tmp_path: Path) -> None:
     local(tmp_path)
     (tmp_path / "nginx/cluster/auth.servers").write_text("server 127.0.0.1:1 max_fail=1;\n")
     assert nginx_test(tmp_path).returncode != 0
+
+
+def test_strategies_that_ask_for_affinity_get_it() -> None:
+    lines = re.findall(r"^ +~\^on/([a-z-]+)/ +app_with_affinity;$", NGINX_CONF.read_text(), re.MULTILINE)
+    asking = [info.name for info in INFOS if Capability.AFFINITY in info.capabilities]
+    assert sorted(lines) == sorted(asking), "the map of $app in loadbalancer/nginx.conf needs a line for each of them"
+
+
+def test_logins_that_hold_at_one_replica_only_ask_for_affinity() -> None:
+    either = {Capability.ANY_REPLICA, Capability.AFFINITY}
+    assert [info.name for info in INFOS if not either & info.capabilities] == []

@@ -1,4 +1,4 @@
-"""A small app that speaks the contract as a load test sees it, and can be told to misbehave; and a plan to match."""
+"""A small app with the contract as load tests see it, which can be told to misbehave, and a plan to match."""
 
 import asyncio
 import os
@@ -27,6 +27,7 @@ class FakeApp:
         self.accounts: dict[str, str] = {"admin": "the admin-password"}
         self.logins: dict[str, str] = {}
         self.visits: dict[str, int] = {}
+        self.access_tokens: list[str] = []
         self.refreshes = 0
         self.pages = 0
         self.stall_after: int | None = None
@@ -51,6 +52,8 @@ class FakeApp:
         app.router.add_post("/auth/password", self.change_password)
         app.router.add_post("/{area}/admin/users/{id}/logout", self.end_logins)
         app.router.add_post("/{area}/admin/users/{id}/disable", self.end_logins)
+        app.router.add_get("/auth/sessions", self.sessions)
+        app.router.add_delete("/auth/sessions/{id}", self.end_session)
         app.router.add_post("/{s}/login", self.session_login)
         app.router.add_get("/{s}/mypage", self.mypage)
         app.router.add_post("/{s}/visits", self.visit)
@@ -94,6 +97,15 @@ class FakeApp:
         response.set_cookie("session", self.credential(name))
         return response
 
+    async def sessions(self, request: web.Request) -> web.Response:
+        own = self.key(request)
+        names = [key for key in self.access_tokens if self.logins.get(key) == self.logins.get(own)]
+        return web.json_response({"sessions": [{"id": key, "current": key == own} for key in names]})
+
+    async def end_session(self, request: web.Request) -> web.Response:
+        self.logins.pop(request.match_info["id"], None)
+        return web.Response(status=204)
+
     async def token_login(self, request: web.Request) -> web.Response:
         name = await self.checked(request)
         return self.tokens(name) if name else web.Response(status=401)
@@ -128,6 +140,7 @@ class FakeApp:
 
     def tokens(self, name: str) -> web.Response:
         access, refresh = self.credential(name), self.credential(name)
+        self.access_tokens.append(access)
         return web.json_response({"access_token": access, "refresh_token": refresh, "expires_in": 300})
 
     def key(self, request: web.Request) -> str:
@@ -191,7 +204,7 @@ class FakeCluster:
         return {"app-1": self.url}
 
     def balance_over(self, replicas: Collection[str], workers: int | None = None) -> AbstractContextManager[None]:
-        """There is only one."""
+        """There is only one replica."""
         return nullcontext()
 
     def capabilities(self) -> frozenset[Capability]:
@@ -249,7 +262,7 @@ class FakeCluster:
         return {"redis": {}}
 
     def wait_ready(self, seconds: float = 30) -> None:
-        """It always is."""
+        """It is always ready."""
 
     def cpu(self) -> CpuReading:
         self.when_read()
@@ -276,7 +289,7 @@ async def serve(fake: FakeApp) -> AsyncIterator[FakeCluster]:
         await runner.cleanup()
 
 
-TINY_TURNS = {"warm_up": 4, "requests": 10, "connections": 4, "logins": 2, "idle_seconds": 0.02}
+TINY_TURNS = {"warm_up": 4, "requests": 10, "connections": 4, "logins": 2, "idle_seconds": 0.2}
 TINY_LOAD = {"users": 2, "warmup": 0.05, "rounds": 2, "seconds": 0.2}
 TINY: dict[str, dict[str, Any]] = {
     "cost": TINY_TURNS | {"cycles": 2, "rounds_direct": 1, "rounds_nginx": 1},
@@ -285,6 +298,11 @@ TINY: dict[str, dict[str, Any]] = {
     "traffic": TINY_LOAD | {"low": 0.05, "high": 0.2, "capacity_seconds": 0.2, "idle_seconds": 0.05},
     "login": {"rounds": 2, "logins": 2},
     "tokens": {"rounds": 2, "logins": 3},
+    "forgery": {"logins": 1},
+    "exposure": {"pairs": 1},
+    "devices": {"users": 1},
+    "secret_guessing": {"seconds": 0.02},
+    "footprint": {"logins": 2, "requests": 3, "idle_seconds": 0.0},
     "survival": {"users": 4, "after_kill_seconds": 0.0},
 }
 """What differs from the quick plans."""
@@ -297,7 +315,7 @@ def tiny(*names: str) -> list[Experiment]:
 
 
 async def context(cluster: FakeCluster, logs: Path) -> Context:
-    """What an experiment may use, on *cluster*."""
+    """Return the context of an experiment on *cluster*."""
     return Context(cluster, await strategies_of(cluster.url), Silent(), np.random.default_rng(1), logs)
 
 

@@ -22,7 +22,7 @@ def survival(rng: np.random.Generator, kinds: Mapping[str, str]) -> Iterator[dic
         for name in kinds:
             for affinity in (True, False):
                 users, stays = 12 if affinity else 5, name != "memory" or fault in ("scale out", "reload")
-                before = 0 if name != "memory" or affinity else int(rng.integers(4, 6))
+                before = 0 if name != "memory" or affinity else 4
                 after = 0 if stays else int(rng.integers(3, 6)) if affinity else 0
                 yield {"round": number, "fault": fault, "victim": f"app-{number + 1}" if number < 3 else "",
                        "strategy": name, "affinity": affinity, "users": users, "lost_before": before,

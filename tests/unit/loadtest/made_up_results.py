@@ -1,4 +1,4 @@
-"""Results as a quick run would give them: made-up raw rounds, from which the real code makes figures and verdicts."""
+"""Results like those of a quick run: invented raw rounds, from which the real code computes figures and verdicts."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -63,7 +63,7 @@ def reconfigured(results: Results, **changes: Any) -> Results:
 
 
 def full_run(*names: str, seed: int = 1, costs: dict[str, float] | None = None) -> Results:
-    """Return the results of a run of the experiments *names* (none: of all); *costs* change what the app tier adds."""
+    """Return the results of a run of the experiments *names* (all by default); *costs* change those of the app tier."""
     rng = np.random.default_rng(seed)
     made: dict[str, Callable[[], list[dict[str, Any]]]] = {
         "cost": lambda: list(_cost(rng, costs or {})),

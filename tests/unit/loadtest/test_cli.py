@@ -1,4 +1,4 @@
-"""The command line: what it says, and the statuses it exits with."""
+"""The command line: its output and its exit statuses."""
 
 import errno
 import io
@@ -39,7 +39,7 @@ def status(*arguments: str) -> object:
     return done.exception.exit_code if isinstance(done.exception, click.ClickException) else done.return_value
 
 
-def test_help_cuts_no_summary_off_and_fits_80_columns() -> None:
+def test_help_shows_whole_summaries_within_80_columns() -> None:
     text = invoke("--help").output
     assert max(map(len, text.splitlines())) <= 80
     words = " ".join(text.split())
@@ -74,10 +74,10 @@ def test_list_says_how_long_each_experiment_takes() -> None:
         assert f"{experiment.seconds[1]} s" in row
 
 
-def test_an_unknown_experiment_is_answered_with_those_there_are() -> None:
+def test_an_unknown_experiment_is_refused_with_a_list_of_the_known_ones() -> None:
     done = invoke("run", "nonsense")
     assert done.exit_code == 2
-    assert "There is no experiment nonsense. There are: correctness" in done.output
+    assert "There is no experiment nonsense. Choose from: correctness" in done.output
 
 
 def written(directory: Path, run: Results) -> str:
@@ -85,7 +85,7 @@ def written(directory: Path, run: Results) -> str:
     return str(directory)
 
 
-def test_diff_exits_with_what_it_found(tmp_path: Path) -> None:
+def test_the_exit_status_of_diff_says_what_it_found(tmp_path: Path) -> None:
     def run(rate: float) -> Results:
         return results(Figure("throughput", "jwt", "throughput", "requests/s", rate, rate - 9, rate + 9, 12))
 
@@ -100,7 +100,7 @@ def test_diff_exits_with_what_it_found(tmp_path: Path) -> None:
     assert status("diff", f"{fast}/results.json", fast) == 0
 
 
-def test_diff_of_what_is_no_results_file_is_not_comparable(tmp_path: Path) -> None:
+def test_diff_refuses_files_that_are_not_results(tmp_path: Path) -> None:
     good = written(tmp_path / "good", results())
     (tmp_path / "results.json").write_text('{"schema_version": 1}')
     done = invoke("diff", good, str(tmp_path))
@@ -115,7 +115,7 @@ def test_diff_as_json_has_every_comparison(tmp_path: Path) -> None:
     assert (change["strategy"], change["word"], change["change"]) == ("jwt", "same", 1.0)
 
 
-def test_report_computes_figures_again_from_rows(tmp_path: Path) -> None:
+def test_report_recomputes_figures_from_rows(tmp_path: Path) -> None:
     run = results(jwt="token")
     rows = [
         {"round": number, "strategy": "jwt", "logins": 4, "seconds": 2.0, "cpu_auth": 0.1, "cpu_app": 0.1}
@@ -145,7 +145,9 @@ def test_report_computes_figures_again_from_rows(tmp_path: Path) -> None:
         (lambda run: replace(run, verdicts=[Verdict("C7", "", "", "", "null_test")]), 4, "withdrawn (null_test)"),
     ],
 )
-def test_a_run_exits_with_what_it_is_worth(change: Callable[[Results], Results], status: int, said: str) -> None:
+def test_the_exit_status_says_whether_the_run_can_be_used(
+    change: Callable[[Results], Results], status: int, said: str
+) -> None:
     output = io.StringIO()
     assert session.exit_code(change(results()), Console(width=80, file=output)) == status
     assert said in " ".join(output.getvalue().split())
@@ -159,7 +161,7 @@ def test_a_run_exits_with_what_it_is_worth(change: Callable[[Results], Results],
         (ResultsError("cut off"), 1, "error: cut off"),
         (OSError(errno.ENOSPC, "No space left on device", "/reports/results.json"), 1,
          "error: /reports/results.json: No space left on device"),
-        (KeyboardInterrupt(), 130, "interrupted; nothing was left running"),
+        (KeyboardInterrupt(), 130, "interrupted; everything that this command started has stopped"),
     ],
     ids=lambda value: type(value).__name__,
 )  # fmt: skip
@@ -183,5 +185,5 @@ def test_expected_errors_are_one_clear_line(
     ("seconds", "said"),
     [(-5, "less than a minute"), (40, "less than a minute"), (60, "about 1 min"), (290, "about 5 min")],
 )
-def test_remaining_time_is_said_in_minutes(seconds: float, said: str) -> None:
+def test_remaining_time_is_shown_in_minutes(seconds: float, said: str) -> None:
     assert left(seconds) == said

@@ -1,4 +1,4 @@
-"""Results survive being written and read; what is no whole results file is refused in one line that says what to do."""
+"""Results survive a round trip; incomplete or foreign files are refused with one line that says what to do."""
 
 import csv
 import errno
@@ -34,7 +34,7 @@ def test_results_survive_a_round_trip(tmp_path: Path) -> None:
     assert Results.read(tmp_path / "results.json") == whole()
 
 
-def test_numbers_of_numpy_are_written_as_numbers(tmp_path: Path) -> None:
+def test_numpy_numbers_are_written_as_numbers(tmp_path: Path) -> None:
     found = whole()
     found.rounds["login"][0]["seconds"] = np.float64(0.1) + 0.2
     found.write(tmp_path)
@@ -96,13 +96,13 @@ DEEP = b'{"schema_version": 3, "a": ' + b"[" * 100_000
 
 
 @pytest.mark.parametrize("content", [b"", b"null", b"[]", b"3", b"\xff\xfe", b'"\xff"', b"<html>", DEEP])
-def test_what_is_no_object_is_refused(tmp_path: Path, content: bytes) -> None:
+def test_anything_but_an_object_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "results.json").write_bytes(content)
     with pytest.raises(ResultsError, match="measure again"):
         Results.read(tmp_path / "results.json")
 
 
-def test_a_file_that_was_cut_off_anywhere_is_refused(tmp_path: Path) -> None:
+def test_a_truncated_file_is_refused(tmp_path: Path) -> None:
     whole().write(tmp_path)
     path = tmp_path / "results.json"
     content = path.read_bytes().rstrip()
@@ -113,13 +113,13 @@ def test_a_file_that_was_cut_off_anywhere_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("version", [1, 2, 99])
-def test_another_schema_version_is_refused_by_its_number(tmp_path: Path, version: int) -> None:
+def test_another_schema_version_is_refused_with_its_number(tmp_path: Path, version: int) -> None:
     (tmp_path / "results.json").write_text(json.dumps({"schema_version": version}))
     with pytest.raises(ResultsError, match=f"schema_version {version}.*reads 3"):
         Results.read(tmp_path / "results.json")
 
 
-def test_a_full_disk_leaves_the_old_file_and_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_leaves_only_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole().write(tmp_path)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
 

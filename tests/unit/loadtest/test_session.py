@@ -1,4 +1,4 @@
-"""What is written and said when experiments are over."""
+"""What is written and shown after the experiments."""
 
 import io
 from contextlib import AbstractContextManager, nullcontext
@@ -17,7 +17,7 @@ from tests.unit.loadtest.fakes import FakeCluster, results
 
 @pytest.fixture
 def measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """A session that measures nothing and yields the results that it is given."""
+    """A session that measures nothing and returns the given results."""
     cluster = FakeCluster("")
     cluster.directory = tmp_path  # type: ignore[attr-defined] # where a local one keeps its state
 
@@ -56,7 +56,7 @@ def bars(*, terminal: bool) -> tuple[AbstractContextManager[Bars], io.StringIO]:
     return Bars(Console(file=output, width=80, force_terminal=terminal)), output
 
 
-def test_the_time_that_is_left_is_shown_and_fits_80_columns() -> None:
+def test_the_remaining_time_is_shown_within_80_columns() -> None:
     shown, output = bars(terminal=True)
     with shown as progress:
         progress.expect(290)
@@ -69,7 +69,7 @@ def test_the_time_that_is_left_is_shown_and_fits_80_columns() -> None:
     assert "logging in the load generator's users" in during
 
 
-def test_a_slow_machine_makes_the_rest_longer_too() -> None:
+def test_on_a_slow_machine_the_remaining_time_grows() -> None:
     now, output = [0.0], io.StringIO()
     with Bars(Console(file=output, width=80, force_terminal=True), lambda: now[0]) as progress:
         progress.expect(300)
@@ -79,7 +79,7 @@ def test_a_slow_machine_makes_the_rest_longer_too() -> None:
         assert "about 10 min left" in output.getvalue()
 
 
-def test_without_a_terminal_every_step_is_a_line() -> None:
+def test_without_a_terminal_each_step_is_one_line() -> None:
     shown, output = bars(terminal=False)
     with shown as progress:
         progress.expect(290)

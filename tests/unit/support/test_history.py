@@ -1,4 +1,4 @@
-"""The checker of histories: what must be refused is refused, and what a true store can answer is not."""
+"""The history checker refuses impossible answers, and accepts every answer that a correct store can give."""
 
 import random
 from dataclasses import replace
@@ -77,12 +77,12 @@ BAD: dict[str, tuple[str, list[Operation]]] = {
 
 
 @pytest.mark.parametrize("history", GOOD.values(), ids=GOOD)
-def test_what_can_be_true_is_not_refused(history: list[Operation]) -> None:
+def test_possible_histories_are_accepted(history: list[Operation]) -> None:
     assert faults(history) == []
 
 
 @pytest.mark.parametrize(("said", "history"), BAD.values(), ids=BAD)
-def test_what_cannot_be_true_is_refused_with_its_reason(said: str, history: list[Operation]) -> None:
+def test_impossible_histories_are_refused_with_a_reason(said: str, history: list[Operation]) -> None:
     assert any(said in fault for fault in faults(history)), faults(history)
     others = [replace(one, login="bob's", user="bob", shown=one.shown and "bob") for one in GOOD["a life"]]
     assert any(said in fault for fault in faults([*others, *history]))
@@ -95,7 +95,7 @@ def test_the_bound_is_how_long_a_login_may_live_on() -> None:
     assert faults([*history, page(3.1)], Terms(bound=1))
 
 
-def test_what_was_acknowledged_just_before_a_crash_may_be_lost_and_nothing_else() -> None:
+def test_only_what_was_acknowledged_just_before_a_crash_may_be_lost() -> None:
     crash = Terms(lossy=[(10, 11)])
     assert faults([login(0), visit(1, 1), visit(10, 2), visit(12, 2)], crash) == []
     assert faults([login(0), visit(1, 1), visit(10, 2), visit(12, 1)], crash)  # this one was not just before
@@ -114,14 +114,14 @@ def test_a_login_that_may_be_forgotten_may_be_forgotten_alone() -> None:
     assert faults([login(0), page(1, shown="bob")], Terms(forgetful={"ada's phone"}))
 
 
-def test_an_end_that_a_stranger_did_not_acknowledge_is_none() -> None:
+def test_an_end_refused_by_another_replica_does_not_count() -> None:
     begun = login(0, replica="app-1")
     assert faults([begun, end(1, replica="app-2", status=404), page(2)]) == []
     assert faults([begun, end(1, replica="app-2"), page(2)])
 
 
 class Store:
-    """A true store: each request takes effect at one moment between its beginning and its end, if it does."""
+    """A correct store: each request takes effect at one moment between its beginning and its end, or not at all."""
 
     def __init__(self, chance: random.Random) -> None:
         self.chance = chance
@@ -146,14 +146,14 @@ class Store:
 
 
 @pytest.mark.parametrize("seed", range(50))
-def test_no_history_of_a_true_store_is_refused(seed: int) -> None:
+def test_no_history_of_a_correct_store_is_refused(seed: int) -> None:
     chance = random.Random(seed)
     acts = [chance.choice((Act.PAGE, Act.VISIT, Act.VISIT)) for _ in range(60)] + [Act.END] * (seed % 3)
     assert faults(Store(chance).history(acts)) == []
 
 
 @pytest.mark.parametrize("seed", range(50))
-def test_a_store_that_loses_one_write_is_found_out(seed: int) -> None:
+def test_a_store_that_loses_a_write_is_detected(seed: int) -> None:
     chance = random.Random(seed)
     store = Store(chance)
     history = [one for one in store.history([Act.VISIT] * 60) if one.status == 200]

@@ -1,4 +1,4 @@
-"""CPU clocks: what they count, and that nobody is taken for somebody else."""
+"""CPU clocks: what they count, and that no process is mistaken for another."""
 
 import os
 import subprocess
@@ -65,7 +65,7 @@ def test_threads_that_have_ended_are_counted() -> None:
 
 @on_linux
 def test_a_process_that_has_ended_but_was_not_waited_for_has_ended() -> None:
-    """Its CPU clock can still be read; only the process itself says that it is no more."""
+    """Its CPU clock can still be read; only the process's own state shows that it has ended."""
     with child("input()") as process:
         clock = LinuxClock(process.pid)
         process.kill()
@@ -76,7 +76,7 @@ def test_a_process_that_has_ended_but_was_not_waited_for_has_ended() -> None:
 
 
 @on_linux
-def test_where_the_kernel_refuses_psutil_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_psutil_is_used_where_the_kernel_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(_: int) -> float:
         raise PermissionError
 
@@ -86,7 +86,7 @@ def test_where_the_kernel_refuses_psutil_is_asked(monkeypatch: pytest.MonkeyPatc
     assert clock.seconds() > 0
 
 
-def test_there_is_no_clock_of_nobody() -> None:
+def test_a_missing_process_has_no_clock() -> None:
     with child("") as process:
         process.wait()
         with pytest.raises(ProcessLookupError):
@@ -118,7 +118,7 @@ def test_processes_are_looked_up_once() -> None:
     meter.forget()
 
 
-def test_a_restart_between_two_readings_is_no_measurement() -> None:
+def test_a_restart_between_two_readings_invalidates_them() -> None:
     with child("input()") as first, child("input()") as second:
         cluster = Cluster(first.pid)
         meter = Meter(cluster.members)

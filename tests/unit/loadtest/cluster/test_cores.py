@@ -1,4 +1,4 @@
-"""Processes share a core for a while, and get theirs back."""
+"""Processes share a core for a while, then get their own cores back."""
 
 import os
 import subprocess
@@ -19,7 +19,7 @@ def pid() -> Iterator[int]:
         child.kill()
 
 
-def test_processes_share_the_last_core_and_get_theirs_back(pid: int) -> None:
+def test_processes_share_the_last_core_and_get_their_own_cores_back(pid: int) -> None:
     before = os.sched_getaffinity(pid), os.sched_getscheduler(pid)
     with on_last_core([pid]):
         assert os.sched_getaffinity(pid) == {cores()[-1]}

@@ -1,4 +1,4 @@
-"""A kill is one only if the victim died."""
+"""A kill counts only if the victim died."""
 
 import subprocess
 import sys
@@ -37,7 +37,7 @@ def replica(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 
 class Supervisor:
-    """Has one replica, and does not start it again."""
+    """A supervisor with one replica that follows the test's instructions."""
 
     def __init__(self, pid: int, state: str = "RUNNING") -> None:
         self.info = {"name": "app-1", "group": "app-1", "pid": pid, "statename": state}

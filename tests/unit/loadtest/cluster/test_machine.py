@@ -1,4 +1,4 @@
-"""What a run says about the machine and the code it ran on."""
+"""What a run records about the machine and the code."""
 
 import subprocess
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from loadtest.cluster.machine import git_revision, host_facts
-from loadtest.cluster.topology import OPTIONAL, SETTINGS, Topology
+from loadtest.cluster.topology import OPTIONAL, REPOSITORY, SETTINGS, Topology
 from services.app.settings import AppSettings
 from services.auth.settings import AuthSettings
 
@@ -22,7 +22,7 @@ def git(directory: Path, *arguments: str) -> None:
     subprocess.run(["git", "-C", directory, *identity, *arguments], check=True, capture_output=True)
 
 
-def test_the_revision_tells_whether_files_were_changed(tmp_path: Path) -> None:
+def test_the_revision_says_whether_files_were_changed(tmp_path: Path) -> None:
     git(tmp_path, "init")
     (tmp_path / "code.py").write_text("1")
     git(tmp_path, "add", "code.py")
@@ -48,7 +48,7 @@ def test_without_a_repository_the_revision_is_unknown(tmp_path: Path) -> None:
         (None, None, ["no PGO", "no LTO"]),
     ],
 )
-def test_the_build_of_python_is_told(
+def test_the_build_of_python_is_recorded(
     monkeypatch: pytest.MonkeyPatch, arguments: str | None, flags: str | None, said: list[str]
 ) -> None:
     values = {"CONFIG_ARGS": arguments, "OPT": flags}
@@ -64,9 +64,21 @@ def _aliases() -> Iterator[str]:
 
 
 def test_every_setting_of_the_services_is_recorded() -> None:
-    """Results name the settings in force: one that is missing here would be a condition that nobody sees."""
+    """Results contain the settings in force: a missing one would be a hidden condition."""
     assert set(_aliases()) == ENGINE | set(SETTINGS) | set(OPTIONAL)
 
 
-def test_the_algorithm_of_tokens_is_a_setting_in_force() -> None:
+def test_the_algorithm_of_tokens_is_among_the_settings() -> None:
     assert Topology.from_environment().environment()["AUTH_ALGORITHM"] == "EdDSA"
+
+
+def test_whatever_else_stands_in_env_is_a_setting_of_a_strategy(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / ".env").write_text((REPOSITORY / ".env").read_text() + "ITS_OWN_SETTING=7\nANOTHER=8\n")
+    monkeypatch.setattr("loadtest.cluster.topology.REPOSITORY", tmp_path)
+    monkeypatch.setenv("ANOTHER", "9")
+    environment = Topology.from_environment().environment()
+    assert (environment["ITS_OWN_SETTING"], environment["ANOTHER"]) == ("7", "9")
+    assert environment["NEAR_CACHE_USERS"] == "10000"
+    assert "LOCUST_PORT" not in environment

@@ -1,4 +1,4 @@
-"""Signature algorithms are compared by the page that a replica serves behind each."""
+"""Signature algorithms are compared by the page of a replica that uses each."""
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -33,7 +33,7 @@ async def test_each_algorithm_has_a_cluster_and_takes_turns(tmp_path: Path) -> N
     assert of["verify_page_cpu", "EdDSA"].n == PLAN.rounds
 
 
-def test_known_rows_have_known_figures() -> None:
+def test_given_rows_give_the_expected_figures() -> None:
     def row(kind: str, algorithm: str, cpu: float, **more: float) -> dict[str, object]:
         return {
             "kind": kind, "algorithm": algorithm, "strategy": "jwt", "process": "app-1", "requests": 100,
@@ -51,7 +51,7 @@ def test_known_rows_have_known_figures() -> None:
     assert of["verify_difference", "HS256"].labels["over"] == "EdDSA"
 
 
-async def test_nothing_is_measured_without_tokens_or_further_clusters(tmp_path: Path) -> None:
+async def test_nothing_is_measured_without_tokens_or_spare_clusters(tmp_path: Path) -> None:
     async with serve(FakeApp()) as cluster:
         ours = await context(cluster, tmp_path)
         await measure(ours, PLAN)

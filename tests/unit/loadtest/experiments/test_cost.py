@@ -1,4 +1,4 @@
-"""Known turns have known figures; and the experiment in small, against a server in this process."""
+"""Given turns give the expected figures; and the experiment on a small scale, against a server in this process."""
 
 import itertools
 from collections.abc import Iterator
@@ -65,7 +65,7 @@ def found(metric: str, **labels: str) -> dict[str, Figure]:
     return {f.strategy: f for f in figures if f.metric == metric and labels.items() <= f.labels.items()}
 
 
-def test_costs_are_per_request_less_what_the_time_costs_anyway() -> None:
+def test_costs_are_per_request_minus_idle_cpu() -> None:
     costs = found("cpu_per_request", path="direct", tier="app")
     assert costs.keys() == {"anonymous", "redis", "jwt", "jwt-cached", "jwt-denylist", "bare server"}
     # Without the two lowest and the two highest of twelve rounds: six at a fast replica, two at the slow one.
@@ -82,7 +82,7 @@ def test_differences_are_paired_within_rounds() -> None:
     assert total["redis"].value == pytest.approx((6 * 25 + 2 * 35) / 8)
 
 
-def test_ratios_have_the_control_below_the_line_and_ignore_how_fast_a_replica_is() -> None:
+def test_ratios_divide_by_the_control_and_ignore_the_speed_of_a_replica() -> None:
     ratios = found("cpu_ratio", path="direct", tier="app", over="anonymous")
     assert {name: f.value for name, f in ratios.items()} == pytest.approx(
         {"redis": 1.4, "jwt": 4, "jwt-cached": 1.2, "jwt-denylist": 4.1}
@@ -133,7 +133,7 @@ def test_drift_is_seen() -> None:
     assert drift == [pytest.approx(1.2, abs=0.02)]
 
 
-def test_an_unfinished_round_does_not_count_and_no_rows_are_no_figures() -> None:
+def test_an_unfinished_round_does_not_count_and_without_rows_there_are_no_figures() -> None:
     assert analyse([], CONFIG) == []
     rows = [*recorded(), turn("direct", 12, "anonymous", 1000)]
     assert analyse(rows, CONFIG) == analyse(rows[:-1], CONFIG)
@@ -148,7 +148,7 @@ def test_the_other_replicas_are_not_billed() -> None:
     }  # fmt: skip
 
 
-async def test_everybody_takes_turns_in_both_ways(tmp_path: Path) -> None:
+async def test_all_contestants_take_turns_over_both_paths(tmp_path: Path) -> None:
     fake = FakeApp()
     async with serve(fake) as cluster:
         ours = await context(cluster, tmp_path)
@@ -168,7 +168,7 @@ async def test_everybody_takes_turns_in_both_ways(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
-async def test_a_wrong_answer_ends_it(tmp_path: Path) -> None:
+async def test_a_wrong_answer_ends_the_experiment(tmp_path: Path) -> None:
     fake = FakeApp()
     async with serve(fake) as cluster:
         reads = iter(range(10**6))

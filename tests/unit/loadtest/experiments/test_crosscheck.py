@@ -1,4 +1,4 @@
-"""The cross-check against a small server, with a generator in this process in wrk's place."""
+"""The cross-check against a small server, with a generator in this process instead of wrk."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ from tests.unit.loadtest.fakes import TINY, FakeApp, FakeCluster, serve
 
 @dataclass(frozen=True)
 class Getter(Wrk):
-    """Gets each page three times, and keeps what it was told to ask for and what came back."""
+    """Gets each page three times, and records the requests and the answers."""
 
     program: str = "none"
     connections: int = 1
@@ -74,7 +74,7 @@ def test_ratios_are_taken_within_rounds() -> None:
     assert of["anonymous", "cpu_per_request"].value == 40
 
 
-async def test_another_user_s_page_stops_it(tmp_path: Path) -> None:
+async def test_another_users_page_stops_the_cross_check(tmp_path: Path) -> None:
     fake = FakeApp()
     fake.page_of_another = True
     async with serve(fake) as cluster:
@@ -83,7 +83,7 @@ async def test_another_user_s_page_stops_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("urls", [{}, {"app-1": "http://127.0.0.1:1", "app-2": "http://127.0.0.1:2"}])
-async def test_it_takes_one_replica_that_can_be_reached(tmp_path: Path, urls: dict[str, str]) -> None:
+async def test_it_needs_one_reachable_replica(tmp_path: Path, urls: dict[str, str]) -> None:
     async with serve(FakeApp()) as cluster:
         cluster.replica_urls = lambda: urls  # type: ignore[method-assign]
         with pytest.raises(ClusterError, match="exactly one replica"):

@@ -209,7 +209,7 @@ def test_kills_with_losses_are_counted_exactly() -> None:
     assert figure.ci_high == pytest.approx(99.16, abs=0.01)
 
 
-def test_who_had_lost_their_login_before_is_not_counted_again() -> None:
+def test_users_who_had_lost_their_login_before_are_not_counted_again() -> None:
     rows = faults(5, 5, users=10, before=5)
     assert one("users_lost", rows).value == 100
     assert one("users_lost", rows, fault="none").value == 50

@@ -1,4 +1,4 @@
-"""At your traffic: one rate for all, the whole bill, and what happens in between."""
+"""At your traffic: the same rates for all strategies, the whole bill, and refreshes during a block."""
 
 from functools import partial
 from pathlib import Path
@@ -82,7 +82,7 @@ def only(figures: list[Figure], metric: str, **labels: str) -> Figure:
     return found
 
 
-def test_the_bill_is_cores_per_thousand_requests_less_what_idling_costs() -> None:
+def test_the_bill_is_cores_per_thousand_requests_minus_idle_cpu() -> None:
     idle = {"phase": "idle", "elapsed": 10.0, "cpu_app": 0.5, "cpu_redis": 0.0}
     figures = traffic.analyse([idle, block(0, 0.3), block(1, 0.3)], config(jwt="token"))
     assert only(figures, "cores_per_1000", tier="app").value == pytest.approx(2.0)  # (0.3 - 2 * 0.05) s for 100
@@ -91,13 +91,13 @@ def test_the_bill_is_cores_per_thousand_requests_less_what_idling_costs() -> Non
 
 
 @pytest.mark.parametrize(("answers", "shown"), [(5, 1), (50, 2), (500, 3), (5000, 4)])
-def test_percentiles_are_shown_that_ten_answers_are_beyond(answers: int, shown: int) -> None:
+def test_a_percentile_is_shown_if_ten_answers_are_beyond_it(answers: int, shown: int) -> None:
     figures = traffic.analyse([block(0, 0.3, answers), block(1, 0.3, answers)], config(jwt="token"))
     percentiles = [f.labels["percentile"] for f in figures if f.metric == "latency"]
     assert percentiles == ["p50", "p90", "p99", "p99.9"][:shown]
 
 
-def test_a_strategy_with_wrong_answers_has_no_bill_at_any_level() -> None:
+def test_a_strategy_with_wrong_answers_has_no_bill() -> None:
     wrong = block(0, 0.3, level="high", failed=2, failures="status 500")
     figures = traffic.analyse([block(0, 0.3), wrong], config(jwt="token"))
     assert [(f.metric, f.value, f.labels) for f in figures] == [("failed_answers", 2, {"example": "status 500"})]

@@ -1,4 +1,4 @@
-"""The bare server copies a page, can be metered, and ends with whoever started it."""
+"""The bare server copies a page, can be metered, and ends with its parent."""
 
 import subprocess
 import sys
@@ -46,7 +46,7 @@ async def test_it_ends_with_its_block_even_when_that_fails(tmp_path: Path) -> No
         await answer(bare.url)
 
 
-def test_it_ends_when_whoever_started_it_is_killed() -> None:
+def test_it_ends_when_its_parent_is_killed() -> None:
     starter = (
         "import subprocess, sys, time; "
         "child = subprocess.Popen([sys.executable, '-m', 'loadtest.load.bare_server', '0'], stdin=subprocess.PIPE); "
@@ -69,7 +69,7 @@ async def test_a_page_that_is_not_served_is_a_clear_error(tmp_path: Path) -> Non
             await BareServer.like(f"{cluster.url}/no-such-page", tmp_path / "log")
 
 
-async def test_one_that_does_not_start_shows_its_log(tmp_path: Path) -> None:
+async def test_a_server_that_does_not_start_shows_its_log(tmp_path: Path) -> None:
     broken = BareServer({}, "a page", tmp_path / "log")
     broken._child._command = [*broken._child._command[:-1], "no JSON"]
     with pytest.raises(GeneratorError, match="JSONDecodeError"):

@@ -31,7 +31,7 @@ async def test_one_process_runs_block_after_block(tmp_path: Path) -> None:
             assert block.failed == 0
 
 
-async def test_an_open_block_starts_as_many_requests_as_the_rate_says(tmp_path: Path) -> None:
+async def test_an_open_block_starts_requests_at_the_given_rate(tmp_path: Path) -> None:
     async with serve(FakeApp()) as cluster, Generator("anonymous", cluster.url, 4, tmp_path / "log") as generator:
         block = await generator.run_block(cluster, warmup=0.1, seconds=1.0, rate=100.0)
     assert block.requests == pytest.approx(100, abs=1)
@@ -49,7 +49,7 @@ async def test_a_stall_is_not_hidden_by_users_who_wait_for_it(tmp_path: Path, st
     assert block.latency.get_value_at_percentile(90) > 100_000
 
 
-async def test_another_user_s_page_is_a_failure(tmp_path: Path) -> None:
+async def test_another_users_page_is_a_failure(tmp_path: Path) -> None:
     fake = FakeApp()
     async with serve(fake) as cluster, Generator("memory", cluster.url, 2, tmp_path / "log") as generator:
         fake.page_of_another = True
@@ -66,7 +66,7 @@ async def test_lost_logins_are_failures(tmp_path: Path) -> None:
     assert block.failures == ("status 401",)
 
 
-async def test_a_token_client_refreshes_when_it_is_refused_and_tries_once_more(tmp_path: Path) -> None:
+async def test_a_token_client_that_is_refused_refreshes_and_tries_once_more(tmp_path: Path) -> None:
     fake = FakeApp()
     async with serve(fake) as cluster, Generator("jwt", cluster.url, 1, tmp_path / "log") as generator:
         fake.refuse_access_tokens = 1
@@ -77,7 +77,7 @@ async def test_a_token_client_refreshes_when_it_is_refused_and_tries_once_more(t
     assert block.failed <= 1
 
 
-async def test_a_browser_sends_back_the_cookie_that_it_was_given_last(tmp_path: Path) -> None:
+async def test_a_browser_sends_the_latest_cookie(tmp_path: Path) -> None:
     fake = FakeApp()
     fake.renew_cookies = True  # with each page, and the one before is dead
     async with serve(fake) as cluster, Generator("memory", cluster.url, 2, tmp_path / "log") as generator:
@@ -86,7 +86,7 @@ async def test_a_browser_sends_back_the_cookie_that_it_was_given_last(tmp_path: 
     assert block.failed == 0
 
 
-async def test_the_load_is_still_on_when_the_cpu_is_read_at_the_window_s_end(tmp_path: Path) -> None:
+async def test_load_is_still_running_when_cpu_is_read_at_the_end_of_the_window(tmp_path: Path) -> None:
     fake = FakeApp()
     pages: list[int] = []
 
@@ -101,7 +101,7 @@ async def test_the_load_is_still_on_when_the_cpu_is_read_at_the_window_s_end(tmp
     assert fake.pages - at_the_end > 10  # far more than those that were on their way
 
 
-async def test_no_login_is_an_error_that_says_why_and_no_secret(tmp_path: Path) -> None:
+async def test_a_failed_login_is_an_error_that_says_why_without_secrets(tmp_path: Path) -> None:
     fake = FakeApp()
     fake.accounts = Forgetful()
     async with serve(fake) as cluster:
@@ -133,8 +133,8 @@ async def test_closing_stdin_ends_the_process(tmp_path: Path) -> None:
         assert await asyncio.wait_for(process.wait(), 20) == 0
 
 
-async def test_a_parent_that_is_gone_in_the_middle_of_a_block_ends_the_process(tmp_path: Path) -> None:
-    """As after its `kill -9`: both pipes are closed, and nobody asks the users to stop."""
+async def test_a_parent_that_dies_in_the_middle_of_a_block_ends_the_process(tmp_path: Path) -> None:
+    """As after a `kill -9` of the parent: both pipes are closed, and nobody tells the users to stop."""
     fake = FakeApp()
     async with serve(fake) as cluster, Generator("anonymous", cluster.url, 1, tmp_path / "log") as generator:
         process = generator._child._process
@@ -148,7 +148,7 @@ async def test_a_parent_that_is_gone_in_the_middle_of_a_block_ends_the_process(t
 
 
 class Forgetful(dict[str, str]):
-    """Accounts that are never found again."""
+    """Accounts that the server does not know."""
 
     def __init__(self) -> None:
         super().__init__()

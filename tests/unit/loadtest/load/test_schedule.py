@@ -8,20 +8,20 @@ import pytest
 from loadtest.load.schedule import OpenSchedule
 
 
-def test_arrivals_are_evenly_spaced_and_end_before_the_end() -> None:
+def test_arrivals_are_evenly_spaced_within_the_window() -> None:
     schedule = OpenSchedule(start=10.0, rate=4, end=11.0)
     assert list(iter(schedule.take, None)) == [10.0, 10.25, 10.5, 10.75]
     assert schedule.take() is None
 
 
 @pytest.mark.parametrize("rate", [0, -1])
-def test_a_rate_that_is_none_is_refused(rate: float) -> None:
+def test_an_invalid_rate_is_refused(rate: float) -> None:
     with pytest.raises(ValueError, match="rate"):
         OpenSchedule(0, rate, 1)
 
 
 def simulate(users: int, stall: float) -> tuple[list[float], list[float]]:
-    """Return latencies from the intended start, and from the sending, of users of a server that stalls once at 1 s."""
+    """Return latencies of users of a server that stalls once, at 1 s: from the intended start, and from the sending."""
     schedule = OpenSchedule(start=0, rate=100, end=3)
     free = [(0.0, user) for user in range(users)]
     intended: list[float] = []
@@ -40,7 +40,7 @@ def simulate(users: int, stall: float) -> tuple[list[float], list[float]]:
     raise AssertionError
 
 
-def test_a_stall_shows_in_every_request_that_should_have_started_during_it() -> None:
+def test_a_stall_delays_every_request_that_should_have_started_during_it() -> None:
     intended, sent = simulate(users=4, stall=0.5)
     assert len(intended) == 300
     assert sum(latency > 0.1 for latency in intended) >= 40

@@ -1,4 +1,4 @@
-"""The client that takes turns, and its process, against a server that does what it is told."""
+"""The client that takes turns, and its process, against a server that follows the test's instructions."""
 
 import asyncio
 import json
@@ -79,7 +79,7 @@ async def connected(server: Server, *logins: Login, connections: int = 4) -> Asy
         await asyncio.sleep(0)
 
 
-async def test_a_turn_sends_as_many_requests_as_it_should_over_the_same_connections() -> None:
+async def test_a_turn_sends_the_given_number_of_requests_over_the_same_connections() -> None:
     async with serving(lambda _: [whole(GOOD)]) as server, connected(server) as client:
         for requests in (50, 3, 50):
             before = len(server.requests)
@@ -111,7 +111,7 @@ CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
     ],
     ids=["byte by byte", "in chunks"],
 )
-async def test_answers_in_pieces_are_put_together(pieces: list[bytes]) -> None:
+async def test_answers_that_arrive_in_pieces_are_joined(pieces: list[bytes]) -> None:
     async with serving(lambda _: pieces) as server, connected(server, connections=2) as client:
         assert (await client.turn(6)).requests == 6
 
@@ -138,18 +138,18 @@ async def test_one_wrong_answer_among_many_ends_the_turn(pieces: list[bytes], me
         with pytest.raises(TurnError, match=message) as error:
             await client.turn(100)
         assert "s3cret" not in str(error.value)
-        with pytest.raises(TurnError, match=message):  # and no later one is taken for good
+        with pytest.raises(TurnError, match=message):  # and later answers are not accepted either
             await client.turn(1)
 
 
-async def test_a_wrong_first_answer_is_no_model_for_the_others() -> None:
+async def test_a_wrong_first_answer_does_not_become_the_expected_one() -> None:
     async with serving(lambda _: [whole(GOOD.replace(b"ada", b"bob"))]) as server:
         with pytest.raises(TurnError, match="expected 200"):
             async with connected(server):
                 pass
 
 
-async def test_a_server_that_hangs_is_an_error_with_a_count() -> None:
+async def test_a_hanging_server_is_an_error_that_says_how_many_answers_came() -> None:
     def answer(number: int) -> list[bytes]:
         return [whole(GOOD)] if number <= 10 else [b"HTTP/1.1 "]
 
@@ -166,7 +166,7 @@ async def test_a_connection_that_is_closed_between_turns_is_an_error() -> None:
             await client.turn(4)
 
 
-async def test_cookies_that_are_set_are_sent_from_then_on() -> None:
+async def test_cookies_set_by_an_answer_are_sent_from_then_on() -> None:
     def answer(number: int) -> list[bytes]:
         return [whole(GOOD, 200, "Set-Cookie: affinity=x; Path=/", f"Set-Cookie: session={number}; HttpOnly")]
 
@@ -176,7 +176,7 @@ async def test_cookies_that_are_set_are_sent_from_then_on() -> None:
     assert sent == ["session=0; other=o", "session=1; other=o; affinity=x", "session=2; other=o; affinity=x"]
 
 
-def test_an_answer_is_complete_or_none() -> None:
+def test_incomplete_answers_do_not_count() -> None:
     content = whole(GOOD, 200, "X-Replica: app-1", "x-replica: b")
     assert [end for end in range(len(content) + 1) if read_answer(content[:end])] == [len(content)]
     answer = read_answer(content + b"rest")
@@ -202,7 +202,7 @@ async def test_a_process_takes_turns(tmp_path: Path) -> None:
         assert server.connections == 6
 
 
-async def test_a_process_says_what_was_wrong_and_no_credential(tmp_path: Path) -> None:
+async def test_a_process_reports_what_was_wrong_without_credentials(tmp_path: Path) -> None:
     page = Page("/jwt/mypage", {"Authorization": "Bearer s3cret"}, PAGE)
     assert "s3cret" not in repr(page)
 
@@ -216,7 +216,7 @@ async def test_a_process_says_what_was_wrong_and_no_credential(tmp_path: Path) -
     assert "s3cret" not in str(error.value)
 
 
-async def test_nobody_listens(tmp_path: Path) -> None:
+async def test_a_refused_connection_is_an_error(tmp_path: Path) -> None:
     async with Turns("jwt", tmp_path / "log") as turns:
         with pytest.raises(GeneratorError, match=r"cannot connect to 127\.0\.0\.1:1"):
             await turns.connect("http://127.0.0.1:1", [Page("/", {}, PAGE)], 1)

@@ -1,4 +1,4 @@
-"""wrk's part: found or asked for, and believed only when every answer was good. A script stands in for the program."""
+"""wrk is found, or its absence explained, and believed only if all answers were right. A script replaces it."""
 
 import sys
 from pathlib import Path
@@ -19,7 +19,7 @@ END = "Requests/sec:   7212.02\nTransfer/sec:    831.07KB\n"
 
 
 def wrk(tmp_path: Path, output: str) -> Wrk:
-    """One that prints *output* and leaves its arguments in a file."""
+    """Return a wrk that prints *output* and writes its arguments to a file."""
     (tmp_path / "output").write_text(output)
     program = tmp_path / "wrk"
     program.write_text(
@@ -40,18 +40,18 @@ async def test_requests_are_counted(tmp_path: Path) -> None:
     "complaint",
     ["  Non-2xx or 3xx responses: 1\n", "  Socket errors: connect 0, read 2, write 0, timeout 0\n"],
 )
-async def test_one_bad_answer_spoils_the_run(tmp_path: Path, complaint: str) -> None:
+async def test_a_single_bad_answer_ends_the_cross_check(tmp_path: Path, complaint: str) -> None:
     with pytest.raises(GeneratorError, match=complaint.strip()):
         await wrk(tmp_path, GOOD + complaint + END).run("http://127.0.0.1:1/x", {})
 
 
 @pytest.mark.parametrize("output", ["unable to connect to 127.0.0.1:1 Connection refused", GOOD.replace("7927", "0")])
-async def test_no_answer_is_an_error(tmp_path: Path, output: str) -> None:
+async def test_a_missing_answer_is_an_error(tmp_path: Path, output: str) -> None:
     with pytest.raises(GeneratorError, match="wrk, http"):
         await wrk(tmp_path, output).run("http://127.0.0.1:1/x", {})
 
 
-def test_the_program_is_the_one_that_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wrk_is_found_by_wrk_bin_or_on_the_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program = wrk(tmp_path, GOOD).program
     monkeypatch.setenv("WRK_BIN", program)
     assert find_wrk() == program
@@ -60,7 +60,9 @@ def test_the_program_is_the_one_that_is_named(tmp_path: Path, monkeypatch: pytes
     assert find_wrk() == program
 
 
-def test_without_the_program_one_is_told_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_if_the_program_is_missing_the_error_says_how_to_get_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("WRK_BIN", raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(GeneratorError, match="apt-get install wrk"):

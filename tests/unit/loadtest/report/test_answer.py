@@ -1,4 +1,4 @@
-"""The first screen: the answer, what would change it, the trust line, the table. Each rule with a case against it."""
+"""The first screen: the answer, what would change it, the trust line, the table. Each rule has a counterexample."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -66,18 +66,18 @@ def change(found: Answer, name: str) -> str:
 
 def test_the_cheapest_that_keeps_all_guarantees_is_the_answer() -> None:
     found = said(run(costs()))
-    assert (found.headline, found.strategies) == ("Take redis-cached", ("redis-cached",))
-    assert "Of the 2 strategies for pages in a browser" in found.sentences[0]
-    assert "41 µs (40 to 42 µs)" in found.sentences[0]
-    assert "0.0410 cores per 1,000 requests/s" in found.sentences[0]
-    assert said(run(costs(redis=20.0))).headline == "Take redis"
+    assert (found.headline, found.strategies) == ("Use redis-cached", ("redis-cached",))
+    assert "With 2 strategies for pages in a browser" in found.sentences[0]
+    assert found.sentences[1].startswith("redis-cached is the cheaper: it costs 41 µs (40 to 42 µs)")
+    assert "0.0410 cores per 1,000 requests/s" in found.sentences[1]
+    assert said(run(costs(redis=20.0))).headline == "Use redis"
 
 
 def test_intervals_that_overlap_decide_nothing() -> None:
     found = said(run(costs(half=30.0)))
-    assert found.headline == "Take redis-cached or redis: the costs cannot be told apart"
+    assert found.headline == "Use redis-cached or redis: their costs cannot be told apart"
     assert found.strategies == ("redis-cached", "redis")
-    assert "cannot decide" in found.sentences[0]
+    assert "cannot decide" in found.sentences[1]
     assert "look-ups cost too much" in change(found, "redis-cached")
 
 
@@ -91,7 +91,7 @@ def test_capabilities_decide_who_qualifies_not_names() -> None:
     facts = {name: dict(one) for name, one in results.config["strategies"].items()}
     facts["memory"]["capabilities"] = facts["redis"]["capabilities"]
     changed = reconfigured(results, strategies=facts)
-    assert said(changed).headline == "Take memory"
+    assert said(changed).headline == "Use memory"
     for one in facts.values():
         one["capabilities"] = []
     found = said(reconfigured(results, strategies=facts))
@@ -99,20 +99,20 @@ def test_capabilities_decide_who_qualifies_not_names() -> None:
     assert found.strategies == ()
 
 
-def test_who_loses_logins_does_not_qualify_whatever_it_claims() -> None:
+def test_a_strategy_that_loses_logins_does_not_qualify_whatever_it_claims() -> None:
     found = said(run([*costs(), *kills(redis=0.0, redis_cached=20.0)]))
-    assert found.headline == "Take redis"
+    assert found.headline == "Use redis"
     assert "each killed replica logs out 20 %" in change(found, "redis-cached")
 
 
-def test_who_answers_wrongly_does_not_qualify() -> None:
+def test_a_strategy_with_wrong_answers_does_not_qualify() -> None:
     wrong = Figure("traffic", "redis-cached", "failed_answers", "count", 2, n=100)
-    assert said(run([*costs(), wrong])).headline == "Take redis"
-    assert said(run([*costs(), replace(wrong, value=0)])).headline == "Take redis-cached"
+    assert said(run([*costs(), wrong])).headline == "Use redis"
+    assert said(run([*costs(), replace(wrong, value=0)])).headline == "Use redis-cached"
 
 
 @pytest.mark.parametrize("rule", ["null_test", "placebo"])
-def test_withdrawn_verdicts_are_no_answer(rule: str) -> None:
+def test_withdrawn_verdicts_give_no_answer(rule: str) -> None:
     found = said(run(costs(), (rule, "it differs from itself")))
     assert found.headline.startswith("No answer")
     assert found.withdrawn == rule
@@ -121,26 +121,29 @@ def test_withdrawn_verdicts_are_no_answer(rule: str) -> None:
 
 
 def test_other_warnings_leave_the_answer_alone() -> None:
-    assert said(run(costs(), ("drift", "slower"))).headline == "Take redis-cached"
+    assert said(run(costs(), ("drift", "slower"))).headline == "Use redis-cached"
 
 
-def test_survival_is_told_as_what_it_is() -> None:
+def test_the_answer_says_what_survival_rests_on() -> None:
     assert "killed no replica" in said(run(costs())).sentences[-1]
     text = said(run([*costs(), *kills(redis_cached=0.0)])).sentences[-1]
-    assert text == ("In 3 kills of a replica, no login was lost; so few cannot rule out losses in up to 71 % of kills.")
+    assert text == (
+        "In 3 kills of a replica, no login was lost. "
+        "With so few kills, losses in up to 71 % of kills cannot be ruled out."
+    )
 
 
-def test_savings_are_cores_and_rates() -> None:
+def test_savings_are_shown_as_cores_and_rates() -> None:
     """41 - 10 = 31 µs per request: 0.031 cores per 1,000 requests/s, and one core at 1e6 / 31 = 32,000."""
     text = change(said(run([*costs(), *kills(memory=33.3)])), "memory")
     assert text.startswith(
-        "saves 31 µs (29 to 33 µs) per request: 0.0310 cores per 1,000 requests/s, or one core at 32,000."
+        "saves 31 µs (29 to 33 µs) per request: 0.0310 cores per 1,000 requests/s, or one core at 32,000 requests/s."
     )
     assert "each killed replica logs out 33.3 % (0 to 71 %) of all users" in text
 
 
-def test_losses_that_were_not_measured_are_those_of_one_replica() -> None:
-    assert "1 user in 3 (not measured in this run)" in change(said(run(costs())), "memory")
+def test_losses_that_were_not_measured_are_one_in_n() -> None:
+    assert "logs out its users, which are 1 in 3 (not measured in this run)" in change(said(run(costs())), "memory")
 
 
 def test_new_logins_use_up_a_saving() -> None:
@@ -151,7 +154,7 @@ def test_new_logins_use_up_a_saving() -> None:
     assert "use up" not in change(said(run([*costs(), *kills(memory=100 / 3)])), "memory")
 
 
-def test_a_token_that_outlives_its_revocation_says_for_how_long() -> None:
+def test_the_answer_says_how_long_a_token_outlives_its_revocation() -> None:
     refresh = Figure("tokens", "jwt", "cpu_per_refresh", "us", 1000.0, labels={"tier": "total"})
     text = change(said(run([*costs(), refresh])), "jwt-cached")
     assert text.startswith("saves 25 µs (23 to 27 µs)")
@@ -161,28 +164,28 @@ def test_a_token_that_outlives_its_revocation_says_for_how_long() -> None:
     assert "works until it expires" in change(said(unknown), "jwt-cached")
 
 
-def test_who_gives_less_must_be_shown_to_be_cheaper() -> None:
+def test_a_strategy_that_guarantees_less_must_be_shown_to_be_cheaper() -> None:
     found = said(run(costs()))
-    assert change(found, "cookie") == "gives less and was not shown to be cheaper."
+    assert change(found, "cookie") == "guarantees less and was not shown to be cheaper."
     assert change(said(run(costs(cookie=20.0))), "cookie").startswith("saves 21 µs")
     wide = said(run(costs(half=8.0, redis_cached=17.0)))
-    assert change(wide, "memory, jwt-cached, jwt and cookie") == "give less and were not shown to be cheaper."
+    assert change(wide, "memory, jwt-cached, jwt and cookie") == "guarantee less and were not shown to be cheaper."
 
 
-def test_the_next_best_says_why_one_might_want_it() -> None:
+def test_the_next_best_strategy_says_when_to_choose_it() -> None:
     assert (
         change(said(run(costs())), "redis")
         == "costs 19 µs (17 to 21 µs) more per request. Choose it when you run a Redis."
     )
 
 
-def test_other_clients_have_an_answer_too() -> None:
+def test_there_is_an_answer_for_other_clients() -> None:
     text = change(said(run(costs())), "jwt-denylist")
     assert text.startswith("is the answer for API clients")
     assert "104 µs (103 to 105 µs)" in text
 
 
-def test_a_run_compares_all_pairs_in_microseconds_whichever_way_round() -> None:
+def test_all_pairs_are_compared_in_microseconds_in_both_directions() -> None:
     """redis costs 62 µs and memory 12 µs more than the control, so 50.2 µs lie between the two."""
     view = View(full_run("cost"))
     more = view.difference("redis", "memory", **JUDGED, **TOGETHER)
@@ -207,7 +210,7 @@ def test_thresholds() -> None:
     assert between_losses(lost, login, saved) == 1000
 
 
-def test_the_trust_line_ticks_crosses_and_says_what_was_not_measured() -> None:
+def test_the_trust_line_shows_passed_failed_and_missing_checks() -> None:
     null = Figure("cost", "anonymous", "null_ratio", "ratio", 1.004, 0.99, 1.02)
     worse = replace(null, value=0.98)
     drift = Figure("cost", "anonymous", "drift", "ratio", 0.9, 0.88, 0.92)
@@ -242,9 +245,9 @@ def test_the_table_says_what_was_not_measured_and_what_follows_from_the_settings
     assert found["anonymous"].logout.note == "no login"
 
 
-def test_few_kills_without_a_loss_are_no_zero() -> None:
+def test_few_kills_without_a_loss_do_not_mean_zero() -> None:
     found = overview(*kills(redis=0.0, memory=33.3))
-    assert (found["redis"].lost.text, found["redis"].lost.note) == ("none seen", "in 3 kills; up to 71 % may")
+    assert (found["redis"].lost.text, found["redis"].lost.note) == ("none seen", "in 3 kills; up to 71 % possible")
     assert found["memory"].lost.text == "33.3 %"
 
 
@@ -252,7 +255,7 @@ def _success(strategy: str, percent: float, **labels: str) -> Figure:
     return Figure("outage", strategy, "outage_success", "%", percent, labels=labels)
 
 
-def test_columns_fill_themselves_once_their_metric_is_measured() -> None:
+def test_columns_are_filled_once_their_metric_is_measured() -> None:
     found = overview(
         Figure("revocation", "redis", "revocation_ms", "ms", 5.0, 4.0, 6.0, 9, {"means": "forced logout"}),
         Figure("revocation", "redis", "revocation_ms", "ms", 9.0, 8.0, 9.0, 9, {"means": "logout"}),
@@ -293,7 +296,7 @@ def test_the_matrix_has_every_pair_in_both_directions() -> None:
     assert matrix(View(empty())) is None
 
 
-def test_a_pair_that_was_not_compared_is_not_called_alike() -> None:
+def test_a_pair_that_was_not_compared_is_not_called_equal() -> None:
     figures = [f for f in costs() if (f.strategy, f.labels.get("over")) != ("redis", "memory")]
     found = matrix(View(run(figures)))
     assert found
@@ -301,6 +304,6 @@ def test_a_pair_that_was_not_compared_is_not_called_alike() -> None:
     assert cells[found.names.index("memory")].text == "not measured"
 
 
-def test_the_frontier_has_who_nobody_beats_in_both() -> None:
+def test_the_frontier_has_the_points_that_no_other_one_beats_in_both() -> None:
     points = [Point("a", 10, 33), Point("b", 16, 0), Point("c", 41, 0), Point("d", 5, 80), Point("e", 20, 20)]
     assert [point.name for point in frontier(points)] == ["d", "a", "b"]

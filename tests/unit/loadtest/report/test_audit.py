@@ -91,7 +91,7 @@ def test_sound_results_raise_no_warning(rule: str, figures: list[Figure]) -> Non
 
 
 @pytest.mark.parametrize(("rule", "figures"), [(rule, figures) for rule, cases in WEAK.items() for figures in cases])
-def test_weak_results_are_marked_by_the_rule_that_is_meant_for_them(rule: str, figures: list[Figure]) -> None:
+def test_weak_results_are_flagged_by_the_rule_for_them(rule: str, figures: list[Figure]) -> None:
     assert rule in fired(results(*figures))
 
 
@@ -133,7 +133,7 @@ NAMES = ["anonymous", "memory", "redis", "jwt", "null"]
 
 
 @pytest.mark.parametrize("rounds", [1, 4, 7, 30])
-def test_balanced_orders_are_not_marked(rounds: int) -> None:
+def test_balanced_orders_are_not_flagged(rounds: int) -> None:
     for seed in range(40):
         orders = balanced_orders(NAMES, rounds, np.random.default_rng(seed))
         assert "order_not_balanced" not in fired(turns(orders))
@@ -149,5 +149,5 @@ def test_balanced_orders_are_not_marked(rounds: int) -> None:
     ],
     ids=["fixed", "backwards", "mostly fixed", "always first"],
 )
-def test_orders_that_favour_anybody_are_marked(order: Callable[[int], list[str]]) -> None:
+def test_unbalanced_orders_are_flagged(order: Callable[[int], list[str]]) -> None:
     assert "order_not_balanced" in fired(turns([order(number) for number in range(20)]))

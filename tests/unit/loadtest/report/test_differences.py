@@ -1,4 +1,4 @@
-"""Two runs of the same code do not differ; a change beyond noise is found; what is not comparable is not compared."""
+"""Two runs of the same code do not differ, a change beyond noise is found, and only comparable runs are compared."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -22,9 +22,9 @@ COSTS = {"anonymous": 50.0, "memory": 55.0, "redis": 80.0, "cookie": 120.0, "jwt
 
 
 def simulated(seed: int, *, slower: float = 1.0, machine: float = 1.0, noisy: float = 0.03) -> Results:
-    """A run with the noise of real ones: rounds share their weather, and a tenth of the turns are disturbed.
+    """A run with realistic noise: the turns of a round share some of it, and a tenth of all turns are disturbed.
 
-    *slower*: of jwt alone; *machine*: of everything. *noisy*: the turns' spread.
+    *slower* is a factor for jwt alone, *machine* for everything, and *noisy* the spread of the turns.
     """
     rounds = 36
     rng = np.random.default_rng(seed)
@@ -62,13 +62,13 @@ def changed(a: Results, b: Results) -> dict[tuple[str, str], str]:
 
 @pytest.mark.parametrize("noisy", [0.03, 1.0])
 def test_runs_of_the_same_code_do_not_differ(noisy: float) -> None:
-    """28 comparisons each: plain 95 % intervals would find changes in many pairs of the noisy runs."""
+    """With 28 comparisons each, plain 95 % intervals would find changes in many pairs of noisy runs."""
     found = [changed(simulated(2 * pair, noisy=noisy), simulated(2 * pair + 1, noisy=noisy)) for pair in range(60)]
     assert sum(map(bool, found)) <= 3, found  # what 95 % for the whole family allows
 
 
 @pytest.mark.parametrize(("slower", "word"), [(1.25, "worse"), (0.8, "better")])
-def test_a_change_of_a_quarter_is_found_and_only_there(slower: float, word: str) -> None:
+def test_a_change_of_a_quarter_is_found_and_nothing_else(slower: float, word: str) -> None:
     for seed in range(10):
         found = changed(simulated(seed), simulated(100 + seed, slower=slower))
         assert found[("jwt", "cpu_ratio")] == word
@@ -83,7 +83,7 @@ def test_fewer_requests_per_second_are_worse() -> None:
     assert changed(run(500), run(1000)) == {("jwt", "throughput"): "better"}
 
 
-def test_of_another_machine_ratios_are_compared_and_nothing_absolute() -> None:
+def test_between_machines_only_ratios_are_compared() -> None:
     here, there = simulated(1), simulated(2, machine=2.0, slower=1.3)
     there.host["cpu"] = "another CPU"
     found = differences(here, there)
@@ -119,7 +119,9 @@ def _null_test(run: Results) -> None:
         (_null_test, "B withdrew its verdicts (null_test)"),
     ],
 )
-def test_other_conditions_are_named_and_nothing_is_compared(edit: Callable[[Results], None], said: str) -> None:
+def test_under_different_conditions_nothing_is_compared_and_the_reason_is_named(
+    edit: Callable[[Results], None], said: str
+) -> None:
     a, b = simulated(1), simulated(2, slower=2)
     edit(b)
     found = differences(a, b)
@@ -127,14 +129,14 @@ def test_other_conditions_are_named_and_nothing_is_compared(edit: Callable[[Resu
     assert found.changes == []
 
 
-def test_ports_are_no_condition() -> None:
+def test_different_ports_do_not_matter() -> None:
     a, b = simulated(1), simulated(2)
     a.config["settings"] |= {"LB_PORT": "20000", "LB_PORT_NO_AFFINITY": "20001"}
     b.config["settings"] |= {"LB_PORT": "30000", "LB_PORT_NO_AFFINITY": "30001"}
     assert differences(a, b).obstacles == []
 
 
-def test_what_may_explain_a_change_is_noted() -> None:
+def test_possible_explanations_of_a_change_are_noted() -> None:
     a, b = simulated(1), replace(simulated(2), git_revision="def+changes", complete=False, ended_by="the cluster died")
     b.binaries["nginx"] = "2"
     del b.config["strategies"]["cookie"]
@@ -162,7 +164,7 @@ def test_losses_are_compared_by_their_difference() -> None:
     assert changed(run(0, 0, 71), run(10, 0, 75)) == {}
 
 
-def test_a_rate_that_follows_from_the_run_is_no_other_figure() -> None:
+def test_figures_with_different_rates_are_still_the_same_figure() -> None:
     def run(rate: str) -> Results:
         labels = {"tier": "total", "level": "high", "rate": rate}
         return results(Figure("traffic", "jwt", "cores_per_1000", "cores", 0.4, 0.39, 0.41, 8, labels))

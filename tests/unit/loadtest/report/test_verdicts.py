@@ -1,4 +1,4 @@
-"""Verdicts follow from figures, claim no more than those can say, and are withdrawn when the audit forbids them."""
+"""Verdicts follow from figures, claim no more than these show, and are withdrawn if the audit forbids them."""
 
 from dataclasses import replace
 
@@ -43,16 +43,16 @@ def judged(*figures: Figure, warning: str = "") -> dict[str, Verdict]:
     return {verdict.claim: verdict for verdict in judge(run, CLAIMS)}
 
 
-def test_c4_says_in_how_many_kills_and_what_so_few_cannot_exclude() -> None:
+def test_c4_says_how_many_kills_and_what_they_cannot_rule_out() -> None:
     c4 = judged(*lost("memory", 32.5, 3, 3), *lost("redis", 0, 3, 0), *lost("jwt", 0, 3, 0))["C4"]
     assert c4.verdict == (
         "holds for memory (3 of 3 kills); no loss seen for redis (0 of 3 kills; up to 71 % of kills could lose logins)"
     )
     assert "memory 32.5 %" in c4.figures
-    assert "jwt" not in c4.figures  # the claim is of sessions
+    assert "jwt" not in c4.figures  # the claim is about sessions
 
 
-def test_c4_without_a_loss_does_not_say_that_there_is_none() -> None:
+def test_c4_without_a_loss_does_not_claim_that_there_is_none() -> None:
     said = judged(*lost("redis", 0, 1, 0))["C4"].verdict
     assert said == "no loss seen for redis (0 of 1 kill; up to 71 % of kills could lose logins)"
 
@@ -68,7 +68,7 @@ def test_c7_ranks_by_simultaneous_intervals_only() -> None:
     assert judged(*figures)["C7"].verdict.startswith("jwt was not compared with memory and redis")
 
 
-def test_c7_does_not_take_a_missing_ratio_for_no_difference() -> None:
+def test_c7_does_not_treat_a_missing_ratio_as_no_difference() -> None:
     said = judged(*costs("memory", "redis", "jwt"), together("jwt", "memory", 0.9, 1.6))["C7"].verdict
     assert said.startswith("jwt cannot be told apart from memory and was not compared with redis")
     without_interval = replace(together("jwt", "redis", 2, 2), ci_low=None, ci_high=None)
@@ -90,7 +90,7 @@ def test_a_failed_control_withdraws_what_rests_on_costs_and_nothing_else(rule: s
     assert not [verdict for verdict in judged(*figures, warning="steal").values() if verdict.withdrawn_by]
 
 
-def test_promises_are_judged_at_a_busy_replica() -> None:
+def test_promises_are_judged_at_a_saturated_replica() -> None:
     figures = [
         Figure(
             "cost", "anonymous", "floor_ratio", "ratio", 1.36, 1.3, 1.42, 8, {"over": "bare server", "path": "direct"}
@@ -103,10 +103,10 @@ def test_promises_are_judged_at_a_busy_replica() -> None:
     ]
     said = {claim: verdict.verdict for claim, verdict in judged(*figures).items() if claim.startswith("P")}
     assert said == {
-        "P1": "not decidable",
+        "P1": "undecided",
         "P2": "kept",
         "P3": NOT_MEASURED,
-        "P4": "not decidable",
+        "P4": "undecided",
         "P5": "not kept",
         "P6": NOT_MEASURED,
     }
@@ -118,10 +118,10 @@ def test_promises_are_judged_at_a_busy_replica() -> None:
     [
         (1.0, 1.2, "kept"),
         (1.3, 1.4, "not kept"),
-        (1.1, 1.3, "not decidable"),
-        (1.1, 1.25, "not decidable"),
-        (1.25, 1.3, "not decidable"),
-        (None, None, "not decidable"),
+        (1.1, 1.3, "undecided"),
+        (1.1, 1.25, "undecided"),
+        (1.25, 1.3, "undecided"),
+        (None, None, "undecided"),
     ],
 )
 def test_a_promise_is_kept_or_broken_only_by_a_whole_interval(low: float | None, high: float | None, said: str) -> None:

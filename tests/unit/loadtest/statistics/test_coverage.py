@@ -1,7 +1,7 @@
-"""Do 95 % intervals contain the truth? Simulated runs, of which the truth is known (ADR 18).
+"""Do 95 % intervals contain the truth? Simulated runs, whose truth is known (ADR 18).
 
-In each run contestants take turns in balanced orders. The noise belongs to the turn, whoever's it is, and everything
-drifts. With 2,000 runs the coverage is known to half a percentage point; the seeds are fixed.
+In each run, contestants take turns in balanced orders. The noise belongs to the turn, not to the contestant, and
+everything drifts. With 2,000 runs, the coverage is known to half a percentage point; the seeds are fixed.
 """
 
 from functools import cache
@@ -51,7 +51,7 @@ def bursts(rng: np.random.Generator, shape: tuple[int, int], length: int) -> Arr
 
 @cache
 def turns_of(contestants: int, rounds: int, runs: int = RUNS) -> NDArray[np.int64]:
-    """Return when each contestant has its turn: [run, round, contestant]; four runs have the same orders."""
+    """Return the place of each contestant: [run, round, contestant]; four runs share the same orders."""
     rng = np.random.default_rng(rounds)
     orders = np.array([balanced_orders(range(contestants), rounds, rng) for _ in range(runs // 4)])
     return np.tile(np.argsort(orders, axis=2), (4, 1, 1)) + contestants * np.arange(rounds)[:, None]
@@ -65,13 +65,13 @@ def measured(kind: str, contestants: int, rounds: int, runs: int = RUNS) -> Arra
 
 
 def added(kind: str, rounds: int) -> list[tuple[list[float], list[float]]]:
-    """Return *ours* and *theirs* of each run: noise adds so many microseconds."""
+    """Return *ours* and *theirs* of each run, with noise in microseconds."""
     runs = (OURS, THEIRS) + THEIRS * measured(kind, 2, rounds)
     return [(one[:, 0].tolist(), one[:, 1].tolist()) for one in runs]
 
 
 def multiplied(kind: str, rounds: int) -> list[tuple[list[float], list[float]]]:
-    """Return *ours* and *theirs* of each run: noise adds so many percent."""
+    """Return *ours* and *theirs* of each run, with noise in percent."""
     runs = np.array((OURS, THEIRS)) * (1 + measured(kind, 2, rounds))
     return [(one[:, 0].tolist(), one[:, 1].tolist()) for one in runs]
 
@@ -94,13 +94,13 @@ def test_differences_and_ratios_contain_the_truth_in_93_percent_of_runs_at_least
 
 
 @pytest.mark.parametrize("rounds", [2, 3, 5, 10])
-def test_so_do_those_of_few_rounds(rounds: int) -> None:
+def test_intervals_of_few_rounds_contain_the_truth_as_often(rounds: int) -> None:
     for kind in ("normal", "outliers"):
         assert coverage([ratio(*sides) for sides in multiplied(kind, rounds)], OURS / THEIRS) >= 0.93
 
 
 @pytest.mark.parametrize(("kind", "widest"), [("normal", 1.15), ("exponential", 0.95), ("outliers", 0.5)])
-def test_intervals_are_hardly_wider_than_student_s_and_much_narrower_if_turns_are_disturbed(
+def test_intervals_are_hardly_wider_than_students_and_much_narrower_if_turns_are_disturbed(
     kind: str, widest: float
 ) -> None:
     runs = [np.subtract(*sides).tolist() for sides in added(kind, 30)]
@@ -108,7 +108,7 @@ def test_intervals_are_hardly_wider_than_student_s_and_much_narrower_if_turns_ar
 
 
 @pytest.mark.parametrize("kind", ["normal", "burst 4"])
-def test_all_pairs_of_six_hold_together(kind: str) -> None:
+def test_the_intervals_of_all_pairs_of_six_hold_simultaneously(kind: str) -> None:
     """92 %, not 93: far out in its tails, Yuen's interval is a little too narrow."""
     runs, pairs = 1000, list(combinations(range(6), 2))
     confidence = family_confidence(len(pairs))
@@ -121,7 +121,7 @@ def test_all_pairs_of_six_hold_together(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ["normal", "ar 0.5", "ar 0.8"])
 def test_the_centre_of_one_contestant_contains_the_level_of_its_run(kind: str) -> None:
-    """It says what the contestant cost while the machine was as it was; the next run has another level."""
+    """The interval describes the contestant at the machine's speed in this run; the next run has another level."""
     levels = THEIRS * (1 + noise(kind, 40).mean(axis=1))
     found = [centre(theirs) for _, theirs in multiplied(kind, 20)]
     assert np.mean([one.contains(level) for one, level in zip(found, levels, strict=True)]) >= 0.93

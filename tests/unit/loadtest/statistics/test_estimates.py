@@ -1,4 +1,4 @@
-"""Estimates against answers that are known. Their coverage: test_loadtest_statistics_coverage."""
+"""Estimates of samples with known answers. tests/unit/loadtest/statistics/test_coverage.py tests their coverage."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -33,8 +33,8 @@ def test_the_centre_is_the_mean_of_the_middle_three_fifths() -> None:
     assert found.n == 10
 
 
-def test_the_centre_s_interval_is_that_of_yuen_s_test() -> None:
-    """Yuen's test says of two samples what the interval says of each: its error is the sum of both (in squares)."""
+def test_the_interval_of_the_centre_is_yuens() -> None:
+    """Yuen's test for two samples has the same error as the two intervals, added in squares."""
     low, high = bounds(centre(SAMPLES, confidence=0.9))
     error = (high - low) / 2 / stats.t.ppf(0.95, 5)
     shifted = [sample + 3 for sample in SAMPLES]
@@ -42,7 +42,7 @@ def test_the_centre_s_interval_is_that_of_yuen_s_test() -> None:
     assert 3 / yuen.statistic == pytest.approx(math.sqrt(2) * error)
 
 
-def test_the_mean_s_interval_is_student_s() -> None:
+def test_the_interval_of_the_mean_is_students() -> None:
     expected = stats.ttest_1samp(SAMPLES, 0).confidence_interval(0.99)
     assert bounds(mean(SAMPLES, confidence=0.99)) == pytest.approx((expected.low, expected.high))
     assert mean(SAMPLES).value == pytest.approx(14.5)
@@ -60,8 +60,8 @@ def test_equal_samples_have_an_interval_without_width(value: float, n: int) -> N
     assert centre([value] * n) == mean([value] * n) == Interval(value, value, value, n)
 
 
-def test_samples_that_are_mostly_equal_are_not_taken_for_equal() -> None:
-    """Shares of lost users are mostly 0: trimming would hide the kills that mattered, and be sure of it."""
+def test_mostly_equal_samples_are_not_treated_as_equal() -> None:
+    """Shares of lost users are mostly 0: trimming would hide the kills that mattered, with a narrow interval."""
     samples = [0.0] * 8 + [30.0]
     found = centre(samples)
     assert found == mean(samples)
@@ -75,7 +75,7 @@ def test_one_sample_has_no_interval() -> None:
         assert not found.contains(5.0)
 
 
-def test_more_confidence_is_a_wider_interval() -> None:
+def test_more_confidence_gives_a_wider_interval() -> None:
     widths = [high - low for low, high in (bounds(centre(SAMPLES, confidence=c)) for c in (0.5, 0.95, 0.9986))]
     assert widths == sorted(widths)
     assert widths[2] > 1.5 * widths[1]
@@ -87,16 +87,16 @@ def test_a_confidence_lies_between_0_and_1(confidence: float) -> None:
         centre(SAMPLES, confidence=confidence)
 
 
-def test_a_difference_is_taken_within_rounds_so_that_what_is_added_to_both_cancels() -> None:
+def test_differences_within_rounds_cancel_what_is_added_to_both() -> None:
     assert difference([13.0, 113.0, 23.0], [10.0, 110.0, 20.0]) == Interval(3.0, 3.0, 3.0, 3)
 
 
-def test_a_ratio_is_taken_within_rounds_so_that_what_multiplies_both_cancels() -> None:
+def test_ratios_within_rounds_cancel_what_multiplies_both() -> None:
     found = ratio([20, 200, 2000], [10, 100, 1000])
     assert (found.value, *bounds(found)) == pytest.approx((2, 2, 2))
 
 
-def test_turning_a_comparison_round_turns_its_interval_round() -> None:
+def test_reversing_a_comparison_reverses_its_interval() -> None:
     ours, theirs = SAMPLES, SAMPLES[::-1]
     low, high = bounds(ratio(ours, theirs))
     assert bounds(ratio(theirs, ours)) == pytest.approx((1 / high, 1 / low))
@@ -104,7 +104,7 @@ def test_turning_a_comparison_round_turns_its_interval_round() -> None:
     assert bounds(difference(theirs, ours)) == pytest.approx((-high, -low))
 
 
-def test_a_ratio_of_two_rounds_that_disagree_says_nothing_rather_than_something_infinite() -> None:
+def test_a_ratio_of_two_rounds_that_disagree_has_no_interval_rather_than_an_infinite_one() -> None:
     found = ratio([1.0, 100.0], [10.0, 1.0], confidence=0.9986)
     assert found.value == pytest.approx(math.sqrt(10))
     assert (found.low, found.high, found.n) == (None, None, 2)
@@ -118,13 +118,13 @@ def test_samples_must_be_finite(estimate: Callable[[Sequence[float]], Interval],
 
 
 @pytest.mark.parametrize("estimate", [centre, mean, lambda samples: ratio(samples, samples)])
-def test_no_samples_are_no_estimate(estimate: Callable[[Sequence[float]], Interval]) -> None:
+def test_without_samples_there_is_no_estimate(estimate: Callable[[Sequence[float]], Interval]) -> None:
     with pytest.raises(ValueError, match="at least one sample"):
         estimate([])
 
 
 @pytest.mark.parametrize("compare", [difference, ratio])
-def test_pairs_must_be_whole(compare: Callable[[Sequence[float], Sequence[float]], Interval]) -> None:
+def test_pairs_must_be_complete(compare: Callable[[Sequence[float], Sequence[float]], Interval]) -> None:
     with pytest.raises(ValueError, match="must be equally many, not 2 and 3"):
         compare([1, 2], [1, 2, 3])
 
@@ -139,7 +139,7 @@ def test_a_ratio_needs_positive_samples_on_both_sides(bad: float) -> None:
 @pytest.mark.parametrize(
     ("k", "n", "low", "high"), [(0, 20, 0.0, 0.1611), (20, 60, 0.2273, 0.4594), (60, 60, 0.9398, 1.0)]
 )
-def test_proportions_have_wilson_s_interval(k: int, n: int, low: float, high: float) -> None:
+def test_proportions_have_wilsons_interval(k: int, n: int, low: float, high: float) -> None:
     found = proportion_interval(k, n)
     assert found.value == k / n
     assert bounds(found) == pytest.approx((low, high), abs=5e-4)

@@ -23,7 +23,7 @@ def neighbours(orders: Sequence[Sequence[object]]) -> Counter[tuple[object, obje
 
 
 @pytest.mark.parametrize("k", range(2, 13))
-def test_everybody_is_equally_often_in_each_place_and_behind_each_other(k: int) -> None:
+def test_each_contestant_is_equally_often_in_each_place_and_after_each_other_one(k: int) -> None:
     rows = williams(k)
     times = 1 if k % 2 == 0 else 2
     assert len(rows) == times * k
@@ -31,7 +31,7 @@ def test_everybody_is_equally_often_in_each_place_and_behind_each_other(k: int) 
     assert neighbours(rows) == {(who, other): times for who in range(k) for other in range(k) if who != other}
 
 
-def test_one_contestant_has_one_order_and_none_has_none() -> None:
+def test_one_contestant_has_one_order_and_no_contestants_have_none() -> None:
     assert williams(1) == [(0,)]
     with pytest.raises(ValueError, match="at least one contestant"):
         williams(0)
@@ -48,7 +48,7 @@ def test_whole_squares_are_balanced_whatever_the_shuffle(k: int, rounds: int) ->
 
 @pytest.mark.parametrize("rounds", range(1, 40))
 @pytest.mark.parametrize(("k", "most"), [(8, 1), (9, 2)])
-def test_a_square_that_is_cut_short_puts_nobody_far_ahead(k: int, most: int, rounds: int) -> None:
+def test_an_incomplete_square_favours_nobody_much(k: int, most: int, rounds: int) -> None:
     orders = balanced_orders(range(k), rounds, np.random.default_rng(rounds))
     assert len(orders) == rounds
     counts = places(orders)
@@ -61,7 +61,7 @@ def test_the_seed_decides_the_orders() -> None:
     assert drawn[0] == drawn[1] != drawn[2]
 
 
-def test_who_begins_is_left_to_chance() -> None:
+def test_the_first_contestant_is_random() -> None:
     """In a pair that alternates, differences are correlated where noise is autocorrelated (ADR 18)."""
     begins = {
         "".join(order[0] for order in balanced_orders("ab", 8, np.random.default_rng(seed))) for seed in range(500)
@@ -70,7 +70,7 @@ def test_who_begins_is_left_to_chance() -> None:
     assert {balanced_orders(NAMES, 1, np.random.default_rng(seed))[0][0] for seed in range(30)} == set(NAMES)
 
 
-async def test_blocks_run_in_the_given_orders_and_results_are_in_the_blocks_order() -> None:
+async def test_blocks_run_in_the_given_orders_and_results_keep_the_order_of_the_blocks() -> None:
     ran: list[str] = []
     advanced: list[int] = []
 
@@ -94,7 +94,7 @@ def test_each_interval_of_a_family_is_wider_so_that_all_hold_together() -> None:
     assert family_confidence(36) == pytest.approx(0.99858, abs=1e-5)
 
 
-def test_a_family_has_members_and_a_confidence() -> None:
+def test_a_family_needs_members_and_a_confidence() -> None:
     with pytest.raises(ValueError, match="at least one comparison"):
         family_confidence(0)
     with pytest.raises(ValueError, match="confidence must be between"):
