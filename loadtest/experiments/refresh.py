@@ -14,7 +14,7 @@ import aiohttp
 from loadtest.attacks.thief import Thief
 from loadtest.cluster.faults import in_thread
 from loadtest.experiments.experiment import BasePlan, Context, Experiment, WrongAnswer
-from loadtest.experiments.rows import exact_share, figure
+from loadtest.experiments.rows import figure
 from loadtest.load.client import Client, Strategy, register
 from loadtest.report.drawing import BLUE, RED, Axes, dots
 from loadtest.report.plot import Plot
@@ -22,6 +22,7 @@ from loadtest.results.model import Config, Figure, Row
 from loadtest.results.numbers import listed, number
 from loadtest.results.view import View
 from loadtest.statistics.estimates import Interval
+from loadtest.statistics.percents import exact_share
 from loadtest.verdicts.claims import Claim
 
 NAME = "refresh"

@@ -2,8 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 
-import scipy  # it loads what is used when it is used: `up` and `status` need not wait for a second
-
 from loadtest.results.model import Figure, Row
 from loadtest.statistics.estimates import Interval, centre
 
@@ -11,12 +9,6 @@ from loadtest.statistics.estimates import Interval, centre
 def figure(experiment: str, strategy: str, metric: str, unit: str, interval: Interval, **labels: str) -> Figure:
     """Return *interval* as a figure."""
     return Figure(experiment, strategy, metric, unit, interval.value, interval.low, interval.high, interval.n, labels)
-
-
-def exact_share(part: int, whole: int, per: float) -> Interval:
-    """Return *part* of *whole*, as so many *per* that (100: percent), with the exact interval (Clopper and Pearson)."""
-    bounds = scipy.stats.binomtest(part, whole).proportion_ci(method="exact")
-    return Interval(per * part / whole, per * float(bounds.low), per * float(bounds.high), whole)
 
 
 def tier_seconds(row: Row) -> dict[str, float]:

@@ -1,5 +1,6 @@
 """What the plots share. Colours are Okabe and Ito's: colour-blind readers can tell them apart."""
 
+import math
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
@@ -37,6 +38,22 @@ def panels(axes: Axes, number: int, *, stacked: bool = False) -> list[Axes]:
     axes.remove()
     grid = place.subgridspec(number, 1) if stacked else place.subgridspec(1, number)
     return list(np.asarray(grid.subplots(sharex=stacked, sharey=not stacked, squeeze=False), dtype=object).flat)
+
+
+def percent_table(
+    axes: Axes, names: Sequence[str], cells: Sequence[Sequence[float]], *, more_is_worse: bool = False
+) -> None:
+    """Draw a row of percentages for each of *names*, green where all is well; nothing where a cell is not a number."""
+    if names:
+        colours = "RdYlGn_r" if more_is_worse else "RdYlGn"
+        axes.pcolormesh(np.asarray(cells), cmap=colours, vmin=0, vmax=100, alpha=0.55, linewidth=0)
+    for up, row in enumerate(cells):
+        for across, value in enumerate(row):
+            if not math.isnan(value):
+                axes.text(across + 0.5, up + 0.5, f"{value:.0f}", ha="center", va="center", fontsize="x-small")
+    axes.set_yticks([up + 0.5 for up in range(len(names))], names)
+    axes.set_ylim(len(names) or 1, 0)
+    axes.tick_params(length=0, labelsize="x-small")
 
 
 def errors(figures: Sequence[Figure]) -> list[list[float]]:

@@ -24,6 +24,11 @@ def mean_percent(percents: Sequence[float]) -> Interval:
 
 
 def exact_percent(part: int, whole: int) -> Interval:
-    """Return *part* of *whole* in percent, with the exact interval (Clopper and Pearson)."""
-    found = scipy.stats.binomtest(part, whole).proportion_ci(method="exact")
-    return Interval(100 * part / whole, 100 * float(found.low), 100 * float(found.high), whole)
+    """Return *part* of *whole* in percent, with the exact interval."""
+    return exact_share(part, whole, 100)
+
+
+def exact_share(part: int, whole: int, per: float) -> Interval:
+    """Return *part* of *whole*, as so many *per* that (100: percent), with the exact interval (Clopper and Pearson)."""
+    bounds = scipy.stats.binomtest(part, whole).proportion_ci(method="exact")
+    return Interval(per * part / whole, per * float(bounds.low), per * float(bounds.high), whole)

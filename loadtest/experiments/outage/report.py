@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from loadtest.experiments.outage.callers import LOGIN, PAGE, REFRESH
 from loadtest.experiments.outage.faults import KILLED, PAUSED
 from loadtest.experiments.outage.outages import KEYS, LIMITS
-from loadtest.report.drawing import Axes, panels
+from loadtest.report.drawing import Axes, panels, percent_table
 from loadtest.results.model import Figure
 from loadtest.results.numbers import amount, listed, number
 from loadtest.results.view import View
@@ -29,23 +29,10 @@ def draw(axes: Axes, view: View) -> None:
     for panel, call in zip(panels(axes, len(CALLS), stacked=True), CALLS, strict=True):
         names = view.strategies("outage_success", call=call)
         shares = {(f.strategy, f.labels["service"], f.labels["fault"]): f.value for f in _successes(view, call=call)}
-        _table(panel, names, [[shares.get((name, *outage), math.nan) for outage in outages] for name in names])
+        percent_table(panel, names, [[shares.get((name, *outage), math.nan) for outage in outages] for name in names])
         panel.set_xticks([across + 0.5 for across in range(len(outages))], [" ".join(outage) for outage in outages])
         panel.tick_params(axis="x", rotation=60)
         panel.set_title(f"% of {TITLES[call]}", fontsize="small")
-
-
-def _table(panel: Axes, names: list[str], cells: list[list[float]]) -> None:
-    """Draw a row of percentages for each of *names*."""
-    if names:
-        panel.pcolormesh(cells, cmap="RdYlGn", vmin=0, vmax=100, alpha=0.55, linewidth=0)
-    for up, row in enumerate(cells):
-        for across, value in enumerate(row):
-            if not math.isnan(value):
-                panel.text(across + 0.5, up + 0.5, f"{value:.0f}", ha="center", va="center", fontsize="x-small")
-    panel.set_yticks([up + 0.5 for up in range(len(names))], names)
-    panel.set_ylim(len(names) or 1, 0)
-    panel.tick_params(length=0, labelsize="x-small")
 
 
 def sentences(view: View) -> Iterator[str]:

@@ -1,8 +1,10 @@
-"""What the report says of kills: a plot, sentences, and the verdict on claim C4."""
+"""What the report says of replicas that die, stop, come and go: plots, sentences, and the verdict on claim C4."""
 
+import math
 from collections.abc import Iterator
 
-from loadtest.report.drawing import BLUE, INK, ORANGE, RED, Axes, errors, legend, rows
+from loadtest.experiments.survival.figures import FAULTS, KILL, NAME
+from loadtest.report.drawing import BLUE, INK, ORANGE, RED, Axes, errors, legend, percent_table, rows
 from loadtest.report.need import KILLED
 from loadtest.results.model import Figure
 from loadtest.results.numbers import listed, number, with_interval
@@ -29,7 +31,7 @@ def draw(axes: Axes, view: View) -> None:
     if rings:
         across, up = zip(*rings, strict=True)
         axes.plot(across, up, "o", color=INK, markersize=4, fillstyle="none", linestyle="", label="one kill", alpha=0.7)
-    if expected := view.one("expected_users_lost"):
+    if expected := view.one("expected_users_lost", fault=KILL):
         axes.axvline(expected.value, color=RED, linestyle="--", linewidth=1.1, label=f"1 in {view.replicas} users")
     rows(axes, [view.named(name) for name in names])
     axes.set_xlim(-2, 102)
@@ -40,16 +42,30 @@ def draw(axes: Axes, view: View) -> None:
 def kills(view: View, names: list[str]) -> list[tuple[str, float]]:
     """Return, for each kill behind affinity, whose users it was and the share that it logged out, in percent."""
     found = []
-    for row in view.results.rounds.get("survival", ()):
-        users = row["users"] - row["lost_before"]
+    for row in view.results.rounds.get(NAME, ()):
+        users = row["users"] - row["lost_before"] if row["fault"] == KILL else 0
         if row["affinity"] and row["strategy"] in names and users:
             found.append((row["strategy"], 100 * row["lost_after"] / users))
     return found
 
 
+def draw_faults(axes: Axes, view: View) -> None:
+    """Draw a table of strategies by faults, behind affinity; the last row is what state in one replica predicts."""
+    faults = [fault for fault in FAULTS if view.figures("expected_users_lost", fault=fault)]
+    lost = {(f.strategy, f.labels["fault"]): f.value for f in view.figures("users_lost", affinity="true")}
+    expected = {("expected", f.labels["fault"]): f.value for f in view.figures("expected_users_lost")}
+    names = view.strategies("users_lost", affinity="true")
+    shown = {**dict(zip(names, names, strict=True)), "expected": "state in one replica"}
+    cells = [[(lost | expected).get((name, fault), math.nan) for fault in faults] for name in shown]
+    percent_table(axes, list(shown.values()), cells, more_is_worse=True)
+    axes.set_xticks([across + 0.5 for across in range(len(faults))], [fault.replace(" ", "\n") for fault in faults])
+
+
 def sentences(view: View) -> Iterator[str]:
-    """What happens without affinity, and what users saw of the kills."""
+    """What happens without affinity, whom other faults than kills log out, and what users saw of all of them."""
     yield from _forgotten_affinity(view)
+    yield from _faults(view)
+    yield from _state(view)
     yield from _errors(view)
 
 
@@ -63,27 +79,63 @@ def _forgotten_affinity(view: View) -> Iterator[str]:
             )
 
 
+def _faults(view: View) -> Iterator[str]:
+    """Whom other faults than kills log out behind affinity, beside what is expected of state in one replica."""
+    for expected in (f for f in view.figures("expected_users_lost") if f.labels["fault"] != KILL):
+        fault = expected.labels["fault"]
+        lost = [f for f in view.figures("users_lost", fault=fault, affinity="true") if f.value > 0]
+        if lost or expected.value:
+            who = listed([f"{number(round(f.value))} % of the users of {f.strategy}" for f in lost]) or "nobody"
+            predicted = f"state in one replica predicts {number(round(expected.value))} %"
+            yield f"{fault.capitalize()}: {who} lost their login ({predicted})."
+
+
+def _state(view: View) -> Iterator[str]:
+    """Whether state was lost or mixed up while the login went on."""
+    lost = sorted({f.strategy for f in view.figures("users_with_lost_state") if f.value})
+    mixed = sorted({f.strategy for f in view.figures("mixed_up_users") if f.value})
+    if lost:
+        yield f"Under {listed(lost)}, users stayed logged in but lost what their session had counted."
+    if mixed:
+        yield f"Under {listed(mixed)}, users saw another user's data, or more visits than there were."
+    if view.figures("users_with_lost_state") and not lost and not mixed:
+        yield "Nobody who stayed logged in lost state or saw another user's."
+
+
 def _errors(view: View) -> Iterator[str]:
-    """Errors that users saw while replicas died."""
-    figures = view.figures("http_5xx")
-    if figures:
-        total, gets = sum(f.value for f in figures), sum(f.n for f in figures)
-        count = "none" if not total else number(total)
-        yield f"While replicas were killed and restarted, {count} of {number(gets)} GETs failed (5xx or no answer)."
+    """Errors that users saw meanwhile, by fault."""
+    for metric, method in (("http_5xx", "GETs"), ("failed_visits", "POSTs")):
+        counts = {}
+        for fault in FAULTS:
+            figures = view.figures(metric, fault=fault)
+            counts[fault] = (sum(f.value for f in figures), sum(f.n for f in figures))
+        failed = [f"{number(wrong)} of {number(all_)} ({fault})" for fault, (wrong, all_) in counts.items() if wrong]
+        sent = sum(all_ for _, all_ in counts.values())
+        if sent:
+            yield f"{method} that failed meanwhile (5xx or no answer): {listed(failed) or f'none of {number(sent)}'}."
 
 
 def scaling_sessions(view: View) -> tuple[str, str] | None:
     """C4 holds where kills of replicas log users out. Kills without a loss do not prove that there never is one."""
-    killed = {"fault": "kill -9", "affinity": "true"}
-    lost = {f.strategy: f for f in view.figures("users_lost", **killed) if view.kind(f.strategy) == "session"}
-    kills = {f.strategy: f for f in view.figures("kills_with_losses", **killed) if f.strategy in lost}
+    lost = {f.strategy: f for f in view.figures("users_lost", **KILLED) if view.kind(f.strategy) == "session"}
+    kills = {f.strategy: f for f in view.figures("kills_with_losses", **KILLED) if f.strategy in lost}
     if not kills:
         return None
     figures = "users lost per kill -9: " + listed([f"{name} {with_interval(lost[name])}" for name in kills])
-    losing = [_of_kills(figure) for figure in kills.values() if figure.value > 0]
-    keeping = [_of_kills(figure) for figure in kills.values() if figure.value == 0]
-    parts = [f"holds for {listed(losing)}" if losing else "", f"no loss seen for {listed(keeping)}" if keeping else ""]
+    losing = [_of_kills(figure) + _also(view, figure.strategy) for figure in kills.values() if figure.value > 0]
+    keeping = [figure for figure in kills.values() if figure.value == 0]
+    parts = [
+        f"holds for {listed(losing)}" if losing else "",
+        f"no loss seen for {listed([_of_kills(f) + _also(view, f.strategy) for f in keeping])}" if keeping else "",
+    ]
     return figures, "; ".join(part for part in parts if part)
+
+
+def _also(view: View, strategy: str) -> str:
+    """Say which other faults log users out, behind affinity."""
+    lost = [f for f in view.figures("users_lost", strategy, affinity="true") if f.value > 0]
+    others = [f.labels["fault"] for f in lost if f.labels["fault"] not in (KILL, "none")]
+    return f", also after: {listed(others)}" if others else ""
 
 
 def _of_kills(figure: Figure) -> str:

@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
+
 from loadtest.experiments.revocation.endings import FORCED, MEANS
 
 ENDS = {"memory": 0.0, "redis": 0.0, "redis-cached": 0.0015, "jwt-denylist": 0.004}
@@ -12,6 +14,20 @@ LOSES_LOGINS = {
     "redis": ("redis", "redis-cached", "jwt", "jwt-cached", "jwt-denylist"),
     "auth": ("memory", "redis", "redis-cached", "cookie", "jwt", "jwt-cached", "jwt-denylist"),
 }
+
+
+def survival(rng: np.random.Generator, kinds: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+    faults = ["kill -9"] * 3 + ["graceful stop", "rolling restart", "scale in", "scale out", "reload"]
+    for number, fault in enumerate(faults):
+        for name in kinds:
+            for affinity in (True, False):
+                users, stays = 12 if affinity else 5, name != "memory" or fault in ("scale out", "reload")
+                before = 0 if name != "memory" or affinity else 4
+                after = 0 if stays else int(rng.integers(3, 6)) if affinity else 0
+                yield {"round": number, "fault": fault, "victim": f"app-{number + 1}" if number < 3 else "",
+                       "strategy": name, "affinity": affinity, "users": users, "lost_before": before,
+                       "lost_after": after, "state_lost": 0, "mixed_up": 0, "gets": 400, "errors": 0, "posts": 200,
+                       "post_errors": 1}  # fmt: skip
 
 
 def revocation(kinds: Mapping[str, str]) -> Iterator[dict[str, Any]]:

@@ -72,7 +72,7 @@ def full_run(*names: str, seed: int = 1, costs: dict[str, float] | None = None) 
         "login": lambda: list(_logins(rng)),
         "tokens": lambda: list(_tokens(rng)),
         "algorithms": lambda: list(_algorithms(rng)),
-        "survival": lambda: list(_survival(rng)),
+        "survival": lambda: list(made_up_faults.survival(rng, LOGINS)),
         "revocation": lambda: list(made_up_faults.revocation(LOGINS)),
         "outage": lambda: list(made_up_faults.outage(LOGINS)),
         "machine": lambda: [{"experiment": "cost", "seconds": 100.0, "stolen": 0.2}],
@@ -169,15 +169,3 @@ def _algorithms(rng: np.random.Generator) -> Iterator[dict[str, Any]]:
             used = 200 * (PAGE["app"] + micros) * rng.normal(1, 0.02) / 1e6
             yield {"kind": "turn", "round": number, "strategy": "jwt", "algorithm": name, "process": "app-1",
                    "requests": 200, "cpu_app": used, "elapsed_app": 0.03}  # fmt: skip
-
-
-def _survival(rng: np.random.Generator) -> Iterator[dict[str, Any]]:
-    for number in range(3):
-        for name in (name for name in HOW if HOW[name][0] != "control"):
-            for affinity in (True, False):
-                stays = name != "memory"
-                before = 0 if stays or affinity else int(rng.integers(6, 8))
-                after = 0 if stays else int(rng.integers(3, 7)) if affinity else 0
-                yield {"round": number, "victim": f"app-{number + 1}", "strategy": name, "affinity": affinity,
-                       "users": 15 if affinity else 7, "lost_before": before, "lost_after": after, "gets": 400,
-                       "errors": 0}  # fmt: skip
