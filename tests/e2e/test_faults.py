@@ -12,8 +12,16 @@ import aiohttp
 import pytest
 
 from loadtest.cluster.local import LocalCluster
+from services.app.strategy import Kind
 from tests.drills.sessions.crowd import Crowd
-from tests.drills.sessions.faults import kill_redis, kill_replica, restart_replicas, stop_redis
+from tests.drills.sessions.faults import (
+    fill_redis,
+    hang_replica,
+    kill_redis,
+    kill_replica,
+    restart_replicas,
+    stop_redis,
+)
 from tests.drills.sessions.redis_cuts import CUTS, cut_connections
 from tests.support.clients.strategy import http_session
 from tests.support.strategies import INFOS
@@ -65,6 +73,21 @@ async def test_lost_redis_connections_fail_only_the_writes_in_flight(crowd: Crow
     seen = await cut_connections(crowd)
     assert faulty(seen) == []
     assert seen["connections cut"] >= CUTS, "control: there were connections to cut"
+
+
+async def test_a_hanging_replica_leaves_the_rotation(crowd: Crowd) -> None:
+    seen, hang = await hang_replica(crowd, 2.0)
+    assert faulty(seen) == []
+    assert hang.later > 100, "control: others were asked meanwhile"
+    assert hang.waited < hang.later // 10
+
+
+async def test_a_full_redis_refuses_new_logins_only(crowd: Crowd) -> None:
+    seen = await fill_redis(crowd, 0.5)
+    assert faulty(seen) == []
+    for group in crowd.groups:
+        refused = group.needs_redis or group.site.info.kind is Kind.TOKEN
+        assert seen[f"{group.name}: login while full {503 if refused else 200}"] == 1
 
 
 async def test_a_draining_replica_says_so(cluster: LocalCluster) -> None:

@@ -10,7 +10,10 @@ import random
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Literal
+
+import numpy as np
 
 from loadtest.cluster.local import LocalCluster
 from services.app.strategy import Info
@@ -24,6 +27,9 @@ from tests.support.history import UNKNOWN, Act, Operation, Span, Terms, faults
 SAVED_EVERY = 1.0  # deploy/redis.conf: with a killed Redis at most so many seconds of writes are lost
 TRIES, LATE_SECONDS = 5, 0.01
 SHORT_PAUSE = 0.01
+ROTATION_SECONDS = 3.0  # until the load balancer stops using a replica that hangs (proxy_read_timeout)
+CALM_SECONDS = 5.0
+PROBE_SECONDS = 1.0
 
 
 async def kill_replica(crowd: Crowd) -> Counter[str]:
@@ -53,6 +59,82 @@ async def kill_replica(crowd: Crowd) -> Counter[str]:
         crowd.seen[f"{group.name}: lost"] += len(lost)
         if lost != expected:
             crowd.seen[f"FAULT {group.name}: lost are {lost}, expected were {expected}"] += 1
+    return crowd.seen
+
+
+@dataclass
+class Hang:
+    """What a hanging replica did to others: seconds, and numbers of requests.
+
+    *waited*: requests that began later than `ROTATION_SECONDS` after the hang and took longer than `PROBE_SECONDS`, of
+    *later* such requests in all. The 99th percentiles are of all requests: those before the hang, and the later ones.
+    """
+
+    waited: int
+    later: int
+    p99_before: float
+    p99_later: float
+
+
+async def hang_replica(crowd: Crowd, seconds: float = 5.0) -> tuple[Counter[str], Hang]:
+    """Let a replica hang (SIGSTOP) for the given seconds: the load balancer stops using it, and nobody else notices.
+
+    Every now and then the load balancer tries it again with one request, which waits. Where each replica has its own
+    logins, those of the victim are lost: their users are sent to another replica, which does not know them.
+    """
+    homes = {group.name: await group.homes() for group in crowd.groups if not group.shared}
+    victim = random.choice([home for group in homes.values() for home in group.values()] or crowd.cluster.replicas())
+    await asyncio.to_thread(until_running, crowd.cluster, victim)
+    hung = asyncio.get_running_loop().create_future()
+
+    async def hang() -> None:
+        await asyncio.sleep(min(seconds, CALM_SECONDS))
+        await asyncio.to_thread(crowd.cluster.pause, victim)
+        hung.set_result(time.monotonic())
+        try:
+            await asyncio.sleep(ROTATION_SECONDS + seconds)
+        finally:
+            await asyncio.to_thread(crowd.cluster.resume, victim)
+            await asyncio.to_thread(crowd.cluster.wait_ready)
+
+    await crowd.while_busy(hang)
+    for group in crowd.groups:
+        doomed = {login for login, home in homes.get(group.name, {}).items() if home == victim}
+        terms = Terms(group.site.terms.bound, forgetful=doomed)
+        gone = {401} if doomed else set()
+        crowd.judge(group, pages={200} | gone, visits={200, *UNKNOWN} | gone, terms=terms)
+    return crowd.seen, _hang(crowd, hung.result(), seconds)
+
+
+def _hang(crowd: Crowd, hung: float, seconds: float) -> Hang:
+    answers = [a for group in crowd.groups for act in (Act.PAGE, Act.VISIT) for a in group.answers(act, crowd.since)]
+    start, end = hung + ROTATION_SECONDS, hung + ROTATION_SECONDS + seconds
+    before = [answer.ended - answer.began for answer in answers if answer.ended < hung]
+    later = [answer.ended - answer.began for answer in answers if start <= answer.began < end]
+    waited = sum(took > PROBE_SECONDS for took in later)
+    return Hang(waited, len(later), float(np.percentile(before, 99)), float(np.percentile(later, 99)))
+
+
+async def fill_redis(crowd: Crowd, seconds: float = 1.0) -> Counter[str]:
+    """Let Redis have no room for the given seconds: a login that needs room is a 503, and what ended stays ended.
+
+    Nobody who is logged in is logged out, and logouts work, because they only need less room.
+    """
+    tried: list[tuple[str, int]] = []
+
+    async def fill() -> None:
+        with crowd.cluster.fill("redis"):
+            for group in crowd.groups:
+                _, answer = await group.site.try_to_log_in(group.stayers[0].account)
+                tried.append((group.name, answer.status))
+            await asyncio.sleep(seconds)
+        await crowd.redis_is_back()
+
+    await crowd.while_busy(fill)
+    for name, status in tried:
+        crowd.seen[f"{name}: login while full {status}"] += 1
+    for group in crowd.groups:
+        crowd.judge(group, visits={200, 503} if group.needs_redis else {200})
     return crowd.seen
 
 
