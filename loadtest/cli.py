@@ -53,8 +53,10 @@ console = Console()
 
 def main() -> None:
     """Run one command; expected errors are one clear message, not a stack trace."""
-    for ending in (signal.SIGTERM, signal.SIGHUP):  # stop everything then too
-        signal.signal(ending, lambda *_: signal.raise_signal(signal.SIGINT))
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell lets its background jobs ignore it
+    for ending in (signal.SIGTERM, signal.SIGHUP):  # stop everything then too, except on SIGHUP under nohup
+        if signal.getsignal(ending) is not signal.SIG_IGN:
+            signal.signal(ending, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
         sys.exit(cli.main(prog_name="python -m loadtest", standalone_mode=False) or OK)
     except click.ClickException as error:

@@ -16,6 +16,8 @@ from loadtest.results.model import Results
 
 pytestmark = pytest.mark.e2e
 
+# A job that a shell script starts with `&`: SIGINT is ignored, and yet both SIGINT and SIGTERM must end the run.
+IN_BACKGROUND = ("sh", "-c", 'trap "" INT; exec "$@"', "sh")
 # Three strategies have three Locust processes to end, and start in half the time that all of them take.
 PROGRAM = """
 import pathlib, sys
@@ -53,7 +55,7 @@ def test_an_interrupted_run_keeps_its_results_and_leaves_no_process(
     tmp_path: Path, end: Callable[[subprocess.Popen[str], Path], None], status: int, reason: str
 ) -> None:
     state, reports = tmp_path / "s", tmp_path / "reports"
-    command = [sys.executable, "-c", PROGRAM, str(reports), "run", "--full", "throughput", "login"]
+    command = [*IN_BACKGROUND, sys.executable, "-c", PROGRAM, str(reports), "run", "--full", "throughput", "login"]
     environment = os.environ | {
         "STATE_DIR": str(state), "APP_REPLICAS": "1", "PYTHONUNBUFFERED": "1", "COLUMNS": "80"
     }  # fmt: skip
