@@ -79,7 +79,8 @@ class Console(NamedTuple):
 async def _run(cluster: Cluster, options: Options, say: Callable[[str], None]) -> None:
     end = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        asyncio.get_running_loop().add_signal_handler(number, end.set)
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup
+            asyncio.get_running_loop().add_signal_handler(number, end.set)
     async with AsyncExitStack() as stack:
         console = await build(cluster, options, stack)
         runner = web.AppRunner(console.app, access_log=None, shutdown_timeout=1)
