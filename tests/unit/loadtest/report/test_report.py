@@ -229,6 +229,30 @@ def test_without_a_figure_there_is_no_sentence() -> None:
     )
 
 
+def test_whether_a_cache_pays_is_said_plainly(full: Results) -> None:
+    """Caches save 34 us of app and 14 of Redis, and 86 us of app, in the made-up run."""
+    text = " ".join(findings(View(full)))
+    assert re.search(
+        r"The cache of redis-cached pays: over all tiers, it saves 3\d\.\d µs \([\d.]+ to [\d.]+ µs\) per request\.",
+        text,
+    )
+    assert re.search(r"The cache of jwt-cached pays: over all tiers, it saves \d\d\.\d µs", text)
+    dear = full_run("cost", costs={"redis-cached": 62.0, "jwt-cached": 110.0})
+    text = " ".join(findings(View(dear)))
+    assert "redis-cached does not pay: over all tiers, redis-cached cannot be told apart from redis." in text
+    assert "jwt-cached does not pay: over all tiers, jwt-cached costs more than jwt." in text
+    assert "pay" not in " ".join(findings(View(withdrawn(full, "it differs from itself"))))
+
+
+def test_the_build_of_python_is_named(full: Results) -> None:
+    def said(build: str) -> str:
+        host = full.host | {"python": "3.11.7", "python_build": build}
+        return " ".join(findings(View(replace(full, host=host))))
+
+    assert "Python 3.11.7 ran everything here (GCC 12, -O3, PGO, LTO)." in said("GCC 12, -O3, PGO, LTO")
+    assert "(GCC 12, no PGO, no LTO): one built with PGO would be faster." in said("GCC 12, no PGO, no LTO")
+
+
 @pytest.mark.parametrize(
     ("low", "high", "said"),
     [
