@@ -10,7 +10,7 @@ EXPERIMENT = Experiment(
     name=NAME,
     question="What do HS256, ES256, RS256 and EdDSA cost?",
     quick=Plan(),
-    full=Plan(rounds=104, refresh_rounds=24, idle_seconds=1.0),
+    full=Plan(rounds=104, refresh_rounds=90, idle_seconds=1.0),
     seconds=(25, 75),
     measure=measure,
     analyse=analyse,

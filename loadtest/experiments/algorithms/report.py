@@ -35,8 +35,8 @@ def tables(view: View) -> Iterator[Table]:
 
 
 def _over(view: View, over: str) -> list[Figure]:
-    """Return what each algorithm, and each store, costs more than *over*."""
-    return view.figures("algorithm_difference", over=over)
+    """Return what each algorithm, and after them each store, costs more than *over*."""
+    return sorted(view.figures("algorithm_difference", over=over), key=lambda figure: "algorithm" not in figure.labels)
 
 
 def _row(view: View, extra: Figure) -> tuple[str, ...]:
@@ -63,7 +63,8 @@ def sentences(view: View) -> Iterator[str]:
             yield f"{what}, compared with {found[0].labels.get('over', 'the default')}: {parts}."
     stores = [name for name in view.strategies("algorithm_difference") if view.kind(name) == "session"]
     for store in stores:
-        yield _ranking(store, sorted(_over(view, store), key=lambda figure: figure.value))
+        if differences := sorted(_over(view, store), key=lambda figure: figure.value):
+            yield _ranking(store, differences)
 
 
 def _more(difference: Figure) -> str:

@@ -40,7 +40,7 @@ class Plan(TurnPlan):
     """So many rounds of turns; and so many of refreshes, in which each of so many *devices* refreshes once."""
 
     rounds: int = 20
-    refresh_rounds: int = 10
+    refresh_rounds: int = 30
     devices: int = 8
 
 

@@ -41,8 +41,7 @@ def _python(view: View) -> Iterator[str]:
     """Name the build of Python, on which every figure of the app depends."""
     build, measured = view.results.host.get("python_build", ""), view.figures("cpu_per_request")
     if build and measured:
-        better = ": one built with PGO would be faster" if "no PGO" in build else ""
-        yield f"Python {view.results.host.get('python', '')} ran everything here ({build}){better}."
+        yield f"Everything here ran on Python {view.results.host.get('python', '')} ({build}): builds differ."
 
 
 def _cache(view: View, plain: str, cached: str) -> Iterator[str]:
