@@ -5,7 +5,7 @@ algorithm has a small cluster. Two processes of the same code differ by a few pe
 the control, too. One of them also serves the stores that tokens are compared with.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -74,12 +74,19 @@ async def _refreshes(context: Context, plan: Plan, token: Strategy, clusters: Ma
             await log_in(context, devices)
             turns[algorithm] = partial(one_call_each, cluster, refresh, devices)
         context.progress.start("refreshes with each algorithm", (1 + plan.refresh_rounds) * len(turns))
-        await in_turns(turns, [list(turns)], context.progress.advance)
         blocks = {
             algorithm: context.recorded(turn, kind="refresh", strategy=token.name, algorithm=algorithm)
             for algorithm, turn in turns.items()
         }
-        await context.take_turns(blocks, plan.refresh_rounds)
+        with on_last_core(_servers(clusters.values())):
+            await in_turns(turns, [list(turns)], context.progress.advance)
+            await context.take_turns(blocks, plan.refresh_rounds)
+
+
+def _servers(clusters: Iterable[Cluster]) -> Iterator[int]:
+    """Yield all processes of *clusters* that a refresh costs CPU: one core, so that all find the same speed."""
+    for cluster in clusters:
+        yield from (one.pid for one in cluster.cpu().processes.values() if one.tier != "loadgen")
 
 
 async def _pages(
