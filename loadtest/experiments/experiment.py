@@ -14,6 +14,7 @@ from loadtest.load.client import Client, Strategy, control_of
 from loadtest.load.generator import Generator
 from loadtest.report.differences import Compared
 from loadtest.report.plot import Plot
+from loadtest.report.section import Table
 from loadtest.results.model import NOT_MEASURED, Config, Figure, Row
 from loadtest.results.view import View
 from loadtest.statistics.estimates import Rng
@@ -129,6 +130,11 @@ def no_sentences(_: View) -> Iterable[str]:
     return ()
 
 
+def no_tables(_: View) -> Iterable[Table]:
+    """Show nothing."""
+    return ()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Experiment:
     """A question put to a cluster, and everything that belongs to its answer.
@@ -141,9 +147,9 @@ class Experiment:
     *analyse* turns rows into figures. It is pure: the same rows always give the same figures, and the rows of an
     interrupted run are enough.
 
-    All else is made of figures. The report has *plots*, *sentences* (what else was found; none without its figure),
-    the verdicts on *claims*, and in *method* how this was measured. `diff` shows how the figures *compared* have
-    changed.
+    All else is made of figures. The report has *plots*, *tables*, *sentences* (what else was found; none without its
+    figure), the verdicts on *claims*, and in *method* how this was measured. `diff` shows how the figures *compared*
+    have changed.
     """
 
     name: str
@@ -154,6 +160,7 @@ class Experiment:
     measure: Callable[[Context, Any], Awaitable[None]]
     analyse: Callable[[Sequence[Row], Config], list[Figure]]
     plots: tuple[Plot, ...] = ()
+    tables: Callable[[View], Iterable[Table]] = no_tables
     sentences: Callable[[View], Iterable[str]] = no_sentences
     method: tuple[str, ...] = ()
     claims: tuple[Claim, ...] = ()

@@ -48,13 +48,13 @@ async def measure(context: Context, plan: Plan) -> None:
     strategy = next((strategy for strategy in context.strategies if strategy.kind == "token"), None)
     if strategy is None:
         return
-    calls: dict[str, Call] = {"refresh": _refresh, "introspection": _introspection(context.cluster)}
+    calls: dict[str, Call] = {"refresh": refresh, "introspection": _introspection(context.cluster)}
     async with aiohttp.TCPConnector() as connector:
         devices = [context.client(strategy, connector) for _ in range(plan.logins)]
         try:
-            await _log_in(context, devices)
+            await log_in(context, devices)
             context.progress.start("refreshes and introspections", (1 + plan.rounds) * len(calls))
-            turns = {what: partial(_block, context.cluster, call, devices) for what, call in calls.items()}
+            turns = {what: partial(one_call_each, context.cluster, call, devices) for what, call in calls.items()}
             await in_turns(turns, [list(turns)], context.progress.advance)
             blocks = {w: context.recorded(turn, strategy=strategy.name, what=w) for w, turn in turns.items()}
             await context.take_turns(blocks, plan.rounds)
@@ -71,7 +71,7 @@ def analyse(rows: Sequence[Row], _config: Config) -> list[Figure]:
     return found
 
 
-async def _log_in(context: Context, devices: Sequence[Client]) -> None:
+async def log_in(context: Context, devices: Sequence[Client]) -> None:
     """Log in all *devices*, a few at a time; each user has some of them."""
     context.progress.start("logging in devices", len(devices))
     accounts = [await register(device) for device in devices[::DEVICES_OF_A_USER]]
@@ -84,7 +84,7 @@ async def _log_in(context: Context, devices: Sequence[Client]) -> None:
     await _each(one, devices)
 
 
-async def _block(cluster: Cluster, call: Call, devices: Sequence[Client]) -> Row:
+async def one_call_each(cluster: Cluster, call: Call, devices: Sequence[Client]) -> Row:
     """Return a row: one call of every device, and what they cost (CPU seconds by tier)."""
     before = cluster.cpu()
     await _each(call, devices)
@@ -101,7 +101,8 @@ async def _each(call: Call, devices: Sequence[Client]) -> None:
     await asyncio.gather(*map(one, devices))
 
 
-async def _refresh(device: Client) -> None:
+async def refresh(device: Client) -> None:
+    """Trade the refresh token of *device* for new tokens. Raises `WrongAnswer`."""
     old = device.access_token
     _right("refresh", device, await device.refresh())
     if device.access_token == old:

@@ -59,6 +59,7 @@ def render(view: View, template: str, sections: Sequence[Section]) -> str:
         trust=trust(view),
         overview=rows(view, found.strategies),
         matrix=matrix(view),
+        comparisons=[table for section in sections for table in section.tables(view)],
         findings=[sentence for section in sections for sentence in section.sentences(view)],
         method=[sentence for section in sections for sentence in section.method],
         algorithm=view.results.config["settings"].get("AUTH_ALGORITHM", ""),

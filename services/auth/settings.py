@@ -1,9 +1,9 @@
 """Settings of the auth service."""
 
 import os
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -26,7 +26,7 @@ class AuthSettings(CommonSettings):
     refresh_idle_seconds: int = Field(14 * DAY, validation_alias="REFRESH_IDLE_SECONDS", ge=1)
     refresh_absolute_seconds: int = Field(90 * DAY, validation_alias="REFRESH_ABSOLUTE_SECONDS", ge=1)
     refresh_grace_seconds: int = Field(10, validation_alias="REFRESH_GRACE_SECONDS", ge=0)
-    rsa_bits: Literal[2048, 3072, 4096] = Field(
+    rsa_bits: Annotated[Literal[2048, 3072, 4096], BeforeValidator(int)] = Field(  # the environment has texts
         3072, validation_alias="AUTH_RSA_BITS", description="RS256: the size of new signing keys"
     )
     key_publish_seconds: int = Field(

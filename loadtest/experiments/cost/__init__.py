@@ -2,7 +2,7 @@
 
 from loadtest.experiments.cost.figures import NAME, analyse
 from loadtest.experiments.cost.plots import BILL, EXTRA, TRADEOFF
-from loadtest.experiments.cost.report import floor, stateless_load
+from loadtest.experiments.cost.report import sentences, stateless_load
 from loadtest.experiments.cost.turns import Plan, measure
 from loadtest.experiments.experiment import Experiment
 from loadtest.report.differences import RATIO_MARGIN, Compared
@@ -22,7 +22,7 @@ EXPERIMENT = Experiment(
     measure=measure,
     analyse=analyse,
     plots=(EXTRA, TRADEOFF, BILL),
-    sentences=floor,
+    sentences=sentences,
     method=(
         "Cost: strategies take short turns at one saturated replica, in balanced orders. The CPU clocks of the "
         "processes are read only while no request is in flight, and idle CPU is subtracted.",

@@ -1,10 +1,14 @@
-"""What the report says of cost beside its answer: the floor, and the verdict on claim C7."""
+"""What the report says of cost beside its answer: the floor, whether caches pay, and the verdict on claim C7."""
 
 from collections.abc import Iterator
 
 from loadtest.results.numbers import listed, with_interval
 from loadtest.results.view import View
-from loadtest.verdicts.ranking import JUDGED, Relation, relation
+from loadtest.verdicts import FORBID_COST
+from loadtest.verdicts.ranking import JUDGED, TOGETHER, Relation, relation
+
+CACHED = "-cached"
+"""What the name of a strategy ends with that is another one with a cache in each replica."""
 
 WORDS = {
     Relation.LESS: "costs less than",
@@ -14,13 +18,39 @@ WORDS = {
 }
 
 
-def floor(view: View) -> Iterator[str]:
-    """What the framework costs without our code."""
+def sentences(view: View) -> Iterator[str]:
+    """The floor, the build of Python, and what caches save."""
+    yield from _floor(view)
+    yield from _python(view)
+    withdrawn = any(warning["rule"] in FORBID_COST for warning in view.results.warnings)
+    for name in view.strategies("cpu_per_request", **JUDGED):
+        if view.kind(f"{name}{CACHED}") and not withdrawn:
+            yield from _cache(view, name, f"{name}{CACHED}")
+
+
+def _floor(view: View) -> Iterator[str]:
+    """Say what the framework costs without our code."""
     for ratio in view.figures("floor_ratio", path="direct"):
         yield (
             f"Bypassing nginx, a page under {ratio.strategy} costs {with_interval(ratio)} the CPU of a bare aiohttp "
             "server that gives the same answer."
         )
+
+
+def _python(view: View) -> Iterator[str]:
+    """Name the build of Python, on which every figure of the app depends."""
+    build, measured = view.results.host.get("python_build", ""), view.figures("cpu_per_request")
+    if build and measured:
+        yield f"Everything here ran on Python {view.results.host.get('python', '')} ({build}): builds differ."
+
+
+def _cache(view: View, plain: str, cached: str) -> Iterator[str]:
+    """Say whether *cached* beats *plain* over all tiers by more than the interval that holds for all pairs."""
+    found, saved = relation(view, cached, plain), view.difference(plain, cached, **JUDGED, **TOGETHER)
+    if found is Relation.LESS and saved:
+        yield f"The cache of {cached} pays: over all tiers, it saves {with_interval(saved)} per request."
+    elif found in (Relation.MORE, Relation.ALIKE):
+        yield f"The cache of {cached} does not pay: over all tiers, {cached} {WORDS[found]} {plain}."
 
 
 def stateless_load(view: View) -> tuple[str, str] | None:

@@ -16,7 +16,7 @@ TURNS = {"warm_up": 8, "requests": 32, "connections": 8, "logins": 2, "idle_seco
 LOAD = {"users": 4, "warmup": 0.05, "rounds": 2, "seconds": 0.2}
 TINY: dict[str, dict[str, Any]] = {
     "cost": TURNS | {"cycles": 1, "rounds_direct": 1, "rounds_nginx": 1},
-    "algorithms": TURNS | {"rounds": 2},
+    "algorithms": TURNS | {"rounds": 2, "refresh_rounds": 2, "devices": 4},
     "throughput": LOAD,
     "traffic": LOAD | {"high": 0.3, "capacity_seconds": 0.2, "idle_seconds": 0.2},
     "login": {"rounds": 2, "logins": 2},

@@ -45,6 +45,14 @@ def test_the_lifetimes_have_sound_defaults(secrets_dir: Path) -> None:
     assert (settings.access_token_seconds, settings.refresh_grace_seconds) == (300, 10)
 
 
+def test_the_environment_decides_the_size_of_rsa_keys(secrets_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AUTH_RSA_BITS", "2048")
+    assert read_settings(AuthSettings).rsa_bits == 2048
+    for wrong in ("1024", "many"):
+        monkeypatch.setenv("AUTH_RSA_BITS", wrong)
+        assert "AUTH_RSA_BITS" in refusal()
+
+
 @pytest.mark.parametrize("name", ["admin-password", "app-client-secret", "key-encryption-secret", "redis-password"])
 def test_no_secret_has_a_default(name: str, secrets_dir: Path) -> None:
     (secrets_dir / name).unlink()

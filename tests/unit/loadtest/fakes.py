@@ -293,7 +293,7 @@ TINY_TURNS = {"warm_up": 4, "requests": 10, "connections": 4, "logins": 2, "idle
 TINY_LOAD = {"users": 2, "warmup": 0.05, "rounds": 2, "seconds": 0.2}
 TINY: dict[str, dict[str, Any]] = {
     "cost": TINY_TURNS | {"cycles": 2, "rounds_direct": 1, "rounds_nginx": 1},
-    "algorithms": TINY_TURNS | {"rounds": 2},
+    "algorithms": TINY_TURNS | {"rounds": 2, "refresh_rounds": 1, "devices": 2},
     "throughput": TINY_LOAD,
     "traffic": TINY_LOAD | {"low": 0.05, "high": 0.2, "capacity_seconds": 0.2, "idle_seconds": 0.05},
     "login": {"rounds": 2, "logins": 2},

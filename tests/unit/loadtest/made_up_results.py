@@ -161,11 +161,20 @@ def _tokens(rng: np.random.Generator) -> Iterator[dict[str, Any]]:
 
 
 def _algorithms(rng: np.random.Generator) -> Iterator[dict[str, Any]]:
-    verify = {"HS256": (12.0, 350), "ES256": (60.0, 400), "RS256": (30.0, 660), "EdDSA": (95.0, 400)}
-    for name, (_, size) in verify.items():
+    """HS256 costs less than redis and more than memory; RS256 and the others cost more than both."""
+    verify = {"HS256": (30.0, 350, 880), "RS256-2048": (70.0, 660, 1500), "EdDSA": (95.0, 400, 910)}
+    for name, (_, size, _) in verify.items():
         yield {"kind": "token", "strategy": "jwt", "algorithm": name, "size": size}
+    asked = [(strategy, name) for name in verify for strategy in ("jwt", "anonymous")]
+    asked += [(store, "EdDSA") for store in ("memory", "redis", "redis-cached")]
     for number in range(16):
-        for name, (micros, _) in verify.items():
-            used = 200 * (PAGE["app"] + micros) * rng.normal(1, 0.02) / 1e6
-            yield {"kind": "turn", "round": number, "strategy": "jwt", "algorithm": name, "process": "app-1",
-                   "requests": 200, "cpu_app": used, "elapsed_app": 0.03}  # fmt: skip
+        for name, (_, _, sign) in verify.items():
+            yield {"kind": "refresh", "round": number, "strategy": "jwt", "algorithm": name, "calls": 8,
+                   "cpu_auth": 8 * sign * rng.normal(1, 0.01) / 1e6}  # fmt: skip
+        for strategy, name in asked:
+            tiers = {"app": verify[name][0]} if strategy == "jwt" else HOW[strategy][3]
+            used = {f"cpu_{tier}": 200 * (PAGE[tier] + tiers.get(tier, 0.0)) * rng.normal(1, 0.02) / 1e6
+                    for tier in ("app", "redis")}  # fmt: skip
+            yield {"kind": "turn", "round": number, "strategy": strategy, "algorithm": name, "process": "app-1",
+                   "contestant": f"{strategy} ({name})", "requests": 200, **used, "elapsed_app": 0.03,
+                   "elapsed_redis": 0.03}  # fmt: skip

@@ -229,6 +229,28 @@ def test_without_a_figure_there_is_no_sentence() -> None:
     )
 
 
+def test_whether_a_cache_pays_is_said_plainly(full: Results) -> None:
+    """Caches save 34 us of app and 14 of Redis, and 86 us of app, in the made-up run."""
+    text = " ".join(findings(View(full)))
+    assert re.search(
+        r"The cache of redis-cached pays: over all tiers, it saves 3\d\.\d µs \([\d.]+ to [\d.]+ µs\) per request\.",
+        text,
+    )
+    assert re.search(r"The cache of jwt-cached pays: over all tiers, it saves \d\d\.\d µs", text)
+    dear = full_run("cost", costs={"redis-cached": 62.0, "jwt-cached": 110.0})
+    text = " ".join(findings(View(dear)))
+    assert "redis-cached does not pay: over all tiers, redis-cached cannot be told apart from redis." in text
+    assert "jwt-cached does not pay: over all tiers, jwt-cached costs more than jwt." in text
+    assert "pay" not in " ".join(findings(View(withdrawn(full, "it differs from itself"))))
+
+
+def test_the_build_of_python_is_named(full: Results) -> None:
+    host = full.host | {"python": "3.11.7", "python_build": "GCC 12, -O3, PGO, LTO"}
+    text = " ".join(findings(View(replace(full, host=host))))
+    assert "Everything here ran on Python 3.11.7 (GCC 12, -O3, PGO, LTO): builds differ." in text
+    assert "Everything here ran on" not in " ".join(findings(View(full)))
+
+
 @pytest.mark.parametrize(
     ("low", "high", "said"),
     [

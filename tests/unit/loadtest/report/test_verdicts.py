@@ -126,3 +126,21 @@ def test_promises_are_judged_at_a_saturated_replica() -> None:
 )
 def test_a_promise_is_kept_or_broken_only_by_a_whole_interval(low: float | None, high: float | None, said: str) -> None:
     assert kept(Figure("e", "s", "cpu_ratio", "ratio", 1.2, low, high), limit=1.25) == said
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "said"),
+    [(0.5, 2.9, "kept"), (3.1, 5.0, "not kept"), (0.2, 3.3, "undecided"), (None, None, "undecided")],
+)
+def test_the_denylist_is_promised_as_a_difference(low: float | None, high: float | None, said: str) -> None:
+    labels = {"path": "direct", "tier": "app", "over": "jwt", "intervals": "simultaneous"}
+    alone = labels | {"intervals": ""}
+    figures = [
+        Figure("cost", "jwt-denylist", "cpu_difference", "us", 1.8, 0, 1, 20, alone),  # with all others it is wider
+        Figure("cost", "jwt-denylist", "cpu_difference", "us", 1.8, low, high, 20, labels),
+        ratio("jwt-denylist", "jwt", 1.2, 1.3, path="direct", tier="app", intervals="simultaneous"),
+    ]
+    p6 = judged(*figures)["P6"]
+    assert p6.verdict == said
+    assert p6.text == "jwt-denylist costs at most 3 µs of app CPU more than jwt (EdDSA)"
+    assert p6.figures.startswith("1.80 µs")
