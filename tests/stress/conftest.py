@@ -47,13 +47,14 @@ def rotating_cluster() -> Iterator[LocalCluster]:
         yield started
 
 
-SAID = pytest.StashKey[dict[str, list[str]]]()
+SAID = pytest.StashKey[defaultdict[str, list[str]]]()
 REPORTS = pytest.StashKey[list[pytest.TestReport]]()
 RECORD = REPOSITORY / "reports/stress.md"
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.stash[SAID], config.stash[REPORTS] = defaultdict(list), []
+    config.stash[SAID] = defaultdict(list)
+    config.stash[REPORTS] = []
 
 
 @pytest.fixture
