@@ -53,7 +53,8 @@ RECORD = REPOSITORY / "reports/stress.md"
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.stash[SAID] = defaultdict(list)
+    said: defaultdict[str, list[str]] = defaultdict(list)
+    config.stash[SAID] = said
     config.stash[REPORTS] = []
 
 
@@ -106,8 +107,9 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     everything = [Path(name).resolve() for name in options.file_or_dir] == [Path(__file__).parent]
     if not reports or not everything or options.keyword:
         return
+    said = session.config.stash[SAID]
     RECORD.parent.mkdir(exist_ok=True)
-    RECORD.write_text("\n".join(_record(reports, session.config.stash[SAID])) + "\n")
+    RECORD.write_text("\n".join(_record(reports, said)) + "\n")
 
 
 def _record(reports: Sequence[pytest.TestReport], said: Mapping[str, Sequence[str]]) -> Iterator[str]:
