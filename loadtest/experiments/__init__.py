@@ -1,6 +1,7 @@
 """Experiments: each puts one question to a cluster. A new one is a file, and a line in this table."""
 
 from loadtest.experiments import (
+    affinity,
     algorithms,
     correctness,
     cost,
@@ -26,6 +27,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     correctness.EXPERIMENT,
     cost.EXPERIMENT,
     survival.EXPERIMENT,
+    affinity.EXPERIMENT,
     revocation.EXPERIMENT,
     outage.EXPERIMENT,
     traffic.EXPERIMENT,
