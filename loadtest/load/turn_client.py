@@ -30,6 +30,7 @@ class Login:
     """The request of one login, made once, and what must come back.
 
     *page* is the content of the answer (JSON). The first answer must have that content, all later ones the same bytes.
+    If its `replica` is a list of names, any of them may answer, each with bytes of its own.
     """
 
     def __init__(self, host: str, target: str, headers: Mapping[str, str], page: object) -> None:
@@ -38,12 +39,13 @@ class Login:
         self._head = f"GET {target} HTTP/1.1\r\n{fields}"
         self._cookies = _pairs(headers.get("Cookie", "").split("; "))
         self._page = page
-        self._body: bytes | None = None
+        self._expected = _one_each(page)
+        self._bodies: set[bytes] = set()
         self.request = self._made()
 
     def check(self, answer: Answer) -> None:
         """Raise `TurnError` unless *answer* is the page. Cookies that it sets are sent from now on."""
-        if answer.status != HTTPStatus.OK or answer.body != self._body:
+        if answer.status != HTTPStatus.OK or answer.body not in self._bodies:
             self._check_content(answer)
         if b"\r\nSet-Cookie:" in answer.head:
             self._keep(answer.values("set-cookie"))
@@ -53,10 +55,11 @@ class Login:
             content = json.loads(answer.body)
         except ValueError:
             content = None
-        if answer.status != HTTPStatus.OK or content != self._page or self._body is not None:
+        if answer.status != HTTPStatus.OK or content not in self._expected:
             received = answer.body[:SHOWN].decode(errors="replace")
             raise TurnError(f"expected 200 {json.dumps(self._page)}, received {answer.status} {received}")
-        self._body = answer.body
+        self._expected.remove(content)
+        self._bodies.add(answer.body)
 
     def _keep(self, lines: Iterable[str]) -> None:
         new = self._cookies | _pairs(line.partition(";")[0] for line in lines)
@@ -67,6 +70,13 @@ class Login:
     def _made(self) -> bytes:
         cookie = "; ".join(f"{name}={value}" for name, value in self._cookies.items())
         return (self._head + (f"Cookie: {cookie}\r\n" if cookie else "") + "\r\n").encode("latin-1")
+
+
+def _one_each(page: object) -> list[object]:
+    """Return what may answer: *page*, or if its `replica` is a list, one page for each name."""
+    if isinstance(page, dict) and isinstance(page.get("replica"), list):
+        return [page | {"replica": name} for name in page["replica"]]
+    return [page]
 
 
 def _pairs(texts: Iterable[str]) -> dict[str, str]:

@@ -10,12 +10,22 @@ from dataclasses import dataclass, field
 import aiohttp
 
 from loadtest.cluster.protocol import FaultError
-from loadtest.experiments.affinity.balancers import METHODS, Balancers, balancers
 from loadtest.experiments.affinity.figures import NEAR
 from loadtest.experiments.experiment import BasePlan, Context
 from loadtest.load.client import TIMEOUT
+from loadtest.load.own_nginx import OwnNginx, own_nginx, servers
 from loadtest.results.model import Row
 from loadtest.statistics.estimates import Rng
+
+METHODS = {
+    "round robin": "",
+    "ip_hash": "ip_hash;",
+    "hash": "hash $remote_addr;",
+    "consistent hash": "hash $remote_addr consistent;",
+    "sticky cookie": "sticky cookie replica path=/;",
+    "sticky learn": "sticky learn create=$cookie_user lookup=$cookie_user zone=learned:256k;",
+}
+"""What nginx's upstream says. `sticky learn` keeps a table of users, here by the cookie that tells them apart."""
 
 
 @dataclass(frozen=True)
@@ -70,18 +80,23 @@ async def measure(context: Context, plan: Plan) -> None:
     if control is None or len(urls) < 3:
         context.not_measured("everything", "it takes a page without login and three replicas that can be reached")
         return
-    servers = [url.removeprefix("http://") for url in urls.values()]
+    hosts = [url.removeprefix("http://") for url in urls.values()]
     context.progress.start("adding and removing a replica", len(METHODS))
     async with AsyncExitStack() as stack:
-        nginx = await stack.enter_async_context(balancers(context.logs / "affinity"))
+        nginx = await stack.enter_async_context(own_nginx(context.logs / "affinity", METHODS))
         people = [await _user(stack, context.rng, number) for number in range(plan.users + plan.new)]
         for method in METHODS:
-            await nginx.balance(servers[:-1])
-            url = f"http://127.0.0.1:{nginx.ports[method]}/{control.name}/mypage"
+            await balance(nginx, hosts[:-1])
+            url = f"{nginx.url(method)}/{control.name}/mypage"
             ladder = _Ladder(url, people[: plan.users], people[plan.users :], list(urls)[-1])
-            row = await ladder.climb(nginx, servers, plan, context.rng)
-            context.record(kind="step", strategy=control.name, method=method, replicas=len(servers), **row)
+            row = await ladder.climb(nginx, hosts, plan, context.rng)
+            context.record(kind="step", strategy=control.name, method=method, replicas=len(hosts), **row)
             context.progress.advance()
+
+
+async def balance(nginx: OwnNginx, hosts: Sequence[str]) -> None:
+    """Let *nginx* ask *hosts*, by every method."""
+    await nginx.balance({method: line + servers(hosts) for method, line in METHODS.items()})
 
 
 async def _user(stack: AsyncExitStack, rng: Rng, number: int) -> User:
@@ -101,20 +116,20 @@ class _Ladder:
     newcomers: Sequence[User]
     added: str
 
-    async def climb(self, nginx: Balancers, servers: Sequence[str], plan: Plan, rng: Rng) -> Row:
-        """Return what happened when the last of *servers* was added and removed."""
+    async def climb(self, nginx: OwnNginx, hosts: Sequence[str], plan: Plan, rng: Rng) -> Row:
+        """Return what happened when the last of *hosts* was added and removed."""
         for user in (*self.users, *self.newcomers):
             user.cookies = {"user": user.cookies["user"]}
         await self._look(self.users)
         few = await self._look(self.users)
         began = time.monotonic()
-        await nginx.balance(servers)
+        await balance(nginx, hosts)
         more = await self._look(self.users)
-        share = await self._has_its_share(began, len(servers), plan.patience)
+        share = await self._has_its_share(began, len(hosts), plan.patience)
         new = await self._look(self.newcomers)
         chosen = await self._choose(plan.tries, rng)
         before = [user.replica for user in self.users]
-        await nginx.balance(servers[:-1])
+        await balance(nginx, hosts[:-1])
         after = await self._look(self.users)
         return {
             "users": len(self.users),

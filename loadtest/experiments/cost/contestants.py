@@ -94,7 +94,7 @@ class Contestant:
         await self.turns.turn(plan.warm_up)
         before = self.served_by.cpu()
         turn = await self.turns.turn(plan.requests)
-        used = (await _quiet(self.served_by)).since(before)
+        used = (await quiet(self.served_by)).since(before)
         return {"process": self.process(place), **turn, **cpu_columns(used, self.process(place))}
 
     async def idle(self, place: Place, seconds: float) -> dict[str, Any]:
@@ -105,7 +105,7 @@ class Contestant:
         return {"process": self.process(place), **cpu_columns(used, self.process(place))}
 
 
-async def _quiet(served_by: Metered) -> CpuReading:
+async def quiet(served_by: Metered) -> CpuReading:
     """Return a reading once all processes are idle: what answers leave to be done belongs to them, too.
 
     Idle is below 2 % of a core. Whoever is not idle after 0.1 s has other work.

@@ -95,6 +95,18 @@ def _answers(path: str, turns: Sequence[Mapping[str, Row]]) -> list[Figure]:
     for name in (name for name in turns[0] if name != NULL):
         mine = [one[name] for one in turns]
         answers = Interval(0, None, None, sum(row["requests"] for row in mine))
+        if path == NGINX:
+            found += [
+                figure(
+                    NAME,
+                    name,
+                    "bytes_per_request",
+                    "B",
+                    centre([row[f"bytes_{way}"] / row["requests"] for row in mine]),
+                    way=way,
+                )
+                for way in ("sent", "received")
+            ]
         busy = centre([100 * row["cpu_app"] / row["seconds"] for row in mine])
         client = centre([100 * row["client_cpu"] / row["seconds"] for row in mine])
         found += [

@@ -19,9 +19,10 @@ WORDS = {
 
 
 def sentences(view: View) -> Iterator[str]:
-    """The floor, the build of Python, and what caches save."""
+    """The floor, the build of Python, bytes on the wire, and what caches save."""
     yield from _floor(view)
     yield from _python(view)
+    yield from _wire(view)
     withdrawn = any(warning["rule"] in FORBID_COST for warning in view.results.warnings)
     for name in view.strategies("cpu_per_request", **JUDGED):
         if view.kind(f"{name}{CACHED}") and not withdrawn:
@@ -35,6 +36,19 @@ def _floor(view: View) -> Iterator[str]:
             f"Bypassing nginx, a page under {ratio.strategy} costs {with_interval(ratio)} the CPU of a bare aiohttp "
             "server that gives the same answer."
         )
+
+
+def _wire(view: View) -> Iterator[str]:
+    """Say how large a request and its answer are."""
+    names = view.strategies("bytes_per_request")
+    sizes = [[view.one("bytes_per_request", name, way=way) for way in ("sent", "received")] for name in names]
+    parts = [
+        f"{view.named(name)} {round(sent.value)} and {round(received.value)}"
+        for name, (sent, received) in zip(names, sizes, strict=True)
+        if sent and received
+    ]
+    if parts:
+        yield f"Bytes on the wire, of a request and of its answer with all headers: {listed(parts)}."
 
 
 def _python(view: View) -> Iterator[str]:
@@ -68,7 +82,7 @@ def stateless_load(view: View) -> tuple[str, str] | None:
         [f"{name} {cost}" for name, cost in zip((*map(view.named, tokens), *sessions), costs, strict=True)]
     )
     parts = [_compare(view, token, sessions) for token in tokens]
-    return f"CPU per request: {numbers}", "; ".join(parts) + ". Scaling over 1..N replicas is not measured yet"
+    return f"CPU per request: {numbers}", f"{'; '.join(parts)}. {_with_more_replicas(view)}"
 
 
 def _compare(view: View, token: str, sessions: list[str]) -> str:
@@ -76,3 +90,12 @@ def _compare(view: View, token: str, sessions: list[str]) -> str:
     for session in sessions:
         found[relation(view, token, session)].append(session)
     return f"{token} " + listed([f"{WORDS[one]} {listed(names)}" for one, names in found.items() if names])
+
+
+def _with_more_replicas(view: View) -> str:
+    """Say what the experiment `scaling` has found."""
+    found = [view.figures("scaling_ratio", name)[-1] for name in view.strategies("scaling_ratio")]
+    if not found:
+        return "Costs with more replicas were not measured in this run"
+    ratios = listed([f"{view.named(ratio.strategy)} {with_interval(ratio)}" for ratio in found])
+    return f"CPU per request with {found[0].labels['replicas']} replicas, as a ratio to that with one: {ratios}"
