@@ -16,6 +16,7 @@ from loadtest.experiments import (
     revocation,
     scaling,
     secret_guessing,
+    store_distance,
     survival,
     theft,
     throughput,
@@ -45,6 +46,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     secret_guessing.EXPERIMENT,
     footprint.EXPERIMENT,
     cross_origin.EXPERIMENT,
+    store_distance.EXPERIMENT,
 )
 """In the order of the report."""
 CLAIMS = [claim for experiment in EXPERIMENTS for claim in experiment.claims]
