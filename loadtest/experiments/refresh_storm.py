@@ -173,21 +173,22 @@ def _busiest(starts: Sequence[float]) -> int:
 
 def analyse(rows: Sequence[Row], _config: Config) -> list[Figure]:
     """Return the peak of the refreshes, the share of devices in it, latencies, and devices that were logged out."""
-    found = []
-    for row in rows:
-        labels, n = {"case": row["case"], "jitter": row["jitter"]}, row["refreshes"]
+    return [found for row in rows for found in _of_case(row)]
 
-        def add(metric: str, unit: str, value: float, n: int = n, labels: dict[str, str] = labels) -> None:
-            found.append(Figure(NAME, row["strategy"], metric, unit, value, n=n, labels=labels))
 
-        add("refresh_peak", "%", 100 * row["peak"] / row["devices"], row["devices"])
-        add("refresh_p99", "us", 1e6 * row["refresh_p99"])
-        add("page_p99", "us", 1e6 * row["page_p99"], row["pages"])
-        add("pages_failed", "count", row["pages_failed"], row["pages"])
-        add("logins_lost", "count", row["lost"], row["devices"])
-        if row["until_all"] is not None:
-            add("until_all_refreshed", "s", row["until_all"], row["devices"])
-    return found
+def _of_case(row: Row) -> Iterator[Figure]:
+    labels, strategy, devices = {"case": row["case"], "jitter": row["jitter"]}, row["strategy"], row["devices"]
+    figures = [
+        ("refresh_peak", "%", 100 * row["peak"] / devices, devices),
+        ("refresh_p99", "us", 1e6 * row["refresh_p99"], row["refreshes"]),
+        ("page_p99", "us", 1e6 * row["page_p99"], row["pages"]),
+        ("pages_failed", "count", row["pages_failed"], row["pages"]),
+        ("logins_lost", "count", row["lost"], devices),
+    ]
+    if row["until_all"] is not None:
+        figures.append(("until_all_refreshed", "s", row["until_all"], devices))
+    for metric, unit, value, n in figures:
+        yield Figure(NAME, strategy, metric, unit, value, n=n, labels=labels)
 
 
 def sentences(view: View) -> Iterator[str]:
@@ -224,8 +225,8 @@ PLOT = Plot(
     NAME,
     "refresh_peak",
     "Many refreshes at once",
-    "Devices that got their tokens together. With jitter, each refreshes after a random 50 to 100 % of the token's life, "
-    "and waits a random time before it tries again.",
+    "Devices that got their tokens together. With jitter, each refreshes after a random 50 to 100 % of the token's "
+    "life, and waits a random time before it tries again.",
     draw,
     2.9,
 )
@@ -240,8 +241,8 @@ EXPERIMENT = Experiment(
     plots=(PLOT,),
     sentences=sentences,
     method=(
-        "Refresh storm: devices get tokens at one moment on a cluster where tokens live for a second. Then they refresh "
-        "when a token is due; in the second case, the auth service is stopped meanwhile and started again. Devices "
+        "Refresh storm: devices get tokens at one moment on a cluster where tokens live for a second. Then they "
+        "refresh when a token is due; in the second case, the auth service is stopped meanwhile and started again. Devices "
         "that get no answer try again after half a second. One run of each case: there are no intervals.",
     ),
 )

@@ -303,6 +303,8 @@ TINY: dict[str, dict[str, Any]] = {
     "devices": {"users": 1},
     "secret_guessing": {"seconds": 0.02},
     "footprint": {"logins": 2, "requests": 3, "idle_seconds": 0.0},
+    "logout_race": {"races": 2, "writes": 3, "settled": 0.0},
+    "store_distance": {"milliseconds": (0.0, 1.0), "pages": 3},
     "survival": {"users": 4, "after_kill_seconds": 0.0},
 }
 """What differs from the quick plans."""
