@@ -242,7 +242,7 @@ EXPERIMENT = Experiment(
     sentences=sentences,
     method=(
         "Refresh storm: devices get tokens at one moment on a cluster where tokens live for a second. Then they "
-        "refresh when a token is due; in the second case, the auth service is stopped meanwhile and started again. Devices "
-        "that get no answer try again after half a second. One run of each case: there are no intervals.",
+        "refresh when a token is due; in the second case, the auth service is stopped meanwhile and started again. "
+        "Devices that get no answer try again after half a second. One run of each case: there are no intervals.",
     ),
 )

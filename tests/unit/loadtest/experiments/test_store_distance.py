@@ -16,7 +16,7 @@ def rows(token_waits: bool = False, status: int = 200, token_ms: float = 1.5) ->
     return [
         {
             "round": number, "strategy": name, "added": trip, "trip": trip, "status": status,
-            "seconds": (noise + (1.0 if name == "redis" else token_ms) + trip * (name == "redis" or token_waits)) / 1000,
+            "seconds": (noise + (1 if name == "redis" else token_ms) + trip * (name == "redis" or token_waits)) / 1000,
         }
         for trip in TRIPS for name in KINDS for number, noise in enumerate((0.0, 0.01, 0.02, 0.03, 0.04))
     ]  # fmt: skip
