@@ -101,10 +101,14 @@ def unsigned(known: Known, alg: Any) -> str:
     return text(known, {"alg": alg}, sub=VICTIM) + "."
 
 
+def with_hmac(signed: str, secret: bytes) -> str:
+    """Return header and claims (*signed*) with a signature of HS256 (RFC 7518 §3.2)."""
+    return f"{signed}.{b64(hmac.digest(secret, signed.encode(), hashlib.sha256))}"
+
+
 def hmac_signed(known: Known, secret: Callable[[Known], bytes], **header: Any) -> str:
     """Return the victim's token, signed with HS256 and a *secret* that is none."""
-    signed = text(known, {"alg": "HS256", **header}, sub=VICTIM)
-    return f"{signed}.{b64(hmac.digest(secret(known), signed.encode(), hashlib.sha256))}"
+    return with_hmac(text(known, {"alg": "HS256", **header}, sub=VICTIM), secret(known))
 
 
 def own_signed(known: Known, header: Callable[[Known], Mapping[str, Any]]) -> str:
@@ -130,12 +134,17 @@ def tampered(known: Known, **claims: Any) -> str:
     return f"{text(known, {}, **claims)}.{known.token.rpartition('.')[2]}"
 
 
-def respelled(known: Known) -> str:
-    """Return the token with another last letter: of its bits, some mean nothing."""
+def another_last_letter(token: str) -> str:
+    """Return *token* with another last letter, whose last bits mean nothing unless the bytes fill all letters."""
     alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+    return token[:-1] + alphabet[alphabet.index(token[-1]) ^ 1]
+
+
+def respelled(known: Known) -> str:
+    """Return the token in another spelling."""
     if len(unb64(known.token.rpartition(".")[2])) % 3 == 0:
         raise NotPossible("every bit of the last letter means something")
-    return known.token[:-1] + alphabet[alphabet.index(known.token[-1]) ^ 1]
+    return another_last_letter(known.token)
 
 
 class TokenForgery(NamedTuple):

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import aiohttp
 
-from loadtest.experiments.experiment import BasePlan, Context, Experiment, WrongAnswer
+from loadtest.experiments.experiment import BasePlan, Context, Experiment, WrongAnswer, expect
 from loadtest.load.client import Account, Answer, Client, Strategy, register
 from loadtest.results.model import Config, Figure, Row
 
@@ -35,10 +35,10 @@ async def _control(context: Context, strategy: Strategy, connector: aiohttp.Base
 async def _login(context: Context, strategy: Strategy, connector: aiohttp.BaseConnector) -> int:
     async with context.client(strategy, connector) as client:
         account = await register(client)
-        _expect(strategy, "my page without a login", await client.mypage(), 401)
+        expect(strategy, "my page without a login", await client.mypage(), 401)
         wrong = await client.login(Account(account.username, account.password + "x"))
-        _expect(strategy, "login with a wrong password", wrong, 401)
-        _expect(strategy, "login", await client.login(account), 200)
+        expect(strategy, "login with a wrong password", wrong, 401)
+        expect(strategy, "login", await client.login(account), 200)
         pages = 2 * len(context.cluster.replicas())
         for _ in range(pages):
             is_page(strategy, await client.mypage(), account)
@@ -50,7 +50,7 @@ async def _visits(strategy: Strategy, client: Client) -> int:
         return 0
     for expected in (1, 2, 3):
         answer = await client.visits()
-        _expect(strategy, "visits", answer, 200)
+        expect(strategy, "visits", answer, 200)
         if answer.body != {"visits": expected}:
             raise WrongAnswer(f"{strategy.name}: visit {expected} was counted as {answer.body!r}")
     return 3
@@ -59,19 +59,14 @@ async def _visits(strategy: Strategy, client: Client) -> int:
 async def _logout(strategy: Strategy, client: Client) -> int:
     if "logout" not in strategy.capabilities:
         return 0
-    _expect(strategy, "logout", await client.logout(), 204)
-    _expect(strategy, "my page with the credential of before the logout", await client.mypage(), 401)
+    expect(strategy, "logout", await client.logout(), 204)
+    expect(strategy, "my page with the credential of before the logout", await client.mypage(), 401)
     return 2
-
-
-def _expect(strategy: Strategy, what: str, answer: Answer, status: int) -> None:
-    if answer.status != status:
-        raise WrongAnswer(f"{strategy.name}: {what}: status {answer.status or 'none'}, must be {status}")
 
 
 def is_page(strategy: Strategy, answer: Answer, account: Account | None) -> None:
     """Raise `WrongAnswer` unless *answer* is *account*'s page, or with None anybody's, under *strategy*."""
-    _expect(strategy, "my page", answer, 200)
+    expect(strategy, "my page", answer, 200)
     if answer.body.get("strategy") != strategy.name:
         raise WrongAnswer(f"{strategy.name}: my page is answered by strategy {answer.body.get('strategy')!r}")
     if account and answer.body["user"]["name"] != account.username:

@@ -14,7 +14,7 @@ from loadtest.experiments.compare import conditions
 from loadtest.experiments.correctness import is_page
 from loadtest.experiments.cost.figures import analyse
 from loadtest.experiments.cost.turns import Plan, measure
-from loadtest.experiments.experiment import Context, Progress, WrongAnswer
+from loadtest.experiments.experiment import Context, Progress, expect
 from loadtest.experiments.rows import figure
 from loadtest.load.bare_process import NAME, BareServer
 from loadtest.load.client import Client, Strategy, control_of, register, strategies_of
@@ -81,8 +81,8 @@ async def _strategy(
     path = f"/{strategy.name}/mypage"
     async with Client(cluster.url, strategy, connector) as device:
         account = None if strategy.is_control else await register(device)
-        if account and (await device.login(account)).status != 200:
-            raise WrongAnswer(f"{strategy.name}: login failed")
+        if account:
+            expect(strategy, "login", await device.login(account))
         is_page(strategy, await device.mypage(), account)
         return await _cost(cluster, wrk, replica + path, device.credential(path))
 

@@ -14,7 +14,7 @@ import aiohttp
 
 from loadtest.cluster.faults import in_thread
 from loadtest.cluster.protocol import Cluster
-from loadtest.experiments.experiment import BasePlan, Context, Experiment, WrongAnswer
+from loadtest.experiments.experiment import BasePlan, Context, Experiment, expect
 from loadtest.load.client import Client, Strategy, register
 from loadtest.report.drawing import GREEN, RED, Axes, dots
 from loadtest.report.plot import Plot
@@ -64,8 +64,7 @@ async def _logged_in(
         devices = [await stack.enter_async_context(client) for client in clients]
         account = await register(devices[0])
         for answer in await asyncio.gather(*(device.login(account) for device in devices)):
-            if answer.status not in (200, 409):  # 409: a login above the limit may be refused
-                raise WrongAnswer(f"{strategy.name}: login: status {answer.status or 'none'}, must be 200")
+            expect(strategy, "login", answer, 200, 409)  # 409: a login above the limit may be refused
         yield devices
 
 
@@ -91,8 +90,7 @@ async def _meet(devices: Sequence[Client]) -> Row:
 
 async def _list(device: Client, path: str) -> list[dict[str, Any]]:
     answer = await device.call("GET", path)
-    if answer.status != 200:
-        raise WrongAnswer(f"GET {path}: status {answer.status or 'none'}, must be 200")
+    expect(device.strategy, f"GET {path}", answer)
     found: list[dict[str, Any]] = answer.body["sessions"]
     return found
 

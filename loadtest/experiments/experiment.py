@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import aiohttp
 
 from loadtest.cluster.protocol import Capability, Cluster, FaultError
-from loadtest.load.client import Client, Strategy, control_of
+from loadtest.load.client import Answer, Client, Strategy, control_of
 from loadtest.load.generator import Generator
 from loadtest.report.differences import Compared
 from loadtest.report.plot import Plot
@@ -24,6 +24,14 @@ from loadtest.verdicts.claims import Claim
 
 class WrongAnswer(Exception):  # noqa: N818 - the name is what happened
     """The cluster gave a wrong answer, so it is not measured."""
+
+
+def expect(strategy: Strategy, what: str, answer: Answer, *statuses: int) -> None:
+    """Raise `WrongAnswer` unless *answer* has one of these *statuses*: 200, if none is named."""
+    allowed = statuses or (200,)
+    if answer.status not in allowed:
+        must = " or ".join(map(str, allowed))
+        raise WrongAnswer(f"{strategy.name}: {what}: status {answer.status or 'none'}, must be {must}")
 
 
 class Progress(Protocol):

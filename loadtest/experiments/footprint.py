@@ -15,7 +15,7 @@ import scipy  # it loads what is used when it is used: `up` and `status` need no
 
 from loadtest.attacks.thief import Thief
 from loadtest.cluster.protocol import Cluster
-from loadtest.experiments.experiment import BasePlan, Context, Experiment, WrongAnswer
+from loadtest.experiments.experiment import BasePlan, Context, Experiment, expect
 from loadtest.experiments.rows import figure
 from loadtest.load.client import Account, Client, Strategy, register
 from loadtest.report.drawing import Axes, colour, dots
@@ -88,8 +88,7 @@ def _logging_in(
             async def login(device: Client, account: Account) -> None:
                 async with limit:
                     answer = await device.login(account)
-                if answer.status != 200:
-                    raise WrongAnswer(f"{strategy.name}: login: status {answer.status or 'none'}, must be 200")
+                expect(strategy, "login", answer)
 
             owners = (accounts[place // LOGINS_OF_A_USER] for place in range(plan.logins))
             await asyncio.gather(*map(login, devices, owners))
@@ -119,9 +118,7 @@ async def _requests(context: Context, plan: Plan, strategy: Strategy, connector:
 
         async def ask() -> None:
             for _ in range(plan.requests):
-                status = (await client.mypage()).status
-                if status != 200:
-                    raise WrongAnswer(f"{strategy.name}: my page: status {status or 'none'}, must be 200")
+                expect(strategy, "my page", await client.mypage())
 
         operations = await _counted(context.cluster, plan, ask)
     context.record(strategy=strategy.name, what="requests", operations=operations / plan.requests)

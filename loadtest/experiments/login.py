@@ -8,7 +8,7 @@ from functools import partial
 
 import aiohttp
 
-from loadtest.experiments.experiment import BasePlan, Context, Experiment, WrongAnswer
+from loadtest.experiments.experiment import BasePlan, Context, Experiment, expect
 from loadtest.experiments.rows import cost_figures, figure, whole_rounds
 from loadtest.load.client import Account, Client, Strategy, register
 from loadtest.load.generator import cpu_between, cpu_row
@@ -79,8 +79,7 @@ async def _block(
 async def _login(limit: asyncio.Semaphore, client: Client, account: Account) -> None:
     async with limit:
         answer = await client.login(account)
-    if answer.status != 200:
-        raise WrongAnswer(f"{client.strategy.name}: login: status {answer.status or 'none'}, must be 200")
+    expect(client.strategy, "login", answer)
 
 
 def sentences(view: View) -> Iterator[str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import aiohttp
 
-from loadtest.experiments.experiment import BasePlan, Context, Experiment, WrongAnswer
+from loadtest.experiments.experiment import BasePlan, Context, Experiment, expect
 from loadtest.experiments.people import AT_ONCE, AUTH, Administrator, log_in, open_accounts
 from loadtest.load.client import Account, Answer, Client, Strategy
 from loadtest.report.drawing import GREEN, RED, Axes, dots
@@ -65,9 +65,8 @@ class Race:
         await asyncio.sleep(moment)
         answers = await self._answers(administrator)
         self.acknowledged = time.perf_counter()
-        if not all(answer.status in ENDED for answer in answers):
-            statuses = ", ".join(str(answer.status) for answer in answers)
-            raise WrongAnswer(f"{self.strategy.name}: {self.means}: status {statuses}, must be 200 or 204")
+        for answer in answers:
+            expect(self.strategy, self.means, answer, *ENDED)
 
     async def _answers(self, administrator: Administrator) -> list[Answer]:
         if self.means == LOGOUT:
@@ -165,7 +164,7 @@ def sentences(view: View) -> Iterator[str]:
     if revived:
         yield f"A write in flight revives a login that has ended under {listed(revived)}."
     elif races:
-        number, names = sum(f.n for f in races), listed(dict.fromkeys(f.strategy for f in races))
+        number, names = sum(f.n for f in races), listed(list(dict.fromkeys(f.strategy for f in races)))
         yield f"No write in flight has revived a login that ended, in {number} races under {names}."
     soon = [
         f"{f.strategy} ({f.value:.0f} of {f.n}, {f.labels['means']})"
@@ -174,7 +173,7 @@ def sentences(view: View) -> Iterator[str]:
     ]
     if soon:
         yield f"Right after its end was acknowledged, some replica still accepted a login under {listed(soon)}."
-    tame = listed(dict.fromkeys(f"{f.strategy} ({f.labels['means']})" for f in found if f not in races))
+    tame = listed([f"{f.strategy} ({f.labels['means']})" for f in found if f not in races])
     if tame:
         yield f"Too few writes were in flight at the end of logins to tell anything about {tame}."
 

@@ -8,7 +8,7 @@ from http import HTTPStatus
 import aiohttp
 
 from loadtest.cluster.protocol import Cluster
-from loadtest.experiments.experiment import WrongAnswer
+from loadtest.experiments.experiment import expect
 from loadtest.load.client import Account, Answer, Client, Strategy, register
 
 AT_ONCE = 8
@@ -38,8 +38,7 @@ async def log_in(client: Client, account: Account) -> None:
         answer = await client.login(account)
         if answer.status != HTTPStatus.SERVICE_UNAVAILABLE:
             break
-    if answer.status != HTTPStatus.OK:
-        raise WrongAnswer(f"{client.strategy.name}: login: status {answer.status or 'none'}, must be 200")
+    expect(client.strategy, "login", answer)
 
 
 async def log_all_in(logins: Iterable[tuple[Client, Account]]) -> None:

@@ -13,7 +13,7 @@ import aiohttp
 
 from loadtest.attacks.thief import Thief
 from loadtest.cluster.faults import in_thread
-from loadtest.experiments.experiment import BasePlan, Context, Experiment, WrongAnswer
+from loadtest.experiments.experiment import BasePlan, Context, Experiment, WrongAnswer, expect
 from loadtest.experiments.rows import figure
 from loadtest.load.client import Client, Strategy, register
 from loadtest.report.drawing import BLUE, RED, Axes, dots
@@ -172,8 +172,7 @@ async def _logins(url: str, strategy: Strategy, connector: aiohttp.BaseConnector
     async def login() -> str:
         async with limit, Client(url, strategy, connector) as device:
             answer = await device.login(account)
-            if answer.status != 200:
-                raise WrongAnswer(f"{strategy.name}: login: status {answer.status or 'none'}, must be 200")
+            expect(strategy, "login", answer)
             return device.refresh_token
 
     return login
@@ -212,7 +211,7 @@ def analyse(rows: Sequence[Row], _config: Config) -> list[Figure]:
         for metric, what in (
             ("thieves_cut_off", "cut_off"), ("victims_logged_out", "logged_out"), ("thefts_noticed", "noticed")
         ):  # fmt: skip
-            share = exact_share(sum(row[what] for row in mine), len(mine), 100)
+            share = exact_share(sum(row[what] for row in mine), len(mine))
             found.append(figure(NAME, strategy, metric, "%", share, theft=name))
     honest = [row for row in rows if "honest" in row]
     for name in dict.fromkeys(row["honest"] for row in honest):

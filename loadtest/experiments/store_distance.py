@@ -12,7 +12,7 @@ import aiohttp
 
 from loadtest.cluster.faults import in_thread
 from loadtest.cluster.protocol import ClusterError
-from loadtest.experiments.experiment import BasePlan, Context, Experiment, WrongAnswer
+from loadtest.experiments.experiment import BasePlan, Context, Experiment, expect
 from loadtest.experiments.rows import figure
 from loadtest.load.client import Client, register
 from loadtest.report.drawing import Axes, colour, legend
@@ -48,8 +48,8 @@ async def measure(context: Context, plan: Plan) -> None:
         clients = [await stack.enter_async_context(context.client(one, connector)) for one in context.strategies]
         account = await register(clients[0])
         for client in clients:
-            if not client.strategy.is_control and (await client.login(account)).status != 200:
-                raise WrongAnswer(f"{client.strategy.name}: login failed")
+            if not client.strategy.is_control:
+                expect(client.strategy, "login", await client.login(account))
         for milliseconds in plan.milliseconds:
             with context.attempt(f"{milliseconds:g} ms between the replicas and Redis"):
                 async with _further_away(context, milliseconds) as trip:

@@ -16,7 +16,7 @@ import aiohttp
 from loadtest.attacks.thief import Thief
 from loadtest.cluster.faults import in_thread
 from loadtest.cluster.protocol import Cluster
-from loadtest.experiments.experiment import BasePlan, Context, Experiment, WrongAnswer
+from loadtest.experiments.experiment import BasePlan, Context, Experiment, expect
 from loadtest.load.client import Account, Client, Strategy, register
 from loadtest.report.drawing import BLUE, ORANGE, Axes, errors, legend, rows
 from loadtest.report.plot import Plot
@@ -119,8 +119,7 @@ async def _steal(
     async with Client(scene.cluster.url, strategy, scene.connector) as victim:
         async with scene.logins:
             answer = await victim.login(scene.account)
-        if answer.status != 200:
-            raise WrongAnswer(f"{strategy.name}: login: status {answer.status or 'none'}, must be 200")
+        expect(strategy, "login", answer)
         theft = Theft(strategy.name, credential, victim, _use(scene.thief, victim, credential))
         context.record(life=scene.life, scenario=scenario, **await _watch(plan, scene, theft, scenario))
 

@@ -11,9 +11,9 @@ from functools import partial
 import aiohttp
 
 from loadtest.cluster.protocol import Cluster
-from loadtest.experiments.experiment import BasePlan, Context, Experiment, WrongAnswer
+from loadtest.experiments.experiment import BasePlan, Context, Experiment, WrongAnswer, expect
 from loadtest.experiments.rows import cost_figures, whole_rounds
-from loadtest.load.client import Answer, Client, register
+from loadtest.load.client import Client, register
 from loadtest.load.generator import cpu_between, cpu_row
 from loadtest.report.differences import Compared
 from loadtest.report.drawing import Axes, bars_by_tier
@@ -78,7 +78,7 @@ async def log_in(context: Context, devices: Sequence[Client]) -> None:
     owner = {device: accounts[number // DEVICES_OF_A_USER] for number, device in enumerate(devices)}
 
     async def one(device: Client) -> None:
-        _right("login", device, await device.login(owner[device]))
+        expect(device.strategy, "login", await device.login(owner[device]))
         context.progress.advance()
 
     await _each(one, devices)
@@ -104,7 +104,7 @@ async def _each(call: Call, devices: Sequence[Client]) -> None:
 async def refresh(device: Client) -> None:
     """Trade the refresh token of *device* for new tokens. Raises `WrongAnswer`."""
     old = device.access_token
-    _right("refresh", device, await device.refresh())
+    expect(device.strategy, "refresh", await device.refresh())
     if device.access_token == old:
         raise WrongAnswer(f"{device.strategy.name}: refresh: the same access token as before")
 
@@ -114,16 +114,11 @@ def _introspection(cluster: Cluster) -> Call:
 
     async def introspect(device: Client) -> None:
         answer = await device.call("POST", "/auth/introspect", form={"token": device.access_token}, headers=headers)
-        _right("introspection", device, answer)
+        expect(device.strategy, "introspection", answer)
         if answer.body.get("active") is not True:
             raise WrongAnswer(f"{device.strategy.name}: introspection: a good token is not active")
 
     return introspect
-
-
-def _right(what: str, device: Client, answer: Answer) -> None:
-    if answer.status != 200:
-        raise WrongAnswer(f"{device.strategy.name}: {what}: status {answer.status or 'none'}, must be 200")
 
 
 def sentences(view: View) -> Iterator[str]:

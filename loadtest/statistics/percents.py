@@ -23,12 +23,7 @@ def mean_percent(percents: Sequence[float]) -> Interval:
     return replace(found, low=max(0.0, found.low), high=min(100.0, found.high))
 
 
-def exact_percent(part: int, whole: int) -> Interval:
-    """Return *part* of *whole* in percent, with the exact interval."""
-    return exact_share(part, whole, 100)
-
-
-def exact_share(part: int, whole: int, per: float) -> Interval:
-    """Return *part* of *whole*, as so many *per* that (100: percent), with the exact interval (Clopper and Pearson)."""
+def exact_share(part: int, whole: int, per: float = 100) -> Interval:
+    """Return *part* of *whole*, by default in percent, with the exact interval (Clopper and Pearson 1934)."""
     bounds = scipy.stats.binomtest(part, whole).proportion_ci(method="exact")
     return Interval(per * part / whole, per * float(bounds.low), per * float(bounds.high), whole)

@@ -6,7 +6,6 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 from aiohttp import web
 
 COOKIE_CHALLENGE = 'Cookie realm="authscale"'  # RFC 9110 §11.6.1 requires one; none is registered for cookies
-ADMIN_ROLE = "admin"
 
 
 class User(NamedTuple):

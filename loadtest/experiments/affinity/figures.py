@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from loadtest.experiments.rows import figure
 from loadtest.results.model import Config, Figure, Row
 from loadtest.statistics.estimates import Interval
-from loadtest.statistics.percents import exact_percent
+from loadtest.statistics.percents import exact_share
 
 NAME = "affinity"
 ADDED, REMOVED = "added", "removed"
@@ -23,7 +23,7 @@ def _of_method(row: Row) -> list[Figure]:
     labels = {"method": row["method"]}
 
     def percent(metric: str, part: int, whole: int, **more: str) -> Figure:
-        return figure(NAME, strategy, metric, "%", exact_percent(part, whole), **labels, **more)
+        return figure(NAME, strategy, metric, "%", exact_share(part, whole), **labels, **more)
 
     imbalance = Interval(row["busiest"] * (replicas - 1) / users, None, None, users)
     found = [

@@ -5,7 +5,6 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import Any
 
 import aiohttp
@@ -13,7 +12,7 @@ import aiohttp
 from loadtest.cluster.protocol import Cluster, CpuReading, CpuUse, Metered
 from loadtest.experiments.correctness import is_page
 from loadtest.experiments.cost.figures import NULL
-from loadtest.experiments.experiment import BasePlan, Context, WrongAnswer
+from loadtest.experiments.experiment import BasePlan, Context, expect
 from loadtest.load.bare_process import NAME, BareServer
 from loadtest.load.client import Account, Client, Strategy, register
 from loadtest.load.turns import Page, Turns
@@ -166,8 +165,8 @@ async def pages(cluster: Cluster, place: Place, strategy: Strategy, accounts: Se
 
 
 async def _page(place: Place, device: Client, account: Account | None) -> Page:
-    if account and (await device.login(account)).status != HTTPStatus.OK:
-        raise WrongAnswer(f"{device.strategy.name}: login failed")
+    if account:
+        expect(device.strategy, "login", await device.login(account))
     answer = await device.mypage()
     is_page(device.strategy, answer, account)
     target = f"/{device.strategy.name}/mypage"

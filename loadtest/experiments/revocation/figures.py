@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from loadtest.experiments.rows import figure
 from loadtest.results.model import Config, Figure, Row
 from loadtest.statistics.estimates import Interval, mean
-from loadtest.statistics.percents import exact_percent
+from loadtest.statistics.percents import exact_share
 
 NAME = "revocation"
 
@@ -31,7 +31,7 @@ def _figures(strategy: str, endings: Sequence[Sequence[Row]], **labels: str) -> 
     rows = [row for ending in endings for row in ending]
     accepted = Interval(sum(row["accepted"] for row in rows), None, None, sum(row["asked"] for row in rows))
     found = [
-        figure(NAME, strategy, "revocation_held", "%", exact_percent(sum(held), len(held)), **labels),
+        figure(NAME, strategy, "revocation_held", "%", exact_share(sum(held), len(held)), **labels),
         figure(NAME, strategy, "accepted_after_end", "count", accepted, **labels),
     ]
     if all(held):

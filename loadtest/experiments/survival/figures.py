@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from loadtest.experiments.rows import figure
 from loadtest.results.model import Config, Figure, Row
 from loadtest.statistics.estimates import Interval
-from loadtest.statistics.percents import exact_percent, mean_percent
+from loadtest.statistics.percents import exact_share, mean_percent
 
 NAME = "survival"
 KILL, STOP, ROLLING, SCALE_IN, SCALE_OUT, RELOAD = (
@@ -58,7 +58,7 @@ def _of_fault(strategy: str, rows: Sequence[Row], **labels: str) -> list[Figure]
     lost = shares("lost_after")
     found = [add("users_lost", "%", mean_percent(lost))]
     if labels["fault"] == KILL:
-        found.append(add("kills_with_losses", "%", exact_percent(sum(share > 0 for share in lost), len(lost))))
+        found.append(add("kills_with_losses", "%", exact_share(sum(share > 0 for share in lost), len(lost))))
     return [
         *found,
         add("users_with_lost_state", "%", mean_percent(shares("state_lost"))),

@@ -8,7 +8,6 @@ from pydantic import Field, SecretStr
 
 from services.app.auth_client.client import AuthClient
 from services.app.strategy import (
-    ADMIN_ROLE,
     COOKIE_CHALLENGE,
     ForcesLogout,
     Info,
@@ -23,6 +22,7 @@ from services.common.http.addresses import client_address
 from services.common.http.answers import answer, encode, no_content
 from services.common.http.bodies import Body, read_json
 from services.common.http.problems import Forbidden, Unauthenticated
+from services.common.roles import ADMIN_ROLE
 
 
 class LoginBody(Body):

@@ -10,8 +10,9 @@ from services.auth.accounts.store import Account, AccountStore
 from services.auth.accounts.turns import Asker
 from services.common.http.addresses import UNKNOWN, site_of
 from services.common.http.problems import Conflict, Forbidden, Unauthenticated, Unavailable
+from services.common.roles import ADMIN_ROLE
 
-ADMINISTRATOR, ADMIN_ROLE = "admin", "admin"
+ADMINISTRATOR = "admin"
 ATTEMPTS = 3  # while the password is being replaced
 
 

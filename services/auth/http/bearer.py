@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 from aiohttp import hdrs, web
 
-from services.auth.accounts.authentication import ADMIN_ROLE
 from services.auth.accounts.store import Account, AccountStore
 from services.auth.logins.logins import Logins
 from services.common.http.bearer import bearer_token, invalid_token
 from services.common.http.problems import Forbidden
+from services.common.roles import ADMIN_ROLE
 from services.common.tokens.jws import InvalidTokenError
 from services.common.tokens.verifier import REALM, AccessTokenVerifier
 

@@ -4,8 +4,6 @@ flaw that lets it in. `weak_verifier` has each flaw in turn, which proves that e
 
 import base64
 import datetime
-import hashlib
-import hmac
 import json
 from collections.abc import Callable
 from functools import partial
@@ -18,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import NameOID
 
+from loadtest.attacks.forgeries import another_last_letter, b64, with_hmac
 from loadtest.attacks.weak_verifier import Flaw
 from tests.support.servers.app import AUDIENCE, ISSUER, KID, FakeAuth
 
@@ -58,18 +57,13 @@ class Attacker:
         return [base64.b64encode(self.certificate().public_bytes(Encoding.DER)).decode()]
 
 
-def b64(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
-
-
 def unsigned(auth: FakeAuth, alg: Any, signature: str = "", **header: Any) -> str:
     text = b64(json.dumps(HEADER | {"alg": alg} | header).encode())
     return f"{text}.{b64(json.dumps(auth.claims()).encode())}.{signature}"
 
 
 def hmac_signed(auth: FakeAuth, secret: bytes, **header: Any) -> str:
-    text = unsigned(auth, "HS256", **header).rpartition(".")[0]
-    return f"{text}.{b64(hmac.digest(secret, text.encode(), hashlib.sha256))}"
+    return with_hmac(unsigned(auth, "HS256", **header).rpartition(".")[0], secret)
 
 
 def public_key(auth: FakeAuth, encoding: Encoding, form: PublicFormat = SPKI) -> bytes:
@@ -96,12 +90,6 @@ def with_duplicate(auth: FakeAuth, member: str) -> str:
 
 def cut(auth: FakeAuth) -> str:
     return auth.token().rpartition(".")[0]
-
-
-def another_last_letter(token: str) -> str:
-    """In the base64url of 64 bytes, four bits of the last letter mean nothing."""
-    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
-    return token[:-1] + alphabet[alphabet.index(token[-1]) ^ 1]
 
 
 def in_signature(token: str, junk: str) -> str:

@@ -46,7 +46,7 @@ def test_the_sentence_has_the_ratios_of_all_replicas() -> None:
 def test_an_interrupted_round_is_left_out() -> None:
     whole, cut = (
         analyse(rows(2.0), config(**KINDS)),
-        analyse([*rows(2.0), rows(9.0)[0] | {"round": 6}], config(**KINDS)),
+        analyse([*rows(2.0), {**rows(9.0)[0], "round": 6}], config(**KINDS)),
     )
     assert whole == cut
 
