@@ -42,7 +42,7 @@ class Bars:
         self._progress.update(self._whole, completed=done, until=now + pace * seconds)
 
     def start(self, what: str, steps: int) -> None:
-        """Begin *what*, which has so many *steps*; whatever was going on before is done."""
+        """Begin *what*, which takes *steps* steps; what was going on before is done."""
         self._finish()
         self._task = self._progress.add_task(what, total=steps)
         if not self._console.is_terminal:

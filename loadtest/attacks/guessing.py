@@ -18,7 +18,7 @@ CHUNK = 2048
 
 
 class Guessed(NamedTuple):
-    """How it went: the secret if it was found, and so many guesses in so many seconds."""
+    """The secret, if it was found, and the number of guesses and of seconds."""
 
     secret: str | None
     guesses: int
@@ -32,7 +32,7 @@ def token_of(secret: str) -> str:
 
 
 def guess(token: str, candidates: Iterable[str], seconds: float = 60.0) -> Guessed:
-    """Try *candidates* as the secret of *token* (HS256), for so many seconds at most."""
+    """Try *candidates* as the secret of *token* (HS256), for at most *seconds*."""
     signed, _, text = token.rpartition(".")
     message, wanted = signed.encode(), base64.urlsafe_b64decode(text + "==")
     began, guesses = time.perf_counter(), 0
@@ -48,7 +48,7 @@ def guess(token: str, candidates: Iterable[str], seconds: float = 60.0) -> Guess
 
 
 def guess_keys(public: bytes, seconds: float) -> Guessed:
-    """Try Ed25519 private keys, one after the other, against a *public* one (raw), for so many seconds."""
+    """Try Ed25519 private keys, one after the other, against a *public* one (raw), for *seconds*."""
     began, guesses = time.perf_counter(), 0
     while (now := time.perf_counter()) - began < seconds:
         guesses += 1

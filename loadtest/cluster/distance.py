@@ -32,7 +32,8 @@ class Distance:
             match name:
                 case "redis":
                     stack.enter_context(self._redis_behind_proxy(seconds))
-                    trips = [_seconds(self._redis.ping)]
+                    with self._redis.pinging() as ping:
+                        trips = [_seconds(ping)]
                 case "auth":
                     ports = self._programs.ports("auth")
                     for process, port in ports.items():

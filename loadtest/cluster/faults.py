@@ -49,7 +49,7 @@ def restored(cluster: Cluster) -> Iterator[None]:
 
 
 def put_right(cluster: Cluster, replicas: int) -> None:
-    """Resume what is paused, start what is dead, let so many *replicas* run, and return when everything is ready."""
+    """Resume what is paused, start what is dead, run this number of *replicas*, and return when everything is ready."""
     for process in cluster.processes():
         if process.state == "paused":
             cluster.resume(process.name)
@@ -79,7 +79,7 @@ async def in_thread(fault: AbstractContextManager[T]) -> AsyncIterator[T]:
 
 
 async def _leave(fault: AbstractContextManager[T]) -> None:
-    """Leave *fault*, whoever is cancelled meanwhile."""
+    """Leave *fault*, even if the caller is cancelled meanwhile."""
     leaving = asyncio.create_task(asyncio.to_thread(fault.__exit__, None, None, None))
     try:
         await asyncio.shield(leaving)

@@ -201,7 +201,7 @@ class LocalCluster:
 
     @contextmanager
     def balance_over(self, replicas: Collection[str], workers: int | None = None) -> Iterator[None]:
-        """Let nginx ask *replicas* only, with so many *workers*; connections to it end at both ends of the block."""
+        """Let nginx ask *replicas* only, with *workers* processes; connections to it end at both ends of the block."""
         known = self.replicas()
         if not replicas or not set(replicas) <= set(known):
             raise ClusterError(f"{', '.join(replicas) or 'nobody'}: there are {', '.join(known)}")

@@ -28,7 +28,7 @@ def write_configuration(nginx: Path, topology: Topology) -> None:
 
 
 def write_balance(nginx: Path, ports: Collection[int], workers: int | None = None) -> None:
-    """Write which replicas are asked, by how many workers (None: as many as there are cores)."""
+    """Write which replicas are asked, and by how many workers (None: one for each core)."""
     (nginx / "cluster/app.servers").write_text(_servers(ports))
     (nginx / "cluster/workers").write_text(f"worker_processes {workers or 'auto'};\n")
 
@@ -43,7 +43,7 @@ class LoadBalancer:
         self._readiness = readiness
 
     def ask(self, ports: Collection[int], workers: int | None = None) -> None:
-        """Ask the replicas on *ports* only, with so many *workers* (None: as many as there are cores).
+        """Ask the replicas on *ports* only, with this number of *workers* (None: one for each core).
 
         Returns when new workers serve and the old ones are gone. Raises `ClusterError`.
         """

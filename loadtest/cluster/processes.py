@@ -13,7 +13,7 @@ RUN_DIR_VARIABLE = "RUN_DIR"  # every process of a local cluster carries it in i
 
 
 def leftovers(state: Path) -> list[psutil.Process]:
-    """Return all processes whose cluster keeps its state below *state*, whoever their parent is by now."""
+    """Return all processes whose cluster keeps its state below *state*, whatever their parent is by now."""
     found = (process for process in psutil.process_iter() if _is_of(process, state))
     return list(dict.fromkeys(member for process in found for member in family(process.pid)))
 

@@ -60,7 +60,7 @@ class Programs:
 
     @contextmanager
     def proxy(self, server: str, port: int, to_port: int, seconds: float) -> Iterator[None]:
-        """Let a proxy listen on *port* in front of *server*, whose answers it passes on so many *seconds* later."""
+        """Let a proxy listen on *port* in front of *server*, whose answers it delays by *seconds*."""
         self._write("proxy", f"proxy-{server}", server=server, port=port, to_port=to_port, seconds=seconds)
         try:
             self._supervised.add(f"proxy-{server}")

@@ -1,4 +1,4 @@
-"""What an experiment may ask of a cluster, whoever supervises it."""
+"""What an experiment may ask of a cluster, whatever engine runs it."""
 
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -98,7 +98,7 @@ class Cluster(Metered, Protocol):
 
     @property
     def url(self) -> str:
-        """Where the load balancer listens as in production: with affinity where a strategy needs it."""
+        """Where the load balancer listens, as in production: with affinity for the strategies that need it."""
 
     @property
     def url_no_affinity(self) -> str:
@@ -121,7 +121,7 @@ class Cluster(Metered, Protocol):
         """Every process that should be running, and the state it is in."""
 
     def replica_urls(self) -> Mapping[str, str]:
-        """Where each replica listens, by its name, for who wants to ask it past the load balancer.
+        """Where each replica listens, by its name, for requests that bypass the load balancer.
 
         Empty where replicas cannot be reached from here, as in containers that publish the load balancer only.
         """
@@ -148,7 +148,7 @@ class Cluster(Metered, Protocol):
         """Restart every replica, one after the other, each when the one before it is ready."""
 
     def scale(self, replicas: int) -> None:
-        """Let so many *replicas* run, and return when they serve.
+        """Run this number of *replicas*, and return when they serve.
 
         New ones get the next numbers, and requests as soon as they are ready. The last ones go: they get no request any
         more, and then are stopped.
@@ -160,18 +160,18 @@ class Cluster(Metered, Protocol):
     def balance_over(self, replicas: Collection[str], workers: int | None = None) -> AbstractContextManager[None]:
         """Let the load balancer send requests to *replicas* only, within a `with` block.
 
-        It has so many *workers* meanwhile; by default as many as ever.
+        It has this number of *workers* within the block; by default, the usual number.
 
         Entered, no older worker of the load balancer is left, so every connection to it must be a new one; the same
         holds when the block has ended and all replicas are asked again. Raises `ClusterError`.
         """
 
     def delay(self, seconds: float, name: str = "redis") -> AbstractContextManager[float]:
-        """Let every answer of *name* (`redis` or `auth`) come so many *seconds* later, within a `with` block.
+        """Delay every answer of *name* (`redis` or `auth`) by this number of *seconds*, within a `with` block.
 
         The block gets the seconds that its shortest round trip now takes, which are at least as many. Connections to
         *name* end at both ends of the block, and its clients open new ones in their own time; no process of
-        another tier is restarted for it.
+        another tier is restarted.
         """
 
     def fill(self, name: str = "redis") -> AbstractContextManager[None]:

@@ -1,6 +1,6 @@
 """The Redis of a local cluster, looked at and changed from outside."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -33,10 +33,12 @@ class RedisServer:
         except redis.RedisError as error:
             raise ClusterError(f"Redis on port {port or self.port}: {error}") from None
 
-    def ping(self) -> None:
-        """Make one round trip."""
+    @contextmanager
+    def pinging(self) -> Iterator[Callable[[], object]]:
+        """Yield what makes one round trip over a connection that is open already."""
         with self._client() as client:
             client.ping()
+            yield client.ping
 
     def operations(self) -> dict[str, int]:
         """Return how often each command was carried out since the server started, those within scripts included."""

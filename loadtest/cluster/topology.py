@@ -2,7 +2,7 @@
 
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
@@ -42,6 +42,11 @@ OPTIONAL = (
     "REFRESH_GRACE_SECONDS",
 )
 """What services also read from the environment of whoever starts them, and have defaults for."""
+
+
+FIRST_PORT, LAST_PORT = 20_000, 32_000
+_given: list[int] = []
+"""Ends of the blocks of ports that this process has given away, in order."""
 
 
 @dataclass(frozen=True)
@@ -142,8 +147,19 @@ def _positive(name: str, text: str | None) -> int:
 
 
 def _free_block(size: int) -> int:
-    """Return the first of *size* consecutive free ports, above the privileged and below the ephemeral ones."""
-    for first in range(20000 + os.getpid() % 500 * 20, 32000, size):
+    """Return the first of *size* consecutive free ports, above the privileged and below the ephemeral ones.
+
+    One call's ports are not given to the next: a cluster that was just described may not listen yet.
+    """
+    for first in _candidates(size):
         if all(is_free(port) for port in range(first, first + size)):
+            _given.append(first + size)
             return first
-    raise ClusterError(f"no {size} consecutive free ports between 20000 and 32000")
+    raise ClusterError(f"no {size} consecutive free ports between {FIRST_PORT} and {LAST_PORT}")
+
+
+def _candidates(size: int) -> Iterator[int]:
+    """Yield where blocks may begin: behind the last one that was given; where that is at the end, from the start."""
+    start = _given[-1] if _given else FIRST_PORT + os.getpid() % 500 * 20
+    yield from range(start, LAST_PORT - size, size)
+    yield from range(FIRST_PORT, start, size)

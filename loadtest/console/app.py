@@ -50,7 +50,7 @@ def create_app(
 
 @routes.get("/")
 async def page(request: web.Request) -> web.Response:
-    """The whole page; or, for whoever comes with the token, the cookie."""
+    """The whole page; or, for a request with the token, the cookie."""
     access = request.app[ACCESS]
     if access.invited(request):
         response = _rendered(request, "welcome.html.j2")

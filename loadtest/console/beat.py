@@ -19,7 +19,7 @@ from loadtest.load.client import Answer, Strategy
 PERIOD_SECONDS = 0.5
 """In which everybody asks once: twice a second."""
 VISIT_EVERY = 4
-"""turns: one in so many, each user with state also counts a visit"""
+"""Every fourth turn, each user with state also counts a visit."""
 LATENCY_SECONDS = 5.0
 COSTS = 40
 """The last turns whose median is a row's cost: those of half a minute at most."""
@@ -37,11 +37,11 @@ class Meter:
         self._costs: deque[float] = deque(maxlen=COSTS)
 
     def took(self, ended: float, seconds: float) -> None:
-        """Note that an answer came at *ended* (monotonic), after so many *seconds*."""
+        """Note that an answer came at *ended* (monotonic) and took *seconds*."""
         self._latencies.append((ended, seconds))
 
     def cost(self, seconds: float) -> None:
-        """Note that a request cost so many CPU *seconds*."""
+        """Note the CPU *seconds* that a request cost."""
         self._costs.append(seconds)
 
     def latencies(self, now: float) -> tuple[float, float] | None:

@@ -50,7 +50,7 @@ class Picture:
         return self._replicas.setdefault(replica, len(self._replicas)) if replica else 0
 
     def whole(self) -> str:
-        """Return all dots and numbers, for whoever begins to look."""
+        """Return all dots and numbers, for a new viewer."""
         everything = {(row, seat): None for row, dots in self._stage.history.dots.items() for seat in dots}
         past = [[round(at, 1), *counts] for at, counts in self.past]
         return _json(

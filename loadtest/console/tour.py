@@ -51,7 +51,7 @@ async def _revocation(stage: Stage, step: int) -> None:
 
 
 async def over(action: asyncio.Task[None]) -> None:
-    """Wait for the end of *action*. Whoever leaves the step meanwhile does not stop it in the middle."""
+    """Wait for the end of *action*. Leaving the step meanwhile does not stop it in the middle."""
     await asyncio.wait({action})
 
 

@@ -88,7 +88,7 @@ class Visitor:
         return self._refreshable and self.keeps_fresh and self._refresh_due < time.monotonic()
 
     async def refresh(self, refresh_after: float) -> Answer:
-        """Trade the refresh token for new tokens. Whoever gets no answer tries again later."""
+        """Trade the refresh token for new tokens. If no answer comes, try again later."""
         self._refresh_due = time.monotonic() + RETRY_SECONDS
         answer = await self._ask(Act.REFRESH, self.client.refresh())
         if answer.status == 200:

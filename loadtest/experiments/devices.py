@@ -29,7 +29,7 @@ DEVICES = ("a browser", "another browser", "a phone")
 
 @dataclass(frozen=True)
 class Plan(BasePlan):
-    """So many users with three devices each; and so many logins at once where *limit* are allowed, at two replicas."""
+    """The number of users with three devices each, and of logins at once where *limit* are allowed, at two replicas."""
 
     users: int = 2
     logins: int = 12
@@ -58,7 +58,7 @@ async def measure(context: Context, plan: Plan) -> None:
 async def _logged_in(
     cluster: Cluster, strategy: Strategy, connector: aiohttp.BaseConnector, number: int
 ) -> AsyncIterator[list[Client]]:
-    """Yield so many devices of one new user, which log in at once."""
+    """Yield devices of one new user, which log in at once."""
     async with AsyncExitStack() as stack:
         clients = [Client(cluster.url, strategy, connector) for _ in range(number)]
         devices = [await stack.enter_async_context(client) for client in clients]
@@ -206,7 +206,7 @@ EXPERIMENT = Experiment(
     question="Do several devices of one user get along?",
     quick=Plan(),
     full=Plan(users=10, logins=40),
-    seconds=(14, 30),
+    seconds=(6, 20),
     measure=measure,
     analyse=analyse,
     plots=(PLOT,),

@@ -38,10 +38,10 @@ class Progress(Protocol):
     """Where an experiment says how far it is."""
 
     def expect(self, seconds: float) -> None:
-        """Say that all that is left of the run will take about so many *seconds*."""
+        """Say that the rest of the run will take about this number of *seconds*."""
 
     def start(self, what: str, steps: int) -> None:
-        """Begin *what*, which has so many *steps*; whatever was going on before is done."""
+        """Begin *what*, which takes *steps* steps; what was going on before is done."""
 
     def advance(self) -> None:
         """One step is done."""

@@ -28,7 +28,7 @@ LINKING_LETTERS = 6
 
 @dataclass(frozen=True)
 class Plan(BasePlan):
-    """So many pairs of logins of each strategy are read."""
+    """The number of pairs of logins of each strategy that are read."""
 
     pairs: int = 2
 

@@ -37,7 +37,7 @@ LEAST_OPERATIONS = 0.5
 
 @dataclass(frozen=True)
 class Plan(BasePlan):
-    """So many steps, of so many logins each; and so many requests, during which the store's commands are counted."""
+    """The number of steps, of logins in each, and of requests during which the store's commands are counted."""
 
     steps: int = 3
     logins: int = 20
@@ -266,7 +266,7 @@ EXPERIMENT = Experiment(
     question="What does a login take up on the server, and how large may it get?",
     quick=Plan(),
     full=Plan(steps=10, logins=400, requests=1000),
-    seconds=(14, 400),
+    seconds=(24, 400),
     measure=measure,
     analyse=analyse,
     plots=(PLOT,),

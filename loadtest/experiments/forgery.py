@@ -32,7 +32,7 @@ VISITS = 3
 
 @dataclass(frozen=True)
 class Plan(BasePlan):
-    """So many new logins attack each strategy, each with every forgery."""
+    """The number of new logins that attack each strategy, each with every forgery."""
 
     logins: int = 2
 
@@ -143,7 +143,7 @@ def _forged(forgery: CookieForgery, own: Mapping[str, str], others: Mapping[str,
 
 
 async def _bring_back(context: Context, connector: aiohttp.BaseConnector, own: Client, number: int) -> None:
-    """Count visits, then send the credential of before, and see whether the count of before is back."""
+    """Count visits, send an earlier credential again, and see whether the earlier count is back."""
     strategy = own.strategy.name
     await own.visits()
     old = own.credential(f"/{strategy}/visits")
@@ -209,7 +209,7 @@ def sentences(view: View) -> Iterator[str]:
         yield f"Not counted for {lost.strategy}, because the weak verifier did not fall: {lost.labels['attacks']}."
     back = [f.strategy for f in view.figures("old_states_restored") if f.value]
     if back:
-        yield f"With {listed(back)}, whoever sends an older credential again has its older state back."
+        yield f"With {listed(back)}, a client that sends an older credential again gets its older state back."
 
 
 def draw(axes: Axes, view: View) -> None:
@@ -254,7 +254,7 @@ EXPERIMENT = Experiment(
     question="Does a client gain anything by changing its credential?",
     quick=Plan(),
     full=Plan(logins=5),
-    seconds=(5, 12),
+    seconds=(3, 10),
     measure=measure,
     analyse=analyse,
     plots=(PLOT,),

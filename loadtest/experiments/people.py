@@ -21,7 +21,7 @@ AUTH = Strategy("auth", "token", "/auth/login", frozenset({"any-replica"}))
 async def open_accounts(
     cluster: Cluster, strategy: Strategy, number: int, connector: aiohttp.BaseConnector
 ) -> list[Account]:
-    """Open so many accounts."""
+    """Open a *number* of accounts."""
     limit = asyncio.Semaphore(AT_ONCE)
 
     async def one(client: Client) -> Account:

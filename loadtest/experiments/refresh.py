@@ -32,7 +32,7 @@ LATE = "an answer lost for longer than the grace"
 
 @dataclass(frozen=True)
 class Plan(BasePlan):
-    """So many thefts of each kind, and of each kind of honest client so many, which refresh so often. *grace*: seconds.
+    """The number of thefts of each kind, of honest clients of each kind, and of their refreshes. *grace*: seconds.
 
     *parallel*: how many requests of one client refresh at once.
     """
@@ -64,7 +64,7 @@ class Scene:
         raise WrongAnswer(f"refresh: status {answer.status or 'none'}, must be 200, or 400 with invalid_grant")
 
     async def present_at_once(self, token: str, times: int) -> list[str | None]:
-        """Present a refresh token so many times at once."""
+        """Present a refresh token several times at once."""
         return await asyncio.gather(*(self.present(token) for _ in range(times)))
 
     async def grace_over(self) -> None:
@@ -290,7 +290,7 @@ EXPERIMENT = Experiment(
     question="Do short access tokens and rotating refresh tokens limit the damage of a theft?",
     quick=Plan(),
     full=Plan(thefts=20, clients=10, refreshes=100, parallel=16),
-    seconds=(11, 30),
+    seconds=(6, 25),
     measure=measure,
     analyse=analyse,
     plots=(PLOT,),

@@ -242,7 +242,7 @@ EXPERIMENT = Experiment(
     question="How long does it take to guess the secret of a token?",
     quick=Plan(),
     full=Plan(seconds=5.0),
-    seconds=(16, 30),
+    seconds=(7, 25),
     measure=measure,
     analyse=analyse,
     plots=(PLOT,),

@@ -1,6 +1,6 @@
 """How long is a stolen credential good for (C11)? A thief uses a copy until it is refused, under two token lives.
 
-Each life takes a small cluster of its own, whose access tokens and sessions live for so many seconds, and its refresh
+Each life takes a small cluster of its own, whose access tokens and sessions live for that many seconds, and its refresh
 tokens for twice as many. In one case nobody notices the theft; in the other one the victim logs out.
 """
 
@@ -55,7 +55,7 @@ class Plan(BasePlan):
 
 @dataclass(frozen=True)
 class Scene:
-    """A cluster whose credentials live for *life* seconds, a user of it, and a thief. *logins*: so many at once."""
+    """A cluster whose credentials live for *life* seconds, a user of it, and a thief. *logins*: the limit."""
 
     life: float
     cluster: Cluster
@@ -276,7 +276,7 @@ EXPERIMENT = Experiment(
     question="How long is a stolen credential good for?",
     quick=Plan(),
     full=Plan(long_life=10),
-    seconds=(26, 45),
+    seconds=(19, 45),
     measure=measure,
     analyse=analyse,
     plots=(PLOT,),

@@ -19,7 +19,7 @@ NAME, MACHINE = "throughput", "machine"
 
 @dataclass(frozen=True)
 class Plan(LoadPlan):
-    """So many rounds of blocks of so many seconds."""
+    """The number of rounds, and the length of a block in seconds."""
 
     rounds: int = 4
     seconds: float = 0.4
@@ -74,7 +74,7 @@ EXPERIMENT = Experiment(
     question="How many requests are served?",
     quick=Plan(),
     full=Plan(rounds=12, seconds=0.8),
-    seconds=(35, 130),
+    seconds=(25, 130),
     measure=measure,
     analyse=analyse,
     plots=(PLOT,),

@@ -33,7 +33,7 @@ Call = Callable[[Client], Awaitable[None]]
 
 @dataclass(frozen=True)
 class Plan(BasePlan):
-    """So many rounds, in which so many logins refresh once each."""
+    """The number of rounds, and of logins, each of which refreshes once per round."""
 
     rounds: int = 12
     logins: int = 48
@@ -154,7 +154,7 @@ EXPERIMENT = Experiment(
     question="What do a refresh and an introspection cost?",
     quick=Plan(),
     full=Plan(rounds=30, logins=96),
-    seconds=(12, 45),
+    seconds=(5, 40),
     measure=measure,
     analyse=analyse,
     plots=(PLOT,),

@@ -63,7 +63,7 @@ class Client:
 
     *base* is where it sends its requests; it may be changed to another listener of the same cluster.
 
-    *patience*: after so many seconds it gives a request up.
+    *patience*: the number of seconds after which it gives up a request.
     """
 
     def __init__(

@@ -18,7 +18,7 @@ class TurnError(Exception):
 
 
 class Turn(NamedTuple):
-    """What happened: so many *requests*, all answered well, in *seconds*, and the bytes of all of them together."""
+    """The number of *requests*, all answered correctly, the *seconds* they took, and the bytes of all of them."""
 
     requests: int
     seconds: float
@@ -152,7 +152,7 @@ class TurnClient:
     async def connect(self, host: str, port: int, logins: Sequence[Login], connections: int) -> None:
         """Open that many new connections, spread over *logins*, and ask each for one page. Raises `TurnError`.
 
-        The connections of before are closed.
+        Connections that were open before are closed.
         """
         self.close()
         loop = asyncio.get_running_loop()

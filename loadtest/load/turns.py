@@ -42,7 +42,7 @@ class Turns:
         return self._child.pid
 
     async def connect(self, url: str, logins: Sequence[Page], connections: int) -> None:
-        """Open *connections* to *url*, spread over *logins*; those of before are closed. Raises `GeneratorError`."""
+        """Open *connections* to *url*, spread over *logins*; earlier ones are closed. Raises `GeneratorError`."""
         to = URL(url)
         told = [asdict(login) | {"headers": dict(login.headers)} for login in logins]
         self._child.ask(connect={"host": to.host, "port": to.port, "connections": connections, "logins": told})

@@ -24,7 +24,7 @@ def find_wrk() -> str:
 
 @dataclass(frozen=True)
 class Wrk:
-    """The program, and what all runs have in common: one thread, so many *connections*, so many *seconds*."""
+    """The program, and what all runs have in common: one thread, *connections*, and a duration in *seconds*."""
 
     program: str
     connections: int

@@ -32,7 +32,7 @@ def colour(view: View, strategy: str) -> str:
 
 
 def panels(axes: Axes, number: int, *, stacked: bool = False) -> list[Axes]:
-    """Put so many panels with one vertical axis, or *stacked* with one horizontal axis, in the place of *axes*."""
+    """Replace *axes* by *number* panels that share the vertical axis or, if *stacked*, the horizontal one."""
     place = axes.get_subplotspec()
     assert place is not None  # noqa: S101  # it came from subplots()
     axes.remove()

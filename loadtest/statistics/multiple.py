@@ -2,7 +2,7 @@
 
 
 def family_confidence(comparisons: int, confidence: float = 0.95) -> float:
-    """Return the confidence of each of so many intervals that all of them hold together with *confidence*.
+    """Return the confidence that each interval needs for all of them to hold together with *confidence*.
 
     (Šidák 1967: exact if they are independent, on the safe side if they are not.) 28 comparisons: 99.82 %.
     """

@@ -17,7 +17,7 @@ DIFFERENCE = "cpu_difference"
 
 @dataclass(frozen=True)
 class Promise:
-    """*strategy* costs at most *limit* times what *over* does; if *metric* is a difference, so many microseconds more.
+    """*strategy* costs at most *limit* times what *over* does; if *metric* is a difference, at most *limit* µs more.
 
     *textbook*: the ratio of the usual implementation.
     """

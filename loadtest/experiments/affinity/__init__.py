@@ -20,7 +20,7 @@ EXPERIMENT = Experiment(
     question="Which way of keeping a user at a replica moves the fewest users?",
     quick=Plan(),
     full=Plan(users=400, new=200, tries=100, patience=1.0),
-    seconds=(6, 20),
+    seconds=(4, 15),
     measure=measure,
     analyse=analyse,
     plots=(PLOT,),

@@ -18,7 +18,7 @@ Samples = dict[tuple[str, str], list[float]]
 
 
 def contestant(strategy: str, algorithm: str) -> str:
-    """Return the name of whoever asks for the page of *strategy* at the replica of *algorithm*."""
+    """Return the name of the client that asks for the page of *strategy* at the replica of *algorithm*."""
     return f"{strategy} ({algorithm})"
 
 

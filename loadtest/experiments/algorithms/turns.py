@@ -37,7 +37,7 @@ ON_SERVER = "forced-logout"
 
 @dataclass(frozen=True)
 class Plan(TurnPlan):
-    """So many rounds of turns; and so many of refreshes, in which each of so many *devices* refreshes once."""
+    """The number of rounds of turns, and of refreshes, in which each of the *devices* refreshes once."""
 
     rounds: int = 20
     refresh_rounds: int = 30

@@ -18,7 +18,7 @@ EXPERIMENT = Experiment(
     question="What does the login state cost per request?",
     quick=Plan(),
     full=Plan(cycles=6, rounds_direct=60, rounds_nginx=54, idle_seconds=1.0, restarts=True),
-    seconds=(100, 600),
+    seconds=(115, 740),
     measure=measure,
     analyse=analyse,
     plots=(EXTRA, TRADEOFF, BILL),

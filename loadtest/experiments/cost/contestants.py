@@ -66,7 +66,7 @@ class Contestant:
         return NAME if self.bare else place.replica
 
     def pids(self, place: Place) -> Iterator[int]:
-        """Yield every process that has a part in a turn: client, nginx, Redis, and whoever answers."""
+        """Yield every process that takes part in a turn: client, nginx, Redis, and the one that answers."""
         yield self.turns.pid
         for name, process in self.served_by.cpu().processes.items():
             if process.tier in ("loadbalancer", "redis") or name == self.process(place):
@@ -88,7 +88,7 @@ class Contestant:
     async def turn(self, place: Place, plan: TurnPlan) -> dict[str, Any]:
         """Take one turn and return its row. Clocks are read while nothing is in flight, and when all is quiet.
 
-        The first requests are not counted: whoever had the turn before has filled the core's caches.
+        The first requests are not counted, because the previous turn has filled the core's caches.
         """
         await self.turns.turn(plan.warm_up)
         before = self.served_by.cpu()
@@ -107,7 +107,7 @@ class Contestant:
 async def quiet(served_by: Metered) -> CpuReading:
     """Return a reading once all processes are idle: what answers leave to be done belongs to them, too.
 
-    Idle is below 2 % of a core. Whoever is not idle after 0.1 s has other work.
+    Idle is below 2 % of a core. A process that is not idle after 0.1 s has other work.
     """
     reading = served_by.cpu()
     for _ in range(round(QUIET_SECONDS / GLANCE_SECONDS)):

@@ -90,7 +90,7 @@ def _per_request(path: str, rounds: Sequence[Round]) -> list[Figure]:
 
 
 def _answers(path: str, turns: Sequence[Mapping[str, Row]]) -> list[Figure]:
-    """Return that no answer was wrong (one wrong answer ends the experiment), and how busy everybody was."""
+    """Return that no answer was wrong (one ends the experiment), and how busy replicas and clients were."""
     found = []
     for name in (name for name in turns[0] if name != NULL):
         mine = [one[name] for one in turns]

@@ -5,7 +5,7 @@ at one replica in one of the two ways; for each, everybody logs in anew and open
 
 All that has a part in it shares one core. On cores of their own, the faster ones (nginx, clients) fall asleep between
 any two answers of a slow replica, and waking up is paid for at both ends: up to twice the CPU for the same work of
-nginx. On one core that is never idle, whoever runs finds all that was left for it meanwhile, whoever was slow.
+nginx. On one core that is never idle, a process finds all the work that was left for it, however slow the others are.
 """
 
 from collections.abc import Iterator, Sequence
@@ -24,7 +24,7 @@ from loadtest.statistics.orders import balanced_orders, in_turns
 
 @dataclass(frozen=True)
 class Plan(TurnPlan):
-    """So many cycles over all replicas, and rounds in each sitting. *restarts*: replicas restart between cycles."""
+    """The number of cycles over all replicas, and of rounds in a sitting. *restarts*: replicas restart in between."""
 
     cycles: int = 2
     rounds_direct: int = 20

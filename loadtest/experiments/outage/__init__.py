@@ -24,7 +24,7 @@ EXPERIMENT = Experiment(
     question="What still works while Redis or the auth service is away?",
     quick=Plan(),
     full=Plan(passes=3),
-    seconds=(30, 80),
+    seconds=(52, 110),
     measure=measure,
     analyse=analyse,
     plots=(PLOT,),

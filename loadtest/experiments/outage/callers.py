@@ -78,7 +78,7 @@ class Caller:
 
 
 async def until_all_succeed(callers: Iterable[Caller], since: float, patience: float) -> None:
-    """Return when everybody who may has succeeded after *since*, or after so many seconds."""
+    """Return when all who are allowed to have succeeded after *since*, or when the time is over."""
     deadline = time.perf_counter() + patience
     while any(one.succeeded_after(since) is None for one in callers if not one.forbidden):
         if time.perf_counter() > deadline:

@@ -21,7 +21,7 @@ ATTEMPTS = 30
 
 @dataclass(frozen=True)
 class Numbers:
-    """So many *users* of each strategy read their page, and *refreshers* refresh; seconds between calls."""
+    """The number of *users* of each strategy who read their page, and of *refreshers*; seconds between calls."""
 
     users: int = 3
     refreshers: int = 3

@@ -32,7 +32,7 @@ KEYLESS_SECONDS = 0.7
 
 @dataclass(frozen=True)
 class Plan(BasePlan):
-    """So many *passes* over all faults, each of which lasts for *fault_seconds*.
+    """The number of *passes* over all faults, each of which lasts for *fault_seconds*.
 
     *back_seconds*: how long to wait for everybody to succeed again. *endure_seconds*: how long tokens are watched on a
     cluster with short `LIMITS`, without each service.

@@ -24,7 +24,7 @@ EXPERIMENT = Experiment(
     question="How long does a login outlive its end?",
     quick=Plan(),
     full=Plan(rounds=6, lives=(1, 5)),
-    seconds=(20, 50),
+    seconds=(20, 60),
     measure=measure,
     analyse=analyse,
     plots=(PLOT,),

@@ -24,7 +24,7 @@ LONG_PAUSE = 0.05
 
 @dataclass(frozen=True)
 class Plan(BasePlan):
-    """So many rounds, in each of which every strategy's logins end by every means. So many *askers* at each replica.
+    """The number of rounds, in which logins of every strategy end by every means, and of *askers* at each replica.
 
     *patience_seconds*: for how long a login that goes on being accepted is watched. *lives*: of access tokens, in
     seconds, each on a cluster of its own, where logins are watched until they expire.
@@ -102,7 +102,7 @@ async def measure(context: Context, plan: Plan) -> None:
 
 
 async def _people(cluster: Cluster, strategies: list[Strategy], each: int, stack: AsyncExitStack) -> list[Person]:
-    """Return so many people for *each* strategy, who take turns."""
+    """Return *each* people for each strategy; the strategies take turns."""
     connector = await stack.enter_async_context(aiohttp.TCPConnector(limit=0))
     administrator = await stack.enter_async_context(Administrator(cluster, strategies, connector))
     accounts = await open_accounts(cluster, AUTH, each * len(strategies), connector)

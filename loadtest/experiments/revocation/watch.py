@@ -14,7 +14,7 @@ from loadtest.load.client import TIMEOUT, Client
 from loadtest.results.model import Row
 
 SETTLED = 4
-"""A replica has made up its mind after so many refusals in a row."""
+"""The number of refusals in a row after which a replica is taken to refuse for good."""
 GLANCE_SECONDS = 0.005
 SILENT_SECONDS = 15.0
 
@@ -44,7 +44,7 @@ class Watch:
 
     @asynccontextmanager
     async def kept(self, http: aiohttp.ClientSession, askers: int, pause: float = 0.0) -> AsyncIterator[None]:
-        """Let so many *askers* at each replica ask during the block, with a *pause* before each further question."""
+        """Let *askers* clients at each replica ask during the block, with a *pause* (seconds) between two requests."""
         over = asyncio.Event()
         asking = [
             asyncio.create_task(self._ask_on(http, name, over, pause)) for name in self.targets for _ in range(askers)
@@ -68,7 +68,7 @@ class Watch:
             await asyncio.sleep(pause)
 
     async def until_refused(self, since: float, patience: float) -> None:
-        """Return when every replica refuses what is sent after *since*, or goes on accepting it for so many seconds.
+        """Return when every replica refuses what is sent after *since*, or has accepted it for *patience* seconds.
 
         Raises `ClusterError` if a replica hardly answers at all, which says nothing.
         """

@@ -20,7 +20,7 @@ EXPERIMENT = Experiment(
     question="What does a request cost with more replicas?",
     quick=Plan(),
     full=Plan(rounds=72, idle_seconds=1.0),
-    seconds=(10, 30),
+    seconds=(9, 25),
     measure=measure,
     analyse=analyse,
     plots=(PLOT,),

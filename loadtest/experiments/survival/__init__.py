@@ -33,7 +33,7 @@ EXPERIMENT = Experiment(
     question="Who is logged out when replicas die, stop, come and go?",
     quick=Plan(),
     full=Plan(passes=3),
-    seconds=(40, 110),
+    seconds=(20, 80),
     measure=measure,
     analyse=analyse,
     plots=(PLOT, TABLE),

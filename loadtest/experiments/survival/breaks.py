@@ -41,7 +41,7 @@ class Fault:
 
 @dataclass(frozen=True)
 class Plan(BasePlan):
-    """So many users of each strategy, and *passes* over all faults. *after_kill_seconds*: how long users look on."""
+    """The number of users of each strategy, and of *passes* over all faults. *after_kill_seconds*: for how long."""
 
     users: int = 12
     users_without_affinity: int = 5

@@ -38,8 +38,8 @@ class Found(msgspec.Struct, frozen=True):
 class SessionStorage(AbstractStorage):
     """aiohttp-session's storage over *store*. *clock* returns Unix time.
 
-    *remembered*: for so many cookies, what was read is not worked out again as long as the store returns the very same
-    bytes. Worth it for a store that remembers what it returns.
+    *remembered*: the number of cookies for which what was read is not worked out again as long as the store returns the
+    very same bytes. Worth it for a store that remembers what it returns.
     """
 
     def __init__(

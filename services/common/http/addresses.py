@@ -12,8 +12,8 @@ IPV6_SITE_BITS = 64  # a subscriber has at least such a network
 def client_address(request: web.Request) -> str:
     """Return the user's IP address: the last entry in `X-Forwarded-For`, or else the connection's peer.
 
-    The load balancer overwrites that header with the address it sees. Whoever bypasses the load balancer could send
-    anything, so only trusted peers must be able to reach a service directly. Invalid addresses are ignored.
+    The load balancer overwrites that header with the address it sees. A client that bypasses it could send anything,
+    so only trusted peers must be able to reach a service directly. Invalid addresses are ignored.
     """
     for text in (request.headers.get(FORWARDED_FOR, "").rpartition(",")[2].strip(" "), request.remote or ""):
         try:

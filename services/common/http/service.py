@@ -14,7 +14,7 @@ from services.common.http.problems import Unavailable
 
 
 class Operations:
-    """Handlers for whoever operates the service."""
+    """Handlers for the operators of the service."""
 
     def __init__(self, lifecycle: Lifecycle, registry: CollectorRegistry) -> None:
         self._lifecycle = lifecycle

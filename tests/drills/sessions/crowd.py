@@ -94,7 +94,7 @@ class Crowd:
         self.since = 0.0
 
     async def log_in(self, people: int) -> None:
-        """Let so many *people* log in under each strategy, and wait until Redis has persisted it."""
+        """Let *people* persons log in under each strategy, and wait until Redis has persisted it."""
         accounts = [await self.groups[0].site.register() for _ in range(people + LEAVERS)]
         await asyncio.gather(*(group.log_in(accounts[:people], accounts[people:]) for group in self.groups))
         async with redis_of(self.cluster) as store:

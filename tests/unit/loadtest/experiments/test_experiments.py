@@ -39,7 +39,7 @@ async def test_a_logout_that_ends_nothing_stops_the_measurement(tmp_path: Path) 
     fake = FakeApp()
     fake.logout_forgets = False
     async with serve(fake) as cluster:
-        with pytest.raises(WrongAnswer, match="credential of before the logout"):
+        with pytest.raises(WrongAnswer, match="credential from before the logout"):
             await measured("correctness", await context(cluster, tmp_path))
 
 

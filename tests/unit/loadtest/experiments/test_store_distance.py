@@ -55,9 +55,12 @@ def test_a_token_that_waits_for_the_store_as_well_is_told_on() -> None:
     assert "jwt is not faster than under redis" in said
 
 
-def test_a_token_that_is_always_faster() -> None:
-    said = " ".join(sentences(view(rows(token_ms=0.5))))
-    assert "jwt is faster than under redis at any distance" in said
+@pytest.mark.parametrize(("token_ms", "always"), [(0.5, True), (0.999, False)])
+def test_a_token_that_is_always_faster_is_so_beyond_noise(token_ms: float, always: bool) -> None:
+    found = rows(token_ms=token_ms)
+    found = [{**row, "seconds": row["seconds"] + row["round"] * 1e-5 * (row["strategy"] == "redis")} for row in found]
+    said = " ".join(sentences(view(found)))
+    assert ("jwt is faster than under redis at any distance" in said) == always
 
 
 def test_other_algorithms_are_computed() -> None:
