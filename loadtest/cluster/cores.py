@@ -6,6 +6,8 @@ import platform
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from itertools import chain
+from pathlib import Path
 
 SLICE_SECONDS = 0.1
 """Longer than any process needs for all that has been left for it: 32 of the dearest requests take 10 ms."""
@@ -24,26 +26,34 @@ def on_last_core(pids: Iterable[int]) -> Iterator[None]:
 
     `SCHED_BATCH` keeps a process that was woken from interrupting the one that woke it, and a long time slice (Linux
     6.12 and later) keeps the kernel from it. Otherwise dear requests leave fewer answers at a time for nginx and the
-    client, and so cost more wakings besides their own work. A process that has ended, or that we may not move, stays as
-    it is.
+    client, and so cost more wakings besides their own work. All threads of a process are moved: Linux treats each on
+    its own. A process that has ended, or that we may not move, stays as it is.
     """
     moved = []
     try:
-        for pid in pids if cores() else ():
+        for thread in chain.from_iterable(map(_threads, pids if cores() else ())):
             with suppress(OSError):
-                moved.append((pid, os.sched_getaffinity(pid), os.sched_getscheduler(pid)))
-                _put(pid, {cores()[-1]}, os.SCHED_BATCH)
+                moved.append((thread, os.sched_getaffinity(thread), os.sched_getscheduler(thread)))
+                _put(thread, {cores()[-1]}, os.SCHED_BATCH)
         yield
     finally:
-        for pid, own, policy in moved:
+        for thread, own, policy in moved:
             with suppress(OSError):
-                _put(pid, own, policy)
+                _put(thread, own, policy)
 
 
-def _put(pid: int, on: set[int], policy: int) -> None:
-    os.sched_setaffinity(pid, on)
-    os.sched_setscheduler(pid, policy, os.sched_param(0))
-    _set_slice(pid, policy, SLICE_SECONDS if policy == os.SCHED_BATCH else 0)
+def _threads(pid: int) -> list[int]:
+    """Return the ids of a process's threads; none if it has ended."""
+    try:
+        return [int(thread.name) for thread in Path(f"/proc/{pid}/task").iterdir()]
+    except OSError:
+        return []
+
+
+def _put(thread: int, on: set[int], policy: int) -> None:
+    os.sched_setaffinity(thread, on)
+    os.sched_setscheduler(thread, policy, os.sched_param(0))
+    _set_slice(thread, policy, SLICE_SECONDS if policy == os.SCHED_BATCH else 0)
 
 
 class _Attributes(ctypes.Structure):
@@ -61,10 +71,10 @@ class _Attributes(ctypes.Structure):
     )
 
 
-def _set_slice(pid: int, policy: int, seconds: float) -> None:
+def _set_slice(thread: int, policy: int, seconds: float) -> None:
     """Ask for a time slice. Kernels before 6.12 and other architectures keep theirs."""
     number = SCHED_SETATTR.get(platform.machine())
     if number:
-        nice = os.getpriority(os.PRIO_PROCESS, pid)
+        nice = os.getpriority(os.PRIO_PROCESS, thread)
         wanted = _Attributes(ctypes.sizeof(_Attributes), policy, 0, nice, 0, round(1e9 * seconds), 0, 0)
-        ctypes.CDLL(None).syscall(number, pid, ctypes.byref(wanted), 0)
+        ctypes.CDLL(None).syscall(number, thread, ctypes.byref(wanted), 0)
