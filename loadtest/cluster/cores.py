@@ -37,7 +37,7 @@ def on_last_core(pids: Iterable[int]) -> Iterator[None]:
                 _put(thread, {cores()[-1]}, os.SCHED_BATCH)
         yield
     finally:
-        for thread, own, policy in moved:
+        for thread, own, policy in reversed(moved):  # a process may have been named twice
             with suppress(OSError):
                 _put(thread, own, policy)
 
