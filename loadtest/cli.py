@@ -174,7 +174,7 @@ seed_option = click.option(
 @full_option
 @seed_option
 def compare(*, full: bool, seed: int | None) -> int:
-    """Start a cluster, measure every strategy and write a report. Takes about seven minutes."""
+    """Start a cluster, measure every strategy and write a report. Takes about eight minutes."""
     return exit_code(measured(console, EXPERIMENTS, full=full, seed=seed, standing=False), console)
 
 
