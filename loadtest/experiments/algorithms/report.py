@@ -112,14 +112,14 @@ def draw(axes: Axes, view: View) -> None:
     control = view.control or ""
     extra = [f for f in _over(view, control) if "algorithm" in f.labels]
     shown = [(found, what, tint) for found, what, tint in (
-        (extra or view.figures("verify_page_cpu"), "extra CPU per page" if extra else "CPU per page", BLUE),
-        (view.figures("refresh_auth_cpu"), "CPU of auth per refresh", GREEN),
-        (view.figures("token_size"), "size of a token", ORANGE),
+        (extra or view.figures("verify_page_cpu"), "µs more per page" if extra else "µs per page", BLUE),
+        (view.figures("refresh_auth_cpu"), "µs of auth per refresh", GREEN),
+        (view.figures("token_size"), "bytes of a token", ORANGE),
     ) if found]  # fmt: skip
     drawn = panels(axes, len(shown))
     for panel, (figures, what, tint) in zip(drawn, shown, strict=True):
         dots(panel, figures, [f.labels["algorithm"] for f in figures], [tint] * len(figures))
-        panel.set_xlim(0, 1.6 * highest(figures))
+        panel.set_xlim(0, 2 * highest(figures))
         panel.tick_params(axis="x", labelsize="small")
         panel.set_xlabel(what, fontsize="small")
     stores = [f for f in _over(view, control) if "algorithm" not in f.labels]
