@@ -25,8 +25,11 @@ TINY: dict[str, dict[str, Any]] = {
 }
 
 
-IN_STRESS = {"revocation", "outage", "theft", "refresh", "devices", "secret_guessing", "footprint", "cross_origin"}
-"""They take a minute and a half on any scale: tests/stress/test_experiments.py runs them, unit tests their parts."""
+IN_STRESS = {
+    *("revocation", "outage", "theft", "refresh", "devices", "secret_guessing", "footprint", "cross_origin"),
+    *("affinity", "scaling", "store_distance", "refresh_storm", "logout_race"),
+}
+"""They take three minutes on any scale: tests/stress/test_experiments.py runs them, unit tests their parts."""
 
 
 @pytest.fixture(scope="session")
