@@ -8,7 +8,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import aiohttp
 import scipy  # it loads what is used when it is used: `up` and `status` need not wait for a second
@@ -227,7 +227,8 @@ def _rounded(figure: Figure) -> str:
 def draw(axes: Axes, view: View) -> None:
     """Commands of the store per request."""
     found = view.figures("store_operations", per="request")
-    dots(axes, found, [f.strategy for f in found], [colour(view, f.strategy) for f in found])
+    shown = [replace(figure, value=round(figure.value, 2) + 0.0) for figure in found]  # not "-0"
+    dots(axes, shown, [f.strategy for f in found], [colour(view, f.strategy) for f in found])
     axes.set_xlim(-0.2, 1.3 * max(1.0, *(f.value for f in found)))
     axes.set_xlabel("commands of the store per request")
 

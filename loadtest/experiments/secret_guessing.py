@@ -5,6 +5,7 @@ guesses at a session cookie, which need an answer of the cluster each. A cluster
 """
 
 import asyncio
+import math
 import multiprocessing
 import os
 import secrets
@@ -26,7 +27,7 @@ from loadtest.load.client import register
 from loadtest.report.drawing import GREEN, RED, Axes, rows
 from loadtest.report.plot import Plot
 from loadtest.results.model import Config, Figure, Row
-from loadtest.results.numbers import listed, number
+from loadtest.results.numbers import listed, number, power
 from loadtest.results.view import View
 from loadtest.verdicts.claims import Claim
 
@@ -165,9 +166,9 @@ def analyse(rows_: Sequence[Row], _config: Config) -> list[Figure]:
 
 
 def span(seconds: float) -> str:
-    """Return a length of time, as people say it: `0.2 s`, `3 days`, `10^30 years`."""
+    """Return a length of time, as people say it: `0.2 s`, `3 days`, `10³⁰ years`."""
     if seconds >= 1e6 * YEAR:
-        return f"10^{len(str(int(seconds / YEAR))) - 1} years"
+        return f"{power(len(str(int(seconds / YEAR))) - 1)} years"
     for unit, length in (("years", YEAR), ("days", DAY), ("h", HOUR), ("min", MINUTE)):
         if seconds >= 2 * length:
             return f"{number(float(f'{seconds / length:.2g}'))} {unit}"
@@ -207,6 +208,7 @@ def draw(axes: Axes, view: View) -> None:
         axes.annotate(span(figure.value), end, (4, 0), textcoords="offset points", va="center", fontsize="small")
     axes.set_xscale("log")
     axes.set_xlim(1e-3, 1e3 * max(exponents) ** 1.25)
+    axes.xaxis.set_major_formatter(lambda value, _: power(round(math.log10(value))))
     rows(axes, [f.labels["kind"] for f in found])
     axes.set_xlabel("seconds on this machine, on average")
 

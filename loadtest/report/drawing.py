@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from loadtest.results.model import Figure
-from loadtest.results.numbers import amount
+from loadtest.results.numbers import amount, duration, number
 from loadtest.results.view import View
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes as Axes
+    from matplotlib.axis import Axis
 else:
     Axes = object  # matplotlib takes a second to load: `up` and `status` need not wait for it
 
@@ -22,6 +23,8 @@ SOFT = "#888f98"
 BLUE, ORANGE, GREEN, RED, SKY, PINK = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7"
 KINDS = {"control": SOFT, "session": BLUE, "token": ORANGE}
 TIERS = {"loadbalancer": SKY, "app": BLUE, "auth": GREEN, "redis": RED, "database": PINK}
+DELAYS = (0.001, 0.01, 0.1, 1, 10, 120, 1800, 43_200, 604_800)
+"""What an axis of delays names, in seconds."""
 SMALLEST_SHOWN = 0.002
 """The share of the longest bar that a tier must have to be drawn."""
 
@@ -74,6 +77,8 @@ def dots(axes: Axes, figures: Sequence[Figure], names: Sequence[str], colours: S
         axes.errorbar(figure.value, place, xerr=errors([figure]), fmt="o", color=dot, capsize=3, markersize=6)
     values_beside(axes, figures, range(len(figures)))
     rows(axes, names)
+    if {figure.unit for figure in figures} == {"us"}:
+        axes.xaxis.set_major_formatter(lambda value, _: amount(value, "us"))
 
 
 def rows(axes: Axes, names: Sequence[str]) -> None:
@@ -93,6 +98,14 @@ def values_beside(axes: Axes, figures: Sequence[Figure], places: Sequence[int]) 
         axes.annotate(
             text, (highest([figure]), place), (5, 0), textcoords="offset points", va="center", fontsize="small"
         )
+
+
+def name_delays(axis: "Axis", longest: float) -> None:
+    """Name the delays on a logarithmic *axis* of milliseconds that reaches to *longest*, in units that fit."""
+    shown = [seconds for seconds in DELAYS if 1000 * seconds < 3 * longest]
+    names = [duration(seconds) if seconds >= 1 else f"{number(1000 * seconds)} ms" for seconds in shown]
+    axis.set_ticks([0, *(1000 * seconds for seconds in shown)], ["at once", *names])
+    axis.set_ticks([], minor=True)
 
 
 def legend(axes: Axes, columns: int = 4) -> None:

@@ -69,6 +69,11 @@ def losses(view: View, name: str) -> Figure | None:
     return lost if lost and lost.value > 0 else None
 
 
+def forced_logout(view: View, name: str, metric: str = "revocation_ms") -> Figure | None:
+    """Return how long a forced logout took to reach every replica, with the lifetimes of the cluster's settings."""
+    return view.one(metric, name, means="forced logout", life="")
+
+
 def lifetime(view: View, name: str) -> float | None:
     """Return for how many seconds a login that cannot be ended stays valid, if the settings say so."""
     settings = view.results.config["settings"]

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from loadtest.report.need import FORCED_LOGOUT, KILLED, extra, lifetime, missing
+from loadtest.report.need import FORCED_LOGOUT, KILLED, extra, forced_logout, lifetime, missing
 from loadtest.results.model import Figure
 from loadtest.results.numbers import amount, duration, interval, number
 from loadtest.results.view import View
@@ -117,8 +117,7 @@ def _logout(view: View, name: str) -> Cell:
     if FORCED_LOGOUT in missing(view, name):
         seconds = lifetime(view, name)
         return Cell("never", f"expires after {duration(seconds)}" if seconds else "until it expires")
-    forced = {"means": "forced logout", "life": ""}
-    held, last = view.one("revocation_held", name, **forced), view.one("revocation_ms", name, **forced)
+    held, last = forced_logout(view, name, "revocation_held"), forced_logout(view, name)
     if held and held.value < 100:
         return Cell("does not hold", f"in {number(100 - held.value)} % of {held.n} logouts")
     if last is None:

@@ -4,6 +4,7 @@ import math
 
 from loadtest.results.model import Figure
 
+SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 UNITS = {"us": "µs", "ratio": "times", "count": ""}
 
 
@@ -23,6 +24,11 @@ def amount(value: float, unit: str) -> str:
         return f"{number(value / 1000)} ms"
     sign = UNITS.get(unit, unit)
     return f"{number(value)} {sign}".strip()
+
+
+def power(exponent: int) -> str:
+    """Return a power of ten: `10⁻³`."""
+    return "10" + str(exponent).translate(SUPERSCRIPT)
 
 
 def duration(seconds: float) -> str:

@@ -31,7 +31,7 @@ def sentences(view: View) -> Iterator[str]:
 
 def _had_to_move(view: View) -> str:
     must = [f.value for f in view.figures("users_had_to_move", when=REMOVED)]
-    return f" (those at the removed replica must: {min(must):.0f} to {max(must):.0f} %)" if must else ""
+    return f" ({min(must):.0f} to {max(must):.0f} % were at the removed replica and had to)" if must else ""
 
 
 def draw(axes: Axes, view: View) -> None:

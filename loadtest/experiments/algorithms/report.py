@@ -112,8 +112,8 @@ def draw(axes: Axes, view: View) -> None:
     control = view.control or ""
     extra = [f for f in _over(view, control) if "algorithm" in f.labels]
     shown = [(found, what, tint) for found, what, tint in (
-        (extra or view.figures("verify_page_cpu"), "µs more per page" if extra else "µs per page", BLUE),
-        (view.figures("refresh_auth_cpu"), "µs of auth per refresh", GREEN),
+        (extra or view.figures("verify_page_cpu"), "extra CPU per page" if extra else "CPU per page", BLUE),
+        (view.figures("refresh_auth_cpu"), "CPU of auth per refresh", GREEN),
         (view.figures("token_size"), "bytes of a token", ORANGE),
     ) if found]  # fmt: skip
     drawn = panels(axes, len(shown))

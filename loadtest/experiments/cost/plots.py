@@ -16,13 +16,14 @@ from loadtest.report.drawing import (
     highest,
     legend,
     legend_above,
+    name_delays,
     panels,
     rows,
     values_beside,
 )
-from loadtest.report.need import FORCED_LOGOUT, KILLED, extra, lifetime, missing
+from loadtest.report.need import FORCED_LOGOUT, KILLED, extra, forced_logout, lifetime, missing
 from loadtest.report.plot import Plot
-from loadtest.results.numbers import amount, number
+from loadtest.results.numbers import number
 from loadtest.results.view import View
 from loadtest.verdicts.ranking import JUDGED, TOGETHER
 
@@ -85,8 +86,10 @@ def draw_tradeoff(axes: Axes, view: View) -> None:
     axes.set_xlabel(f"µs of CPU per request on top of {view.control}")
     axes.set_xlim(min([0.0, *(point.x for point in points)]) - 0.03 * widest, 1.2 * widest)
     if delays:
+        longest = max(1.0, *(point.y for point in points))
         axes.set_yscale("symlog", linthresh=1)
-        axes.yaxis.set_major_formatter(lambda value, _: amount(value * MS, "us"))
+        axes.set_ylim(-0.5, 3 * longest)
+        name_delays(axes.yaxis, longest)
         axes.set_ylabel("until a forced logout holds")
     else:
         axes.set_ylim(-2, max([40.0, *(1.25 * point.y for point in points)]))
@@ -106,12 +109,11 @@ def _delays(view: View) -> list[Point]:
     """Return measured delays (ms); where nobody can force a logout, the time until the login expires."""
     found = []
     for name in by_extra(view):
-        slowest = max((f.value for f in view.figures("revocation_ms", name)), default=None)
-        bound = lifetime(view, name) if FORCED_LOGOUT in missing(view, name) else None
-        if slowest is not None:
-            found.append(Point(name, _x(view, name), slowest))
-        elif bound is not None:
-            found.append(Point(name, _x(view, name), bound * MS, measured=False))
+        if FORCED_LOGOUT in missing(view, name):
+            if bound := lifetime(view, name):
+                found.append(Point(name, _x(view, name), bound * MS, measured=False))
+        elif last := forced_logout(view, name):
+            found.append(Point(name, _x(view, name), last.value))
     return found
 
 
@@ -130,14 +132,18 @@ def frontier(points: Sequence[Point]) -> list[Point]:
 
 
 def _name(axes: Axes, points: Sequence[Point], room: float) -> None:
-    """Write the names, slanted and at least *room* apart: points that lose nothing lie in one row."""
+    """Write the names beside the points; slanted and at least *room* apart where they lose nothing and lie in a row."""
     last = -math.inf
     for point in sorted(points, key=lambda point: point.x):
-        last = max(point.x, last + room)
-        name = axes.annotate(
-            point.name, (point.x, point.y), (last, 9), textcoords=("data", "offset points"), rotation=50,
-            rotation_mode="anchor", fontsize="small", arrowprops={"arrowstyle": "-", "color": SOFT, "linewidth": 0.6},
-        )  # fmt: skip
+        at = point.x, point.y
+        if point.y:
+            name = axes.annotate(point.name, at, (9, 0), textcoords="offset points", va="center", fontsize="small")
+        else:
+            last = max(point.x, last + room)
+            name = axes.annotate(
+                point.name, at, (last, 9), textcoords=("data", "offset points"), fontsize="small", rotation=50,
+                rotation_mode="anchor", arrowprops={"arrowstyle": "-", "color": SOFT, "linewidth": 0.6},
+            )  # fmt: skip
         name.set_in_layout(False)  # there is room within the axes; the layout would take it from the legend
 
 

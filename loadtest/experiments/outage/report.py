@@ -47,7 +47,8 @@ def sentences(view: View) -> Iterator[str]:
         slowest = max(again, key=lambda figure: figure.value)
         yield (
             f"After each outage everything worked again within {amount(slowest.value, 's')}, "
-            f"the time to start a process included; last came {TITLES[slowest.labels['call']]} of {slowest.strategy}."
+            "the time to start a process included; "
+            f"{TITLES[slowest.labels['call']]} of {slowest.strategy} took longest."
         )
     yield from _endured(view)
 

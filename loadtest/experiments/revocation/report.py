@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from loadtest.experiments.revocation.endings import FORCED, MEANS
-from loadtest.report.drawing import BLUE, ORANGE, PINK, SKY, Axes, errors, legend, rows
+from loadtest.report.drawing import BLUE, ORANGE, PINK, SKY, Axes, errors, legend, name_delays, rows
 from loadtest.results.model import Figure
 from loadtest.results.numbers import amount, listed, number
 from loadtest.results.view import View
@@ -27,7 +27,9 @@ def draw(axes: Axes, view: View) -> None:
         axes.plot([1000 * f.value for f in going_on], [names.index(f.strategy) + up for f in going_on], ">", color=tint)
     axes.set_xscale("symlog", linthresh=SHORTEST_MS)
     axes.set_xlim(left=0)
-    axes.set_xlabel("ms to the last accepted request")
+    name_delays(axes.xaxis, axes.get_xlim()[1])
+    axes.tick_params(axis="x", labelsize="small")
+    axes.set_xlabel("time to the last accepted request")
     rows(axes, [view.named(name) for name in names])
     legend(axes, 2)
 

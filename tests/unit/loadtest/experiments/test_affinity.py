@@ -30,7 +30,7 @@ def test_who_moves_is_told_on() -> None:
     assert said[0] == (
         "When a replica is added, users move to another one: 0 % under sticky cookie and 100 % under hash."
     )
-    assert said[1].endswith("100 % under hash (those at the removed replica must: 0 to 33 %).")
+    assert said[1].endswith("100 % under hash (0 to 33 % were at the removed replica and had to).")
 
 
 @pytest.mark.parametrize(("returning", "empty"), [(0, True), (20, False)])

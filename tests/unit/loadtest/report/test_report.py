@@ -185,6 +185,16 @@ def test_a_plot_is_drawn_only_if_there_is_something_to_draw() -> None:
     assert "tradeoff" in {picture.plot.name for picture in pictures(View(full_run("cost", "survival")), PLOTS)}
 
 
+def test_no_axis_shows_markup(full: Results) -> None:
+    guessed = [
+        Figure("secret_guessing", "jwt", "seconds_to_guess", "s", seconds, labels={"kind": f"{seconds:g}"})
+        for seconds in (1e-2, 1e3, 1e70)
+    ]
+    drawings = pictures(View(replace(full, figures=[*full.figures, *guessed])), PLOTS)
+    assert {"secret_guessing", "revocation", "latency"} <= {picture.plot.name for picture in drawings}
+    assert not [picture.plot.name for picture in drawings if "mathdefault" in picture.svg]
+
+
 def test_every_table_names_the_algorithm_of_tokens(full: Results, pages: tuple[str, str]) -> None:
     page, _ = pages
     tables = re.findall(r"<table>.*?</table>", page, re.DOTALL)
