@@ -1,6 +1,7 @@
 """One measuring session: start a cluster, run experiments, write the results and report where they are."""
 
 import asyncio
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -106,7 +107,8 @@ def own_cluster(topology: Topology, directory: Path, bars: Bars) -> Iterator[Loc
 def spare_cluster(settings: Mapping[str, str]) -> LocalCluster:
     """Return a small cluster with *settings* on free ports, not started yet."""
     topology = replace(Topology.from_environment(), app_replicas=1, auth_replicas=1).with_settings(settings)
-    return LocalCluster(topology.on_free_ports(), STATE / "spare" / "-".join(settings.values()))
+    name = "-".join(re.sub(r"\W+", "-", f"{setting}-{value}") for setting, value in settings.items())
+    return LocalCluster(topology.on_free_ports(), STATE / "spare" / name)
 
 
 def standing_cluster() -> LocalCluster:

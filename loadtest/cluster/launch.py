@@ -82,6 +82,7 @@ def launch(directory: Path, topology: Topology) -> subprocess.Popen[bytes]:
 def _environment(directory: Path, topology: Topology, binaries: dict[str, str]) -> dict[str, str]:
     return (
         os.environ
+        | {"AUTH_URL": ",".join(f"http://127.0.0.1:{port}" for port in topology.auth_ports())}
         | topology.environment()
         | binaries
         | {
@@ -90,7 +91,6 @@ def _environment(directory: Path, topology: Topology, binaries: dict[str, str]) 
             "REPOSITORY": str(REPOSITORY),
             "PYTHON": sys.executable,
             "AUTH_ISSUER": f"http://127.0.0.1:{topology.lb_port}/auth",
-            "AUTH_URL": ",".join(f"http://127.0.0.1:{port}" for port in topology.auth_ports()),
             "AUTH_DATABASE_URL": f"sqlite+aiosqlite:///{directory}/auth.sqlite",
             "REDIS_URL": f"redis://127.0.0.1:{topology.redis_port}/0",
             "SECURE_COOKIES": "false",  # plain HTTP on the loopback address

@@ -236,8 +236,8 @@ class LocalCluster:
         return self._meter.read()
 
     def memory(self) -> Mapping[str, Memory]:
-        """Read how much memory is each process's own."""
-        return self.supervised.memory()
+        """Read how much memory is each process's own (USS), and how much Redis says it uses."""
+        return {**self.supervised.memory(), "redis": Memory("redis", self._redis.used_bytes())}
 
     def store_operations(self) -> Mapping[Tier, Mapping[str, int]]:
         """Read what Redis has done. The database is a file within the auth service, which counts nothing."""

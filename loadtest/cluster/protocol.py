@@ -178,7 +178,7 @@ class Cluster(Metered, Protocol):
         """Let the store have no room for anything new, within a `with` block; what it has it keeps."""
 
     def memory(self) -> Mapping[str, Memory]:
-        """Read how much memory each process has to itself."""
+        """Read how much memory each process has to itself; of Redis, how much it says it has allocated."""
 
     def store_operations(self) -> Mapping[Tier, Mapping[str, int]]:
         """How many commands each store has carried out since it started, by their names in lower case.

@@ -47,6 +47,11 @@ class RedisServer:
         calls = {name.removeprefix("cmdstat_"): int(numbers["calls"]) for name, numbers in statistics.items()}
         return {name: number for name, number in calls.items() if name.partition("|")[0] not in OF_THE_CONNECTION}
 
+    def used_bytes(self) -> int:
+        """Return how many bytes the server has allocated, which is exact; its pages are not."""
+        with self._client() as client:
+            return int(client.info("memory")["used_memory"])
+
     def listen(self, port: int, now: int) -> None:
         """Let it listen on *port* instead of *now*. Open connections stay open."""
         with self._client(now) as client:

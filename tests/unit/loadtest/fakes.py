@@ -15,6 +15,7 @@ from aiohttp import encode_basic_auth, web
 
 from loadtest.cluster.protocol import Capability, CpuReading, Memory, Process, ProcessCpu, State, Tier
 from loadtest.experiments import EXPERIMENTS
+from loadtest.experiments.compare import measured_rows
 from loadtest.experiments.experiment import Context, Experiment, Silent
 from loadtest.load.client import strategies_of
 from loadtest.results.model import Config, Figure, Results
@@ -302,7 +303,7 @@ TINY: dict[str, dict[str, Any]] = {
     "exposure": {"pairs": 1},
     "devices": {"users": 1},
     "secret_guessing": {"seconds": 0.02},
-    "footprint": {"logins": 2, "requests": 3, "idle_seconds": 0.0},
+    "footprint": {"steps": 2, "tokens": 2, "logins": 2, "requests": 3, "idle_seconds": 0.0},
     "logout_race": {"races": 2, "writes": 3, "settled": 0.0},
     "store_distance": {"milliseconds": (0.0, 1.0), "pages": 3},
     "survival": {"users": 4, "after_kill_seconds": 0.0},
@@ -327,7 +328,7 @@ async def measured(name: str, found: Context) -> list[Figure]:
     async with found.stack:
         await experiment.measure(found, experiment.quick)
     kinds: dict[str, str] = {strategy.name: strategy.kind for strategy in found.strategies}
-    return experiment.analyse(found.rows, config(**kinds) | {"replicas": len(found.cluster.replicas())})
+    return experiment.analyse(measured_rows(found.rows), config(**kinds) | {"replicas": len(found.cluster.replicas())})
 
 
 def config(**kinds: str) -> Config:
