@@ -1,6 +1,6 @@
 """Results in, pages out."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,7 +68,22 @@ def render(view: View, template: str, sections: Sequence[Section]) -> str:
         verdicts=[row for row in view.results.verdicts if row.claim not in TEXTBOOK],
         pictures=pictures(view, _plots(sections)) if template.endswith(".html") else [],
         tables=tables(view.results.figures),
+        conditions=list(conditions(view.results)),
     )
+
+
+def conditions(results: Results) -> Iterator[tuple[str, object]]:
+    """Yield what the run was configured with, and on which machine and with which binaries it ran."""
+    for part in (results.config, results.host, results.binaries):
+        for key, value in part.items():
+            if not isinstance(value, Mapping):
+                yield key, value
+                continue
+            for name, one in value.items():
+                if isinstance(one, Mapping):  # a strategy
+                    able = ", ".join(one["capabilities"]) or "none"
+                    one = f"{one['description']}. Capabilities: {able}."  # noqa: PLW2901
+                yield f"{key}: {name}", one
 
 
 def tables(figures: Iterable[Figure]) -> list[Table]:

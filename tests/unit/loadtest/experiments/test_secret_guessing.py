@@ -89,7 +89,7 @@ def test_a_control_that_was_found_gives_no_verdict() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "text"), [(0.25, "0.250 s"), (200, "3.3 min"), (3 * 86_400, "3 days"), (1e20, "10^12 years")]
+    ("seconds", "text"), [(0.25, "0.250 s"), (200, "3.3 min"), (3 * 86_400, "3 days"), (1e20, "10¹² years")]
 )
 def test_spans_are_said_as_people_say_them(seconds: float, text: str) -> None:
     assert secret_guessing.span(seconds).replace("3.30", "3.3") == text
