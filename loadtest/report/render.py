@@ -82,7 +82,7 @@ def conditions(results: Results) -> Iterator[tuple[str, object]]:
             for name, one in value.items():
                 if isinstance(one, Mapping):  # a strategy
                     able = ", ".join(one["capabilities"]) or "none"
-                    one = f"{one['description']}. Capabilities: {able}."  # noqa: PLW2901
+                    one = f"{one['description']}. Capabilities: {able}."
                 yield f"{key}: {name}", one
 
 
