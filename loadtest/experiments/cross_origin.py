@@ -280,7 +280,7 @@ EXPERIMENT = Experiment(
     sentences=sentences,
     method=(
         "Other origins: Chromium without a window, plain HTTP under hosts of `localhost`. The same requests must work "
-        "from the own origin, and must be obeyed by a site that takes no care.",
+        "from the page's own origin, and a careless site must obey them.",
     ),
     claims=(Claim("C5", bound_to_a_domain),),
 )

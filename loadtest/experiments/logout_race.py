@@ -212,7 +212,7 @@ EXPERIMENT = Experiment(
     plots=(PLOT,),
     sentences=sentences,
     method=(
-        "Logout race: visits are counted at random moments around the end of a login. Races in which no write "
-        "succeeded, or none was refused, are none; they are counted, and say nothing.",
+        "Logout race: visits are counted at random moments around the end of a login. A race in which every "
+        "write succeeded, or none did, proves nothing: the share of real races is a figure, too.",
     ),
 )

@@ -230,7 +230,7 @@ def sentences(view: View) -> Iterator[str]:
     alarms = [f for f in view.figures("false_alarms") if f.labels["client"] != LATE]
     if alarms:
         yield (
-            "Honest clients that presented a refresh token twice were logged out "
+            "How many of a thousand honest clients were logged out because they presented a refresh token twice: "
             + listed([f"{_times(f)} ({f.labels['client']})" for f in alarms])
             + "."
         )
@@ -245,8 +245,8 @@ def sentences(view: View) -> Iterator[str]:
 
 
 def _times(alarms: Figure) -> str:
-    at_most = "" if alarms.ci_high is None else f", at most {number(alarms.ci_high)} by {alarms.n} samples,"
-    return f"{number(alarms.value)}{at_most} times in a thousand"
+    at_most = "" if alarms.ci_high is None else f", at most {number(alarms.ci_high)} by the interval"
+    return number(alarms.value) + at_most
 
 
 def draw(axes: Axes, view: View) -> None:
