@@ -22,7 +22,7 @@ from locust.env import Environment
 from locust.exception import StopTest
 from locust.runners import MasterRunner
 
-# A token is renewed when this share of its life is over: before the server refuses it, as a good client does.
+# A token is renewed after this share of its life, before the server refuses it, as a good client does.
 RENEW_AFTER = 0.9
 TIMEOUT_SECONDS = 15.0
 
@@ -94,7 +94,7 @@ class Visitor:
             return f"answered by strategy {page.get('strategy')!r}"
         return self.who_is_wrong(page.get("user") or {})
 
-    def who_is_wrong(self, user: dict[str, object]) -> str:  # noqa: ARG002 - whoever the page greets, it is no account
+    def who_is_wrong(self, user: dict[str, object]) -> str:  # noqa: ARG002 - the page greets no account
         """Return nothing: a page without a login belongs to nobody."""
         return ""
 

@@ -85,7 +85,7 @@ def _cluster(*, standing: bool, bars: Bars) -> Iterator[LocalCluster]:
 
 @contextmanager
 def shown_cluster(*, standing: bool) -> Iterator[LocalCluster]:
-    """Yield the cluster that `up` started, or one for the console only. Afterwards nothing is broken any more."""
+    """Yield the cluster that `up` started, or one for the console only. Afterwards, whatever was broken is repaired."""
     if standing:
         with restored(cluster := standing_cluster_that_runs()):
             yield cluster

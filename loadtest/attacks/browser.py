@@ -13,7 +13,7 @@ else:
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 QUIET = (
-    "--no-sandbox",  # in containers there is none; it opens pages of our own only
+    "--no-sandbox",  # containers have no sandbox; it opens only our own pages
     "--disable-gpu",
     "--disable-quic",
     "--no-first-run",

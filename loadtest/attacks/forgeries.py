@@ -107,7 +107,7 @@ def with_hmac(signed: str, secret: bytes) -> str:
 
 
 def hmac_signed(known: Known, secret: Callable[[Known], bytes], **header: Any) -> str:
-    """Return the victim's token, signed with HS256 and a *secret* that is none."""
+    """Return the victim's token, signed with HS256 and a *secret* that is public."""
     return with_hmac(text(known, {"alg": "HS256", **header}, sub=VICTIM), secret(known))
 
 

@@ -10,7 +10,7 @@ COOKIE = "weak-session"
 
 
 class WeakSite:
-    """Sets a cookie without any attributes, and asks nobody where a request comes from."""
+    """Sets a cookie without any attributes, and does not check where a request comes from."""
 
     def __init__(self) -> None:
         self._sessions: set[str] = set()

@@ -52,7 +52,7 @@ class LinuxClock:
             raise
 
     def seconds(self) -> float:
-        """Return the CPU seconds used since the process started. Raises `ProcessLookupError` if nobody has the id."""
+        """Return the CPU seconds used since the process started. Raises `ProcessLookupError` if it is gone."""
         try:
             return time.clock_gettime(self._clock)
         except OSError:  # it was permitted before

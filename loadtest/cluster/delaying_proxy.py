@@ -1,7 +1,7 @@
 """A TCP proxy whose server seems further away: `python -m loadtest.cluster.delaying_proxy PORT TO_PORT SECONDS`.
 
 It listens on PORT of the loopback address and passes on to TO_PORT what clients send, and back what is answered, the
-latter SECONDS later. It is a process of its own so that the CPU it costs is nobody else's.
+latter SECONDS later. It is a process of its own, so that its CPU is not billed to another.
 """
 
 import asyncio

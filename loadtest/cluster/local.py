@@ -128,7 +128,7 @@ class LocalCluster:
             self.wait_ready()
 
     def processes(self) -> list[Process]:
-        """Return every process and its state. Raises `ClusterError` when there is no supervisord any more."""
+        """Return every process and its state. Raises `ClusterError` if supervisord has ended."""
         return self.supervised.states()
 
     def replicas(self) -> list[str]:

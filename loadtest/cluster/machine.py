@@ -60,7 +60,7 @@ def _git(directory: Path, *arguments: str) -> str:
 
 
 def stolen_seconds() -> float:
-    """Return the CPU seconds that this machine's host has given to others instead; 0 where nobody says."""
+    """Return the CPU seconds that this machine's host has given to other guests; 0 where that is unknown."""
     return float(getattr(psutil.cpu_times(), "steal", 0.0))
 
 

@@ -19,7 +19,7 @@ def leftovers(state: Path) -> list[psutil.Process]:
 
 
 def family(pid: int) -> list[psutil.Process]:
-    """Return the process *pid* and its descendants; nobody if it is gone."""
+    """Return the process *pid* and its descendants, or an empty list if it is gone."""
     try:
         parent = psutil.Process(pid)
         return [parent, *parent.children(recursive=True)]

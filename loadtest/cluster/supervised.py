@@ -15,7 +15,7 @@ from loadtest.cluster.supervisor import HALTED, ProcessInfo, Supervisor
 
 START_ORDER = ("redis", "proxy", "auth", "app", "loadbalancer")  # as the priorities in deploy/local have it
 AT_ONCE_SECONDS = 5.0
-"""How long the kernel may take to deliver a signal that nobody can ignore."""
+"""How long the kernel may take to deliver a signal that cannot be ignored."""
 
 
 class Supervised:
@@ -34,7 +34,7 @@ class Supervised:
         self._supervisor.wake()
 
     def infos(self) -> list[ProcessInfo]:
-        """Return supervisord's view of every process. Raises `ClusterError` when there is no supervisord any more."""
+        """Return supervisord's view of every process. Raises `ClusterError` if supervisord has ended."""
         try:
             return self._supervisor.processes()
         except OSError as error:
@@ -43,7 +43,7 @@ class Supervised:
             ) from None
 
     def named(self, name: str) -> list[ProcessInfo]:
-        """Return the process called *name*, or all of the tier called so. Raises `ClusterError` if there is none."""
+        """Return the process called *name*, or all of that tier. Raises `ClusterError` for an unknown name."""
         infos = self.infos()
         found = [info for info in infos if name in (info["name"], tier_of(info))]
         if not found:
@@ -94,7 +94,7 @@ class Supervised:
                 self._wait_for(info["name"], "dead")
 
     def pause(self, name: str) -> None:
-        """Send SIGSTOP to *name* and return when it does nothing any more."""
+        """Send SIGSTOP to *name* and return when it has stopped."""
         for info in self._alive(name, "paused"):
             processes.signal_all(processes.family(info["pid"]), "STOP")
             self._wait_for(info["name"], "paused")

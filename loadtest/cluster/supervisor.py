@@ -26,7 +26,7 @@ class ProcessInfo(TypedDict):
 
 
 class Supervisor:
-    """XML-RPC client for the supervisord that listens on *path*. Raises `OSError` when nobody does."""
+    """XML-RPC client for the supervisord that listens on *path*. Raises `OSError` if none does."""
 
     def __init__(self, path: Path) -> None:
         self._socket = path

@@ -24,7 +24,7 @@ SETTINGS = (
 )
 """What `.env` must have for the services. Whatever else it has is for them, too: settings of strategies' own."""
 ELSEWHERE = ("LOCUST_PORT", "CONSOLE_PORT")
-"""What it has for nobody here."""
+"""What `.env` has for other programs."""
 OPTIONAL = (
     "AUTH_AUDIENCE",
     "AUTH_RSA_BITS",
@@ -41,7 +41,7 @@ OPTIONAL = (
     "PASSWORD_THREADS",
     "REFRESH_GRACE_SECONDS",
 )
-"""What services also read from the environment of whoever starts them, and have defaults for."""
+"""Further settings that services read from the environment, with defaults."""
 
 
 FIRST_PORT, LAST_PORT = 20_000, 32_000
@@ -135,7 +135,7 @@ def is_free(port: int) -> bool:
 
 
 def free_port() -> int:
-    """Return a port of the loopback address that nobody listens on now."""
+    """Return a port of the loopback address that is free now."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         return int(probe.getsockname()[1])
 

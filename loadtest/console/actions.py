@@ -176,7 +176,7 @@ BREAKABLE: Mapping[str, Sequence[str]] = {
     "redis": ("stop", "pause"),
     "auth": ("stop", "pause"),
 }
-"""What one may do to a process of each tier while it is alive."""
+"""What can be done to a living process, by tier."""
 
 
 def offered(process: Process, able: frozenset[Capability]) -> list[str]:
@@ -189,7 +189,7 @@ def offered(process: Process, able: frozenset[Capability]) -> list[str]:
 def begin(
     stage: Stage, key: str, *, target: str = "", seat: int | None = None, step: int | None = None
 ) -> asyncio.Task[None]:
-    """Press the button *key*. Raises `KeyError` if there is none."""
+    """Press the button *key*. Raises `KeyError` for an unknown one."""
     action = ACTIONS[key]
     ends = [strategy.name for strategy in stage.strategies if strategy.kind in action.ends]
     return stage.act(key, partial(action.work, stage), target=target, seat=seat, ends=ends, step=step)

@@ -67,7 +67,7 @@ class Beat:
         self._round = 0
 
     async def run(self) -> None:
-        """Go on for ever."""
+        """Run until cancelled."""
         slot = PERIOD_SECONDS / len(self._crowd.strategies)
         due = time.monotonic()
         while True:
@@ -96,7 +96,7 @@ class Beat:
         self._visits([one for one in ready if not one.busy])
 
     async def answered(self) -> None:
-        """Wait until nothing is in flight any more."""
+        """Wait until no request is in flight."""
         while self._tasks:
             await asyncio.wait(self._tasks)
 

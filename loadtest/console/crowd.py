@@ -18,7 +18,7 @@ REFRESH_SHARE = 0.5
 """The part of an access token's life after which an app refreshes it."""
 RETRY_SECONDS = 0.5
 STRIDE = 7
-"""Seats between two people whose turn it is: so that one sees that it is somebody else's."""
+"""The distance between the seats of two people who are chosen in turn, so that viewers notice the change."""
 
 
 class Crowd:
@@ -74,7 +74,7 @@ class Crowd:
         return [row[seat] for row in self.rows.values() if seat < len(row)]
 
     def next_seat(self) -> int:
-        """Return whose turn it is when nobody was chosen: everybody's who is there, one after the other."""
+        """Return the seat of the next person if none was chosen: everybody who is logged in has a turn."""
         there = [seat for seat in range(self.size) if all(one.present for one in self.person(seat))]
         there = [seat for seat in there if self.person(seat)] or [0]
         self._turns += 1

@@ -30,7 +30,7 @@ class Feed:
         return queue
 
     def leave(self, queue: "asyncio.Queue[Message | None]") -> None:
-        """Send nothing to *queue* any more."""
+        """Stop sending to *queue*."""
         self._viewers.discard(queue)
 
     def send(self, event: str, data: str) -> None:

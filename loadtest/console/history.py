@@ -24,7 +24,7 @@ class Act(StrEnum):
     PAGE = "page"
     VISIT = "visit"
     REFRESH = "refresh"
-    END = "end"  # a logout, or anything else that is to end the login, whoever asked for it
+    END = "end"  # a logout, or anything else that ends the login, whoever asked for it
 
 
 class State(StrEnum):
@@ -84,7 +84,7 @@ class Dot:
     login: str = ""
     lost: bool = False
     doubtful: int = 0
-    """visits since the last acknowledged one, of which nobody knows whether they were counted"""
+    """visits since the last acknowledged one that may or may not have been counted"""
     visits: deque[tuple[float, int]] = field(default_factory=lambda: deque([(0.0, 0)], maxlen=REMEMBERED_VISITS))
     """when the last acknowledged visits ended, and their numbers"""
 

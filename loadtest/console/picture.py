@@ -116,7 +116,7 @@ class Picture:
         self._broken = self._stage.out_of_order()
 
     def _clicks(self) -> list[float]:
-        """Return when somebody clicked, as far as it can be seen."""
+        """Return the times of the clicks that the plots still show."""
         since = time.time() - PAST_SECONDS
         return [round(entry.at, 1) for entry in self._stage.history.entries if entry.at > since]
 

@@ -52,7 +52,7 @@ class Stage:
         return self.crowd.strategies
 
     def quiet(self) -> bool:
-        """Return whether nobody is doing anything to the cluster."""
+        """Return whether no click is being carried out."""
         return not self._acting and not self.gone
 
     def out_of_order(self) -> bool:
@@ -110,7 +110,7 @@ class Stage:
             self.gone = str(error).partition("\n")[0]
 
     async def finished(self) -> None:
-        """Wait until what has been begun is over."""
+        """Wait until every click has been carried out."""
         while self._tasks:
             await asyncio.wait(self._tasks)
 

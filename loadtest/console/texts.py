@@ -17,7 +17,7 @@ def catalogue() -> Mapping[str, Mapping[str, str]]:
 
 
 def text(language: str, key: str, **values: object) -> str:
-    """Return the text *key* with *values* in it. One that nobody has translated is its own key: strategies' words."""
+    """Return the text *key* with *values* in it; without a translation, the key itself, as for words of strategies."""
     translations = catalogue().get(key, {})
     found = translations.get(language) or translations.get(DEFAULT, key)
     return found.format(**values) if values else found

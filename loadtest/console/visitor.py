@@ -80,7 +80,7 @@ class Visitor:
         return await self._ask(Act.VISIT, self.client.visits())
 
     def counts_visits(self) -> bool:
-        """Return whether the login has a state of which one can see whether it is lost."""
+        """Return whether the login has state whose loss would show."""
         return "visits" in self.strategy.capabilities and not self.logged_out
 
     def refresh_is_due(self) -> bool:
@@ -98,7 +98,7 @@ class Visitor:
         return answer
 
     async def log_out(self) -> Answer:
-        """Log out as a user does; the credential stays, so that one sees whether it is dead."""
+        """Log out as a user does, but keep the credential, to see whether it still works."""
         self.ended()
         answer = await self._ask(Act.END, self.client.logout())
         if self.strategy.kind == "token":

@@ -125,7 +125,7 @@ async def victim(running: "Browser", target: Target) -> AsyncIterator["Page"]:
 
 
 async def attack(context: Context, page: "Page", target: Target, port: int) -> None:
-    """Send requests from every origin, the own one first; then see what a script can read."""
+    """Send requests from every origin, starting with the page's own; then see what a script can read."""
     for origin in (SAME, *HOSTS):
         other = URL.build(scheme="http", host=HOSTS.get(origin, VICTIM), port=port, path="/")
         start = target.read if origin == SAME else other
@@ -235,7 +235,7 @@ def draw(axes: Axes, view: View) -> None:
 
 
 def bound_to_a_domain(view: View) -> tuple[str, str] | None:
-    """C5 is about cookies: it holds where they go to their own site only. The control must fall, or there is none."""
+    """C5 is about cookies: it holds where they are sent to their own site only. No verdict unless the control falls."""
     sent = [name for name in view.strategies("credential_sent") if name != CONTROL]
     if not sent or not _foreign(view, "forged_posts_obeyed", CONTROL):
         return None

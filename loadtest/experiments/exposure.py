@@ -132,7 +132,7 @@ def sentences(view: View) -> Iterator[str]:
     """Which credentials tell that two logins belong to one user."""
     linked = [f for f in view.figures("logins_linked") if f.value]
     if linked:
-        yield f"Without any key one can tell that two logins belong to one user from {_named(linked)}."
+        yield f"Without any key, two logins can be linked to one user by {_named(linked)}."
 
 
 def draw(axes: Axes, view: View) -> None:

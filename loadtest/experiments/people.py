@@ -90,6 +90,6 @@ class Administrator:
         return await asyncio.gather(*(client.call("POST", path) for client in clients))
 
     async def disable(self, account: Account) -> Answer:
-        """Disable *account*: none of its logins is good any more."""
+        """Disable *account*, which invalidates all of its logins."""
         (client,) = self._clients[AUTH.name]
         return await client.call("POST", f"/auth/admin/users/{account.id}/disable")

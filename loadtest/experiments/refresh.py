@@ -194,7 +194,7 @@ async def _be_honest(context: Context, scene: Scene, strategy: Strategy, name: s
 
 
 async def _be_late(context: Context, scene: Scene, strategy: Strategy) -> None:
-    """Lose an answer and try again when the grace is over: nobody can tell that from a theft."""
+    """Lose an answer and try again after the grace period, which looks exactly like a theft."""
     token = await scene.login()
     await scene.present(token)
     await scene.grace_over()

@@ -67,7 +67,7 @@ class Storm:
         self.refreshes.clear()
 
     async def live(self, device: Client, life: float, until: float) -> None:
-        """Refresh whenever the token is due, until the time is over; after a failure, until it succeeds."""
+        """Refresh whenever the token is due, until the time is up; repeat a failed refresh until it succeeds."""
         while time.perf_counter() < until:
             await asyncio.sleep(self.delay(life))
             await self._insist(device, until + SETTLE_SECONDS)

@@ -36,7 +36,7 @@ BEYOND = 10
 class Plan(LoadPlan):
     """The number of rounds and the length of a block, at two fractions of what the slowest strategy can answer.
 
-    *capacity_seconds*: how long to look at that. *idle_seconds*: how long to look at a cluster that nobody asks.
+    *capacity_seconds*: how long to look at that. *idle_seconds*: how long to watch an idle cluster.
     """
 
     rounds: int = 4
@@ -61,7 +61,7 @@ async def measure(context: Context, plan: Plan) -> None:
 
 
 async def _idle(context: Context, seconds: float) -> None:
-    """Record what the cluster costs while nobody asks it anything."""
+    """Record what an idle cluster costs."""
     before, began = context.cluster.cpu(), time.perf_counter()
     await asyncio.sleep(seconds)
     after, took = context.cluster.cpu(), time.perf_counter() - began
@@ -93,7 +93,7 @@ def analyse(rows: Sequence[Row], config: Config) -> list[Figure]:
 
 
 def _idle_cores(rows: Sequence[Row]) -> dict[str, float]:
-    """Return how many cores each tier uses while nobody asks."""
+    """Return how many cores each tier uses while idle."""
     return next(
         ({t: used / row["elapsed"] for t, used in tier_seconds(row).items()} for row in rows if row["phase"] == "idle"),
         {},

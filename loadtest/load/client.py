@@ -149,7 +149,7 @@ class Client:
         return await self.call("POST", f"/{self.strategy.name}/visits")
 
     async def logout(self) -> Answer:
-        """Log out; the credential stays with this client, so that one can see whether it is dead."""
+        """Log out, but keep the credential, so that it can be tried afterwards."""
         kept = [(cookie.key, cookie.value) for cookie in self._http.cookie_jar]
         answer = await self.call("POST", f"/{self.strategy.name}/logout")
         self._http.cookie_jar.update_cookies(kept, self.base)

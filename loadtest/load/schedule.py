@@ -18,7 +18,7 @@ class OpenSchedule:
         self.exhausted = False
 
     def take(self) -> float | None:
-        """Return the next arrival, or None when there is none left."""
+        """Return the next arrival, or None after the last one."""
         arrival = next(self._arrivals)
         self.exhausted = arrival >= self._end
         return None if self.exhausted else arrival

@@ -96,7 +96,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport."""
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's is none, and can do the same
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's class is another one with the same methods
 
     def send(self) -> None:
         """Send the next request."""

@@ -38,7 +38,7 @@ def changes(view: View, best: tuple[str, ...]) -> Iterator[Change]:
 
 
 def _next_best(view: View, best: tuple[str, ...]) -> Iterator[Change]:
-    """Yield more expensive strategies that meet the same need; capabilities do not show why one would choose them."""
+    """Yield more expensive strategies that meet the same need; capabilities do not show why to choose them."""
     if len(best) > 1:
         yield from (
             Change(name, f"costs the same, as far as this run can tell. {_advice(view, name)}") for name in best

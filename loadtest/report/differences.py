@@ -1,7 +1,7 @@
 """Two runs side by side: what changed beyond noise. Pure.
 
 A change is real if the interval of B over A (or B minus A) lies wholly beyond what repeats of the same code differ by.
-All intervals hold together, so that many comparisons find no change where there is none.
+The intervals hold simultaneously, so that many comparisons do not turn noise into a change.
 """
 
 import math

@@ -60,7 +60,7 @@ def percent_table(
 
 
 def errors(figures: Sequence[Figure]) -> list[list[float]]:
-    """Return how far the intervals reach below and above the values; 0 where there is none."""
+    """Return how far each interval reaches below and above its value; 0 without an interval."""
     low = [f.value - f.ci_low if f.ci_low is not None else 0.0 for f in figures]
     high = [f.ci_high - f.value if f.ci_high is not None else 0.0 for f in figures]
     return [[max(0.0, one) for one in low], [max(0.0, one) for one in high]]

@@ -40,7 +40,7 @@ def duration(seconds: float) -> str:
 
 
 def interval(figure: Figure) -> str:
-    """Return the figure's confidence interval, or an empty string when there is none."""
+    """Return the figure's confidence interval, or an empty string if it has none."""
     if figure.ci_low is None or figure.ci_high is None:
         return ""
     low, high = amount(figure.ci_low, figure.unit), amount(figure.ci_high, figure.unit)

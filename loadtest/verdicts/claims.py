@@ -31,7 +31,7 @@ TEXTBOOK = {
 @dataclass(frozen=True)
 class Claim:
     """A claim that an experiment judges. *judge*: returns the figures that speak to it and the verdict, or None if the
-    run did not measure what it takes. *text*: for a claim of one's own; that of others is in `TEXTBOOK`. *on_cost*: the
+    run did not measure what it takes. *text*: of a claim that is not in `TEXTBOOK`. *on_cost*: the
     verdict rests on the experiment `cost`, and is withdrawn with it.
     """
 
@@ -42,7 +42,7 @@ class Claim:
 
 
 def claims(view: View, judged: Iterable[Claim]) -> list[Judged]:
-    """Return every claim with what this run has to say about it: the textbook's, and then those of one's own."""
+    """Return every claim with what this run has to say about it: first the textbook's, then all others."""
     rules = {claim.name: claim for claim in judged}
     texts = TEXTBOOK | {name: claim.text for name, claim in rules.items() if claim.text}
     return [_verdict(view, name, text, rules.get(name)) for name, text in texts.items()]

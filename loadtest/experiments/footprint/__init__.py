@@ -1,7 +1,7 @@
 """What does a login take up on the server (C3), and what does it ask of the store? Where do headers end it?
 
 Memory is read by tier while logins are added, and a line is fitted. Commands of the store are counted per login and per
-request. A credential is made longer until it does not arrive any more.
+request. A credential is made longer until a server refuses it.
 """
 
 from loadtest.experiments.experiment import Experiment

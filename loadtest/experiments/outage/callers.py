@@ -31,7 +31,7 @@ class Called:
 
     @property
     def refused(self) -> bool:
-        """Return whether the answer says that there is no such login, rather than that nobody can know."""
+        """Return whether the answer denies the login, rather than leaving the question open."""
         return self.status in (HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED)
 
 
@@ -78,7 +78,7 @@ class Caller:
 
 
 async def until_all_succeed(callers: Iterable[Caller], since: float, patience: float) -> None:
-    """Return when all who are allowed to have succeeded after *since*, or when the time is over."""
+    """Return when everyone who is allowed to has succeeded after *since*, or when the time is up."""
     deadline = time.perf_counter() + patience
     while any(one.succeeded_after(since) is None for one in callers if not one.forbidden):
         if time.perf_counter() > deadline:

@@ -85,7 +85,7 @@ async def _away(context: Context, plan: Plan, number: int, fault: Fault, crowd: 
             await until_all_succeed(crowd.callers, ended, plan.back_seconds)
         pairs = zip(away, afterwards(crowd.callers, ended), strict=True)
         found += [{"service": fault.service, **during, **later} for during, later in pairs]
-    for row in found:  # there is none if the fault did not happen
+    for row in found:  # empty if the fault did not happen
         context.record(kind="call", round=number, fault=fault.how, **row)
 
 

@@ -18,7 +18,7 @@ from loadtest.load.client import Account, Answer, Client, Strategy
 
 LOGOUT, FORCED, PASSWORD, DISABLED = "logout", "forced logout", "password changed", "account disabled"
 MEANS = (LOGOUT, FORCED, PASSWORD, DISABLED)
-"""In this order for each account: after the last one nobody logs in to it any more."""
+"""The order for each account: after the last one, nobody can log in to it."""
 LONG_PAUSE = 0.05
 
 

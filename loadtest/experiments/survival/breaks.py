@@ -106,7 +106,7 @@ class Survivors:
         """Wait until the load balancer sends to every replica again.
 
         It avoids a replica for a while after a failure (nginx: `fail_timeout`), also when the replica is back. A user
-        who logs in meanwhile is moved once that time is over, and would be counted as a loss of the next fault.
+        who logs in meanwhile is moved once that time is up, and would be counted as a loss of the next fault.
         """
         deadline, expected = time.monotonic() + BACK_SECONDS, set(self.context.cluster.replicas())
         while missing := await self._unseen(expected):
