@@ -159,6 +159,7 @@ def _chunks() -> Rows:
         yield f"its chunk's size is {size!r}", chunked(size + b"\r\n{}\r\n", last)
     yield "a bad size, unread", chunked(b"zz\r\n{}\r\n", last, to=b"@ignores")
     yield "a bad size at once", b"".join(chunked(b"zz\r\n{}\r\n"))
+    yield "a bad size at once, where there is nothing", b"".join(chunked(b"zz\r\n{}\r\n", to=b"/auth/password/x"))
     yield "a chunk longer than it says", chunked(b"2\r\n{}{}\r\n", last)
 
 

@@ -10,6 +10,7 @@ import pytest
 from rich.console import Console
 
 from loadtest import session
+from loadtest.cluster.local import STATE
 from loadtest.progress import Bars
 from loadtest.results.model import Results
 from tests.unit.loadtest.fakes import FakeCluster, results
@@ -85,3 +86,12 @@ def test_without_a_terminal_each_step_is_one_line() -> None:
         progress.expect(290)
         progress.start("logins", 8)
         assert output.getvalue().splitlines() == ["logins"]
+
+
+def test_a_spare_cluster_has_a_short_directory_of_its_own() -> None:
+    """It holds a socket, whose whole path must fit into 104 bytes."""
+    lives = ("ACCESS_TOKEN_SECONDS", "SESSION_IDLE_SECONDS", "SESSION_ABSOLUTE_SECONDS", "REFRESH_IDLE_SECONDS")
+    directories = [spare_cluster(dict.fromkeys(lives, value)).directory for value in ("2", "http://127.0.0.1:9/x")]
+    assert [one.relative_to(STATE / "spare").parts for one in directories] == [
+        ("2-2-2-2",), ("-".join(["http-127-0-0-1-9-x"] * 4),)
+    ]  # fmt: skip
