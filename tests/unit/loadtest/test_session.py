@@ -91,7 +91,9 @@ def test_without_a_terminal_each_step_is_one_line() -> None:
 def test_a_spare_cluster_has_a_short_directory_of_its_own() -> None:
     """It holds a socket, whose whole path must fit into 104 bytes."""
     lives = ("ACCESS_TOKEN_SECONDS", "SESSION_IDLE_SECONDS", "SESSION_ABSOLUTE_SECONDS", "REFRESH_IDLE_SECONDS")
-    directories = [spare_cluster(dict.fromkeys(lives, value)).directory for value in ("2", "http://127.0.0.1:9/x")]
+    directories = [
+        session.spare_cluster(dict.fromkeys(lives, value)).directory for value in ("2", "http://127.0.0.1:9/x")
+    ]
     assert [one.relative_to(STATE / "spare").parts for one in directories] == [
         ("2-2-2-2",), ("-".join(["http-127-0-0-1-9-x"] * 4),)
     ]  # fmt: skip
