@@ -87,10 +87,12 @@ def grows_with_users(view: View) -> tuple[str, str] | None:
     growing: dict[str, list[str]] = {}
     for name in names:
         growing.setdefault(", ".join(_grows(view, name)), []).append(name)
-    steady = growing.pop("", [])
+    rest = growing.pop("", [])
+    steady, unknown = ([name for name in rest if bool(_slopes(view, name)) is known] for known in (True, False))
     parts = [
         f"holds for {listed([f'{listed(of)} ({what})' for what, of in growing.items()])}" if growing else "",
         f"no growth that so few logins could show for {listed(steady)}" if steady else "",
+        f"memory per login was not measured for {listed(unknown)}" if unknown else "",
     ]
     return figures, "; ".join(part for part in parts if part)
 

@@ -62,6 +62,11 @@ def test_the_verdict_tells_on_what_grows(redis: list[Row], expected: str) -> Non
     assert verdict(redis, grown("cookie", 0, 100, 199, 300)).startswith(expected)
 
 
+def test_without_readings_of_memory_nothing_is_said_about_growth() -> None:
+    said = verdict(grown("redis", operations=1.0), grown("cookie"))
+    assert said == "holds for redis (1 store command per request); memory per login was not measured for cookie"
+
+
 async def test_the_longest_credential_is_found_to_the_byte(tmp_path: Path) -> None:
     async with serve(FakeApp()) as cluster:
         found = await measured("footprint", await context(cluster, tmp_path))
