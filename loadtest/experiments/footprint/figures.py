@@ -1,6 +1,7 @@
 """Makes figures of what `footprint` recorded. Pure: rows in, figures out."""
 
 from collections.abc import Sequence
+from statistics import mean
 
 import scipy  # it loads what is used when it is used: `up` and `status` need not wait for a second
 
@@ -20,10 +21,12 @@ def analyse(rows: Sequence[Row], _config: Config) -> list[Figure]:
         grown = [row for row in mine if row["what"] == "growth"]
         if len(grown) > 2:
             found += _slopes(name, grown)
+        for what, per in PER.items():
+            counted = [row["operations"] for row in mine if row["what"] == what]
+            if counted:
+                each = Interval(mean(counted), None, None, len(counted))
+                found.append(figure(NAME, name, "store_operations", "count", each, per=per))
         for row in mine:
-            if row["what"] in PER:
-                labels = {"per": PER[row["what"]]}
-                found.append(Figure(NAME, name, "store_operations", "count", row["operations"], labels=labels))
             if row["what"] == "longest":
                 labels = {"beyond": f"{row['beyond']} {row['problem']}".strip(), "own": str(row["own"])}
                 found.append(Figure(NAME, name, "longest_credential", "bytes", row["bytes"], labels=labels))
