@@ -26,7 +26,9 @@ def sentences(view: View) -> Iterator[str]:
         yield f"A new replica gets only new users under {listed(empty)}: its share grows as old logins end."
     chosen = [f.labels["method"] for f in view.figures("replica_chosen") if f.ci_low is not None and f.ci_low > 50]
     if chosen:
-        yield f"A client can choose its replica, by sending cookies of somebody who is there, under {listed(chosen)}."
+        yield (
+            f"Under {listed(chosen)}, a client can choose its replica: it sends the cookies of somebody who is there."
+        )
 
 
 def _had_to_move(view: View) -> str:
