@@ -1,6 +1,7 @@
 """From a running cluster to results: experiments measure, then pure code analyses, audits and judges."""
 
 import asyncio
+import itertools
 import secrets
 import shlex
 import sys
@@ -19,10 +20,11 @@ from loadtest.cluster.machine import git_revision, host_facts, stolen_seconds
 from loadtest.cluster.protocol import Cluster, ClusterError
 from loadtest.cluster.topology import REPOSITORY
 from loadtest.experiments import CLAIMS, EXPERIMENTS
-from loadtest.experiments.experiment import Context, Experiment, Progress, Silent, SpareCluster, WrongAnswer
+from loadtest.experiments.experiment import Context, Experiment, Progress, Silent, SpareCluster, WrongAnswer, together
 from loadtest.load.children import GeneratorError
 from loadtest.load.client import Strategy, strategies_of
 from loadtest.results.model import NOT_MEASURED, Config, Figure, Results, Row
+from loadtest.statistics.estimates import Rng
 from loadtest.verdicts import judge
 from loadtest.verdicts.audit import audit
 
@@ -57,14 +59,14 @@ async def compare(
         command=shlex.join(sys.argv),
         complete=False,
     )
-    first, *others = ordered = in_order(experiments)
-    context.progress.expect(_seconds(ordered, full=full))
+    first, *others = steps = in_steps(experiments)
+    context.progress.expect(_seconds(steps, full=full))
     await _measure(first, context, results, full=full)
     try:
         async with context.stack:
-            for number, experiment in enumerate(others):
+            for number, step in enumerate(others):
                 context.progress.expect(_seconds(others[number:], full=full))
-                await _measure(experiment, context, results, full=full)
+                await _measure(step, context, results, full=full)
     except asyncio.CancelledError:
         results.ended_by = INTERRUPTED
     except (ClusterError, GeneratorError, WrongAnswer) as error:
@@ -91,20 +93,41 @@ def measured_rows(rows: Sequence[Row]) -> list[Row]:
     return [row for row in rows if row.get("kind") != NOT_MEASURED]
 
 
-async def _measure(experiment: Experiment, context: Context, results: Results, *, full: bool) -> None:
-    """Let *experiment* record its rows in *results*, and record how much CPU was stolen meanwhile."""
-    context.rows = results.rounds.setdefault(experiment.name, [])
+async def _measure(step: Sequence[Experiment], context: Context, results: Results, *, full: bool) -> None:
+    """Let the experiments of a *step* record their rows in *results*, and record how much CPU was stolen meanwhile."""
+    names = ", ".join(experiment.name for experiment in step)
     began, stolen = time.monotonic(), stolen_seconds()
     try:
-        if lacking := experiment.needs - context.cluster.capabilities():
-            context.not_measured("everything", f"{context.cluster.engine} cannot {', '.join(sorted(lacking))}")
-            return
-        async with in_thread(restored(context.cluster)) if experiment.disruptive else nullcontext():
-            with context.attempt("the rest"):
-                await experiment.measure(context, experiment.plan(full=full))
+        if len(step) == 1:
+            context.rows = results.rounds.setdefault(names, [])
+            await _record(step[0], context, full=full)
+        else:
+            context.progress.start(f"side by side: {names}", len(step))
+            await _record_all(step, context, results, full=full)
     finally:
         row = {"seconds": time.monotonic() - began, "stolen": stolen_seconds() - stolen}
-        results.rounds.setdefault(MACHINE, []).append({"experiment": experiment.name} | row)
+        results.rounds.setdefault(MACHINE, []).append({"experiment": names} | row)
+
+
+async def _record_all(step: Sequence[Experiment], context: Context, results: Results, *, full: bool) -> None:
+    """Let all experiments of a *step* record at the same time."""
+
+    async def one(experiment: Experiment, rng: Rng) -> None:
+        rows = results.rounds.setdefault(experiment.name, [])
+        await _record(experiment, replace(context, rows=rows, rng=rng, progress=Silent()), full=full)
+        context.progress.advance()
+
+    await together(*map(one, step, context.rng.spawn(len(step))))
+
+
+async def _record(experiment: Experiment, context: Context, *, full: bool) -> None:
+    """Let *experiment* record its rows, if the cluster can do what it needs; afterwards the cluster is put right."""
+    if lacking := experiment.needs - context.cluster.capabilities():
+        context.not_measured("everything", f"{context.cluster.engine} cannot {', '.join(sorted(lacking))}")
+        return
+    async with in_thread(restored(context.cluster)) if experiment.disruptive else nullcontext():
+        with context.attempt("the rest"):
+            await experiment.measure(context, experiment.plan(full=full))
 
 
 def _stolen(rows: Sequence[dict[str, Any]]) -> list[Figure]:
@@ -144,14 +167,19 @@ def _plan(experiments: Sequence[Experiment], *, full: bool) -> dict[str, Any]:
     return {"name": "full" if full else "quick"} | plain
 
 
-def _seconds(experiments: Sequence[Experiment], *, full: bool) -> float:
-    """Return about how long *experiments* take."""
-    return sum(experiment.seconds[full] for experiment in experiments)
+def _seconds(steps: Sequence[Sequence[Experiment]], *, full: bool) -> float:
+    """Return about how long *steps* take."""
+    return sum(max(experiment.seconds[full] for experiment in step) for step in steps)
 
 
-def in_order(experiments: Sequence[Experiment]) -> list[Experiment]:
-    """Return *experiments* in the order in which they run: right before fast, and what breaks something last."""
+def in_steps(experiments: Sequence[Experiment]) -> list[list[Experiment]]:
+    """Return *experiments* in the order in which they run: right before fast, and what breaks something last.
+
+    A step is one experiment, or all that run side by side.
+    """
     first = EXPERIMENTS[0]
     if not any(experiment.name == first.name for experiment in experiments):
         experiments = [first, *experiments]
-    return sorted(experiments, key=lambda experiment: (experiment.name != first.name, experiment.disruptive))
+    ordered = sorted(experiments, key=lambda one: (one.name != first.name, one.disruptive, one.side_by_side))
+    steps = itertools.groupby(ordered, key=lambda one: "side by side" if one.side_by_side else one.name)
+    return [list(step) for _, step in steps]

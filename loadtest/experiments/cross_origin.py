@@ -283,4 +283,5 @@ EXPERIMENT = Experiment(
         "from the page's own origin, and a careless site must obey them.",
     ),
     claims=(Claim("C5", bound_to_a_domain),),
+    side_by_side=True,
 )

@@ -215,4 +215,5 @@ EXPERIMENT = Experiment(
         "Devices: a user's devices log in at the same time. The limit is tried at two replicas of another cluster.",
     ),
     claims=(Claim("C6", several_devices),),
+    side_by_side=True,
 )

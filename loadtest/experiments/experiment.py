@@ -1,7 +1,8 @@
 """What an experiment is: it measures and records raw rows; pure functions make everything else of them."""
 
+import asyncio
 import itertools
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,6 +33,16 @@ def expect(strategy: Strategy, what: str, answer: Answer, *statuses: int) -> Non
     if answer.status not in allowed:
         must = " or ".join(map(str, allowed))
         raise WrongAnswer(f"{strategy.name}: {what}: status {answer.status or 'none'}, must be {must}")
+
+
+async def together(*work: Coroutine[Any, Any, None]) -> None:
+    """Do all this *work* at the same time. An error in one of them ends the others, and is raised."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            for one in work:
+                group.create_task(one)
+    except ExceptionGroup as errors:
+        raise errors.exceptions[0] from None
 
 
 class Progress(Protocol):
@@ -149,8 +160,9 @@ class Experiment:
 
     *measure* records rows in the context, as long and as often as its plan says: *quick* or *full*, which take about
     *seconds* on two cores. It may raise `WrongAnswer`, `GeneratorError` or `ClusterError`; what it has recorded is
-    kept. A *disruptive* experiment runs after all others, and the cluster is put right after it. Without the
-    capabilities that it *needs* of the cluster it is not measured, and the report says so.
+    kept. A *disruptive* experiment runs after all others, and the cluster is put right after it. Experiments that run
+    *side_by_side* share the machine: they leave the cluster as it is, and measure neither CPU nor short times. Without
+    the capabilities that it *needs* of the cluster an experiment is not measured, and the report says so.
 
     *analyse* turns rows into figures. It is pure: the same rows always give the same figures, and the rows of an
     interrupted run are enough.
@@ -174,6 +186,7 @@ class Experiment:
     claims: tuple[Claim, ...] = ()
     compared: tuple[Compared, ...] = ()
     disruptive: bool = False
+    side_by_side: bool = False
     needs: frozenset[Capability] = frozenset()
 
     def plan(self, *, full: bool) -> BasePlan:

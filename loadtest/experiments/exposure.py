@@ -192,4 +192,5 @@ EXPERIMENT = Experiment(
         "be found, and nothing in random bytes, or there is no verdict.",
     ),
     claims=(Claim("C9", readable),),
+    side_by_side=True,
 )

@@ -264,4 +264,5 @@ EXPERIMENT = Experiment(
         "the genuine credential is accepted before and after them.",
     ),
     claims=(Claim("C2", changed_data),),
+    side_by_side=True,
 )

@@ -297,4 +297,5 @@ EXPERIMENT = Experiment(
     sentences=sentences,
     method=("Refresh: on a cluster where a replaced refresh token has a grace of one second: that can be waited for.",),
     claims=(Claim("C12", limits),),
+    side_by_side=True,
 )

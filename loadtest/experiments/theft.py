@@ -286,4 +286,5 @@ EXPERIMENT = Experiment(
         "enough to wait for. A copy that was not accepted at once was not stolen, and has no figure.",
     ),
     claims=(Claim("C11", until_it_expires),),
+    side_by_side=True,
 )

@@ -2,14 +2,14 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 
 import aiohttp
 
 from loadtest.attacks.thief import Thief
 from loadtest.cluster.protocol import Cluster
-from loadtest.experiments.experiment import Context, expect
+from loadtest.experiments.experiment import Context, expect, together
 from loadtest.experiments.footprint import growth
 from loadtest.experiments.footprint.plan import Plan
 from loadtest.load.client import Strategy, register
@@ -24,6 +24,13 @@ async def measure(context: Context, plan: Plan) -> None:
     with_sessions = [strategy for strategy in strategies if strategy.kind == "session"]
     growing = len(with_tokens) + len(with_sessions)
     context.progress.start("adding logins", len(strategies) + growing * (plan.steps + 1))
+    await together(_counts(context, plan, strategies, with_tokens), growth.sessions(context, plan, with_sessions))
+
+
+async def _counts(
+    context: Context, plan: Plan, strategies: Sequence[Strategy], with_tokens: Sequence[Strategy]
+) -> None:
+    """Measure what takes the cluster itself: nothing else may use it meanwhile."""
     async with aiohttp.TCPConnector(limit=growth.AT_ONCE) as connector:
         for strategy in strategies:
             await _requests(context, plan, strategy, connector)
@@ -32,8 +39,6 @@ async def measure(context: Context, plan: Plan) -> None:
             context.progress.advance()
         for strategy in with_tokens:
             await growth.tokens(context, plan, strategy, connector)
-    if with_sessions:
-        await growth.sessions(context, plan, with_sessions)
 
 
 async def _counted(cluster: Cluster, plan: Plan, work: Callable[[], Awaitable[None]]) -> float:

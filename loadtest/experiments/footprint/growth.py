@@ -25,6 +25,8 @@ async def sessions(context: Context, plan: Plan, strategies: Sequence[Strategy])
 
     A process that has just started has freed a lot of memory, which the first logins fill: they are not counted.
     """
+    if not strategies:
+        return
     if context.spare_cluster is None:
         context.not_measured("bytes per session", "no further cluster can be started here")
         return

@@ -14,7 +14,7 @@ from http import HTTPStatus
 
 from loadtest.cluster.faults import in_thread, killed
 from loadtest.cluster.protocol import ClusterError
-from loadtest.experiments.experiment import BasePlan, Context
+from loadtest.experiments.experiment import BasePlan, Context, together
 from loadtest.experiments.outage.callers import PAGE, Caller, afterwards, now, until_all_succeed
 from loadtest.experiments.outage.crowd import Crowd, Numbers
 from loadtest.experiments.outage.faults import Fault, possible
@@ -52,19 +52,17 @@ async def measure(context: Context, plan: Plan) -> None:
     """Let each fault happen, and record what came of every kind of call."""
     faults = list(possible(context.cluster))
     context.progress.start("taking services away", plan.passes * len(faults))
-    enduring = asyncio.create_task(_endure(context, plan))
-    try:
-        async with AsyncExitStack() as stack:
-            numbers = Numbers(plan.users, plan.refreshers, plan.pause, plan.login_pause)
-            crowd = await Crowd.gathered(context.cluster, context.logins(), numbers, stack)
-            for number in range(plan.passes):
-                for fault in faults:
-                    await _away(context, plan, number, fault, crowd)
-                    context.progress.advance()
-        await enduring
-    finally:
-        enduring.cancel()
-        await asyncio.gather(enduring, return_exceptions=True)
+    await together(_break(context, plan, faults), _endure(context, plan))
+
+
+async def _break(context: Context, plan: Plan, faults: Sequence[Fault]) -> None:
+    async with AsyncExitStack() as stack:
+        numbers = Numbers(plan.users, plan.refreshers, plan.pause, plan.login_pause)
+        crowd = await Crowd.gathered(context.cluster, context.logins(), numbers, stack)
+        for number in range(plan.passes):
+            for fault in faults:
+                await _away(context, plan, number, fault, crowd)
+                context.progress.advance()
 
 
 async def _away(context: Context, plan: Plan, number: int, fault: Fault, crowd: Crowd) -> None:

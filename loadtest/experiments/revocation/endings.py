@@ -11,7 +11,7 @@ import aiohttp
 
 from loadtest.cluster.faults import in_thread
 from loadtest.cluster.protocol import Cluster
-from loadtest.experiments.experiment import BasePlan, Context, WrongAnswer
+from loadtest.experiments.experiment import BasePlan, Context, WrongAnswer, together
 from loadtest.experiments.people import AUTH, Administrator, log_in, open_accounts
 from loadtest.experiments.revocation.watch import Watch, asker
 from loadtest.load.client import Account, Answer, Client, Strategy
@@ -84,21 +84,19 @@ async def measure(context: Context, plan: Plan) -> None:
     """End a login of every strategy by every means; on clusters of their own, watch some to the end of their life."""
     strategies = context.logins()
     context.progress.start("ending logins", plan.rounds * len(strategies) * len(MEANS))
-    lives = [asyncio.create_task(_life(context, plan, seconds)) for seconds in plan.lives]
-    try:
-        async with AsyncExitStack() as stack:
-            people = await _people(context.cluster, strategies, plan.rounds, stack)
-            for number, person in enumerate(people):
-                for means in MEANS:
-                    rows = await _ended(person, means, plan, plan.askers, 0.0, plan.patience_seconds)
-                    for row in rows:
-                        context.record(round=number // len(strategies), life="", **row)
-                    context.progress.advance()
-        await asyncio.gather(*lives)
-    finally:
-        for one in lives:
-            one.cancel()
-        await asyncio.gather(*lives, return_exceptions=True)
+    await together(_means(context, plan, strategies), *(_life(context, plan, seconds) for seconds in plan.lives))
+
+
+async def _means(context: Context, plan: Plan, strategies: list[Strategy]) -> None:
+    """End logins by every means, every time at all replicas."""
+    async with AsyncExitStack() as stack:
+        people = await _people(context.cluster, strategies, plan.rounds, stack)
+        for number, person in enumerate(people):
+            for means in MEANS:
+                rows = await _ended(person, means, plan, plan.askers, 0.0, plan.patience_seconds)
+                for row in rows:
+                    context.record(round=number // len(strategies), life="", **row)
+                context.progress.advance()
 
 
 async def _people(cluster: Cluster, strategies: list[Strategy], each: int, stack: AsyncExitStack) -> list[Person]:

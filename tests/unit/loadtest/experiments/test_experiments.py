@@ -1,7 +1,7 @@
 """Experiments against a small server in this process."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -10,7 +10,7 @@ import pytest
 
 from loadtest.cluster.protocol import ClusterError
 from loadtest.experiments import EXPERIMENTS
-from loadtest.experiments.compare import INTERRUPTED, analysed, compare, measured_rows
+from loadtest.experiments.compare import INTERRUPTED, analysed, compare, in_steps, measured_rows
 from loadtest.experiments.experiment import BasePlan, Context, Experiment, Silent, WrongAnswer
 from loadtest.experiments.rows import whole_rounds
 from loadtest.load.children import GeneratorError
@@ -126,6 +126,19 @@ def test_an_interrupted_experiment_can_be_analysed_at_any_row(whole_run: Results
             experiment.analyse(rows[:end], whole_run.config)
 
 
+def _experiment(name: str, measure: Callable[[Context, BasePlan], Awaitable[None]], **more: bool) -> Experiment:
+    return Experiment(
+        name=name,
+        question="Is it reached?",
+        quick=BasePlan(),
+        full=BasePlan(),
+        seconds=(1, 1),
+        measure=measure,
+        analyse=lambda *_: [],
+        **more,
+    )
+
+
 async def _interrupt(_: Context) -> None:
     asyncio.current_task().cancel()  # type: ignore[union-attr] # as Ctrl-C does
     await asyncio.sleep(0)
@@ -152,15 +165,7 @@ async def test_a_run_that_is_ended_keeps_what_it_has_measured(
         context.record(round=0, strategy="jwt")
         await ending(context)  # type: ignore[misc] # all of them are coroutines
 
-    never = Experiment(
-        name="never",
-        question="Is it reached?",
-        quick=BasePlan(),
-        full=BasePlan(),
-        seconds=(1, 1),
-        measure=measure,
-        analyse=lambda *_: [],
-    )
+    never = _experiment("never", measure)
     last = replace(never, name="last", question="Does it end?")
     async with serve(FakeApp()) as cluster:
         results = await compare(cluster, [*tiny("login"), last, never], logs=tmp_path)
@@ -170,6 +175,48 @@ async def test_a_run_that_is_ended_keeps_what_it_has_measured(
     assert [figure for figure in results.figures if figure.metric == "cpu_per_login"]
     assert results.warnings[0]["rule"] == "incomplete_run"
     assert reason in results.warnings[0]["message"]
+
+
+async def test_experiments_that_disturb_nobody_run_at_the_same_time(tmp_path: Path) -> None:
+    drawn: dict[str, list[float]] = {}
+
+    async def run() -> Results:
+        barrier = asyncio.Barrier(2)
+
+        async def meet(context: Context, _: BasePlan) -> None:
+            context.record(strategy="jwt", drawn=float(context.rng.uniform()))
+            async with asyncio.timeout(5), barrier:
+                context.record(strategy="memory")
+
+        both = [_experiment(name, meet, side_by_side=True) for name in ("one", "another")]
+        async with serve(FakeApp()) as cluster:
+            return await compare(cluster, [both[0], *tiny("survival"), both[1]], logs=tmp_path, seed=7)
+
+    for results in (await run(), await run()):
+        assert results.complete, results.ended_by
+        assert list(results.rounds) == ["correctness", "machine", "one", "another", "survival"]
+        assert [row["experiment"] for row in results.rounds["machine"]] == ["correctness", "one, another", "survival"]
+        for name in ("one", "another"):
+            first, second = results.rounds[name]
+            assert second == {"strategy": "memory"}
+            drawn.setdefault(name, []).append(first["drawn"])
+    assert drawn["one"][0] == drawn["one"][1] != drawn["another"][0] == drawn["another"][1]
+
+
+async def test_what_ends_one_of_several_experiments_ends_all_and_keeps_their_rows(tmp_path: Path) -> None:
+    async def wait(context: Context, _: BasePlan) -> None:
+        context.record(strategy="jwt")
+        await asyncio.Event().wait()
+
+    async def fail(context: Context, _: BasePlan) -> None:
+        context.record(strategy="memory")
+        raise WrongAnswer("memory: status 500")
+
+    both = [_experiment("waits", wait, side_by_side=True), _experiment("fails", fail, side_by_side=True)]
+    async with serve(FakeApp()) as cluster, asyncio.timeout(20):
+        results = await compare(cluster, both, logs=tmp_path)
+    assert (results.complete, results.ended_by) == (False, "memory: status 500")
+    assert (results.rounds["waits"], results.rounds["fails"]) == ([{"strategy": "jwt"}], [{"strategy": "memory"}])
 
 
 async def test_an_interruption_before_anything_was_measured_ends_the_run(tmp_path: Path) -> None:
@@ -224,7 +271,9 @@ def test_only_whole_rounds_are_compared() -> None:
 def test_every_experiment_has_a_unique_name_a_question_and_a_duration() -> None:
     assert len({experiment.name for experiment in EXPERIMENTS}) == len(EXPERIMENTS)
     assert all(experiment.question.endswith("?") for experiment in EXPERIMENTS)
-    assert sum(experiment.seconds[0] for experiment in EXPERIMENTS) < 8 * 60  # the quick run
+    steps = [[experiment.seconds[0] for experiment in step] for step in in_steps(EXPERIMENTS)]
+    assert sum(map(max, steps)) < 8 * 60  # the quick run
+    assert not [experiment for experiment in EXPERIMENTS if experiment.side_by_side and experiment.disruptive]
     assert all(quick <= full for quick, full in (experiment.seconds for experiment in EXPERIMENTS))
 
 
