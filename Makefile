@@ -2,6 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 TOOL := $(BIN)/python -m loadtest
+TEST := $(BIN)/pytest -n 2 --dist loadgroup
 
 .PHONY: help demo compare diff test stress check up down lock clean
 
@@ -18,7 +19,7 @@ diff: $(BIN)/.ready ## show what changed between two runs by more than noise: ma
 	@$(TOOL) diff $(A) $(B)
 
 test: $(BIN)/.ready ## run everything that must pass, on a real nginx, Redis and PostgreSQL
-	@$(BIN)/pytest
+	@$(TEST)
 
 stress: $(BIN)/.ready ## run races, floods and fault drills in full numbers: half an hour on an idle machine
 	@$(BIN)/pytest -v -m stress tests/stress
@@ -29,7 +30,7 @@ check: $(BIN)/.ready ## run what CI runs: format, lint, types, import rules, con
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@! docker compose version >/dev/null 2>&1 || docker compose --profile loadtest config --quiet
-	@$(BIN)/pytest
+	@$(TEST)
 
 up: $(BIN)/.ready ## start a local cluster that stays up
 	@$(TOOL) up

@@ -1,11 +1,14 @@
 """Options of the test suite."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.requirements import COLLECTED
 from tests.support.openapi import Recorder
+
+TESTS = Path(__file__).parent
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -20,6 +23,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     config.stash[COLLECTED] = [*items]
     items.sort(key=lambda item: item.get_closest_marker("last") is not None)
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(_group(item.path.relative_to(TESTS))))
+
+
+def _group(path: Path) -> str:
+    """Return whom a test shares a process with: contract tests the answers seen, end-to-end tests their cluster."""
+    kind = path.parts[0]
+    return str(path) if kind == "unit" else kind
 
 
 @pytest.fixture(scope="session")

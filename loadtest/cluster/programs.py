@@ -52,8 +52,13 @@ class Programs:
         self._supervised.stop(name)
         self._remove(name)
 
-    def move_auth(self, name: str, port: int) -> None:
-        """Let process *name* of the auth service listen on *port* from now on: it is restarted for that."""
+    def move_auth(self, name: str, port: int, *, kill: bool = False) -> None:
+        """Let process *name* of the auth service listen on *port* from now on: it is restarted for that.
+
+        Killed, it does not wait (`DRAIN_SECONDS`) for idle connections to end.
+        """
+        if kill:
+            self._supervised.kill(name, stay_dead=True)
         self._supervised.remove(name)
         self._write("auth", name, number=_number(name), port=port)
         self._supervised.add(name)

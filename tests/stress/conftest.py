@@ -1,4 +1,4 @@
-"""A cluster with two auth processes for the stress tests, progress that shows without `-s`, and a record of the run.
+"""A cluster with three auth processes for the stress tests, progress that shows without `-s`, and a record.
 
 A run of all stress tests (`make stress`) writes `reports/stress.md`; docs/stress.md is the record of the last one.
 """
@@ -25,7 +25,7 @@ Say = Callable[[str], None]
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[LocalCluster]:
-    topology = replace(Topology.from_environment(), auth_replicas=2).on_free_ports()
+    topology = replace(Topology.from_environment(), auth_replicas=3).on_free_ports()  # two start while one serves
     with LocalCluster(topology, STATE / "stress") as started:
         yield started
 

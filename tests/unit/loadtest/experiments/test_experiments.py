@@ -126,7 +126,7 @@ def test_an_interrupted_experiment_can_be_analysed_at_any_row(whole_run: Results
             experiment.analyse(rows[:end], whole_run.config)
 
 
-def _experiment(name: str, measure: Callable[[Context, BasePlan], Awaitable[None]], **more: bool) -> Experiment:
+def _experiment(name: str, measure: Callable[[Context, BasePlan], Awaitable[None]]) -> Experiment:
     return Experiment(
         name=name,
         question="Is it reached?",
@@ -135,7 +135,6 @@ def _experiment(name: str, measure: Callable[[Context, BasePlan], Awaitable[None
         seconds=(1, 1),
         measure=measure,
         analyse=lambda *_: [],
-        **more,
     )
 
 
@@ -188,7 +187,7 @@ async def test_experiments_that_disturb_nobody_run_at_the_same_time(tmp_path: Pa
             async with asyncio.timeout(5), barrier:
                 context.record(strategy="memory")
 
-        both = [_experiment(name, meet, side_by_side=True) for name in ("one", "another")]
+        both = [replace(_experiment(name, meet), side_by_side=True) for name in ("one", "another")]
         async with serve(FakeApp()) as cluster:
             return await compare(cluster, [both[0], *tiny("survival"), both[1]], logs=tmp_path, seed=7)
 
@@ -212,7 +211,7 @@ async def test_what_ends_one_of_several_experiments_ends_all_and_keeps_their_row
         context.record(strategy="memory")
         raise WrongAnswer("memory: status 500")
 
-    both = [_experiment("waits", wait, side_by_side=True), _experiment("fails", fail, side_by_side=True)]
+    both = [replace(_experiment(*one), side_by_side=True) for one in (("waits", wait), ("fails", fail))]
     async with serve(FakeApp()) as cluster, asyncio.timeout(20):
         results = await compare(cluster, both, logs=tmp_path)
     assert (results.complete, results.ended_by) == (False, "memory: status 500")
