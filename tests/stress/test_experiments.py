@@ -12,7 +12,7 @@ import pytest
 from loadtest.cluster.local import STATE, LocalCluster
 from loadtest.cluster.topology import Topology
 from loadtest.experiments import EXPERIMENTS
-from loadtest.experiments.compare import compare
+from loadtest.experiments.compare import MACHINE, compare
 from loadtest.session import spare_cluster
 from loadtest.verdicts.claims import NOT_MEASURED
 from tests.stress.conftest import Say
@@ -26,6 +26,8 @@ def test_every_experiment_has_figures_and_every_claim_a_verdict(tmp_path: Path, 
         experiments = [shortened(one, TIMED.get(one.name, {})) for one in EXPERIMENTS]
         results = asyncio.run(compare(cluster, experiments, seed=1, logs=tmp_path, spare_cluster=spare_cluster))
     assert results.complete, results.ended_by
+    took = [f"{row['experiment']} {row['seconds']:.0f}" for row in results.rounds[MACHINE]]
+    say(f"seconds: {'; '.join(took)}")
     assert {figure.experiment for figure in results.figures} >= {experiment.name for experiment in EXPERIMENTS}
     claims = {verdict.claim: verdict.verdict for verdict in results.verdicts}
     for claim, verdict in claims.items():
