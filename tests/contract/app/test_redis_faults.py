@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 import redis.asyncio
 
+from services.app.redis_link import connection
 from services.app.redis_link import link as redis_link
 from services.app.revocations import follower
 from services.app.strategy import Capability, Info, Kind
+from services.common.redis_client import TIMEOUT_SECONDS
 from tests.contract.app.calls import call, logout, page, post_login, until, visit
 from tests.support.servers.app import USERS, Client, StartReplica, World, cut, trackers
 from tests.support.servers.cutting_proxy import cutting_proxy
@@ -190,11 +192,14 @@ async def test_losing_all_connections_fails_no_request(
     start: StartReplica, world: World, own_valkey: Valkey, info: Info, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """None of them was in use, so nothing fails, not even a write, at the first attempt to reconnect."""
-    for module in (redis_link, follower):
-        monkeypatch.setattr(module, "RETRY_SECONDS", 3600)
+    for module in (redis_link, connection):
+        monkeypatch.setattr(module, "TIMEOUT_SECONDS", TIMEOUT_SECONDS + A_BUSY_MACHINE_ADDS)
     client = await start("a", redis_url=own_valkey.url)
     login = await world.login(client, info)
     async with client_of(own_valkey) as admin:
+        await until(True, all_connected, admin, links_of(client))
+        for module in (redis_link, follower):
+            monkeypatch.setattr(module, "RETRY_SECONDS", 3600)
         for visits in range(1, 6):
             await until(True, all_connected, admin, links_of(client))
             await admin.client_kill_filter(_type="normal")
