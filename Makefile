@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 TOOL := $(BIN)/python -m loadtest
-TEST := $(BIN)/pytest -n 2 --dist loadgroup
+TEST := $(BIN)/pytest -n 2
 
 .PHONY: help demo compare diff test stress check up down lock clean
 

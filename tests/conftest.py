@@ -1,14 +1,13 @@
 """Options of the test suite."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.requirements import COLLECTED
 from tests.support.openapi import Recorder
-
-TESTS = Path(__file__).parent
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -25,14 +24,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items.sort(key=lambda item: item.get_closest_marker("last") is not None)
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    item.add_marker(pytest.mark.xdist_group(_group(item.path.relative_to(TESTS))))
+class ByKind(LoadScopeScheduling):  # type: ignore[misc]
+    """Keeps together, in one process, tests that share what is expensive or counted in the end."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        """Return whom a test stays with: those of its file, of the same cluster, or of the OpenAPI description."""
+        path = nodeid.partition("::")[0]
+        kind = path.removeprefix("tests/").partition("/")[0]
+        return path if kind == "unit" else kind
 
 
-def _group(path: Path) -> str:
-    """Return whom a test shares a process with: contract tests the answers seen, end-to-end tests their cluster."""
-    kind = path.parts[0]
-    return str(path) if kind == "unit" else kind
+@pytest.hookimpl(optionalhook=True)  # of pytest-xdist: with `-n`
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByKind:
+    return ByKind(config, log)
 
 
 @pytest.fixture(scope="session")
