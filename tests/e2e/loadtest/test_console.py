@@ -330,8 +330,8 @@ def test_it_fits_phones_and_projectors(
         assert page.evaluate("() => document.documentElement.scrollWidth") <= width
 
 
-def test_the_cluster_dies_under_it(browser: Browser, tmp_path: Path) -> None:
-    with running(tmp_path) as console, opened(browser, console) as page:
+def test_the_cluster_dies_under_it(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> None:
+    with running(tmp_path_factory.mktemp("c")) as console, opened(browser, console) as page:
         until(page, "redis", lambda counts: counts["logged_in"] == USERS)
         (supervisor,) = [
             one for one in psutil.Process(console.process.pid).children() if "supervisord" in " ".join(one.cmdline())

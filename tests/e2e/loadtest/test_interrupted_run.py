@@ -52,9 +52,13 @@ def _cluster_dies(run: subprocess.Popen[str], state: Path) -> None:
     [(_ctrl_c, 130, "interrupted at the keyboard"), (_terminate, 130, "interrupted"), (_cluster_dies, 1, "")],
 )
 def test_an_interrupted_run_keeps_its_results_and_leaves_no_process(
-    tmp_path: Path, end: Callable[[subprocess.Popen[str], Path], None], status: int, reason: str
+    tmp_path_factory: pytest.TempPathFactory,
+    end: Callable[[subprocess.Popen[str], Path], None],
+    status: int,
+    reason: str,
 ) -> None:
-    state, reports = tmp_path / "s", tmp_path / "reports"
+    directory = tmp_path_factory.mktemp("i")  # a short path: there is a UNIX socket below it
+    state, reports = directory / "s", directory / "reports"
     command = [*IN_BACKGROUND, sys.executable, "-c", PROGRAM, str(reports), "run", "--full", "throughput", "login"]
     environment = os.environ | {
         "STATE_DIR": str(state), "APP_REPLICAS": "1", "PYTHONUNBUFFERED": "1", "COLUMNS": "80"
@@ -82,10 +86,10 @@ def test_an_interrupted_run_keeps_its_results_and_leaves_no_process(
     assert "The run ended early" in rest
     assert processes.leftovers(state) == []
     assert {child.pid for child in psutil.Process().children(recursive=True)} <= before
-    (directory,) = reports.iterdir()
-    results = Results.read(directory / "results.json")
+    (found,) = reports.iterdir()
+    results = Results.read(found / "results.json")
     assert not results.complete
     assert reason in results.ended_by
     assert results.rounds["correctness"]
     assert "login" not in results.rounds
-    assert "ended early" in (directory / "report.html").read_text()
+    assert "ended early" in (found / "report.html").read_text()
