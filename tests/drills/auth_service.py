@@ -79,7 +79,7 @@ async def auth_kills(cluster: LocalCluster, kills: int, told: Told = nobody, *, 
         tokens = [(await auth.login(await auth.register()))["refresh_token"] for _ in range(devices)]
         for kill in range(kills):
             victim = kill % len(names)
-            await asyncio.to_thread(until_running, cluster, names[victim])
+            await asyncio.to_thread(until_running, cluster, names[victim], others=False)
             base = auth_bases(cluster)[victim]
             refreshing = [asyncio.ensure_future(_refresh_until_hit(auth, token, base)) for token in tokens]
             await asyncio.sleep(random.random() * 0.05)  # the moment of the kill varies

@@ -10,10 +10,16 @@ import redis.asyncio
 from loadtest.cluster.local import LocalCluster
 
 
-def until_running(cluster: LocalCluster, name: str) -> None:
-    """Wait until supervisord considers *name* started: a death before that would count as a failed start."""
+def until_running(cluster: LocalCluster, name: str, *, others: bool = True) -> None:
+    """Wait until everything is ready, without the *others* only *name*, and supervisord considers it started.
+
+    A death before that would count as a failed start.
+    """
     deadline = time.monotonic() + 30
-    cluster.wait_ready()
+    if others:
+        cluster.wait_ready()
+    else:
+        cluster.start(name)  # nothing if it starts already; returns when it is ready
     while cluster.supervised.named(name)[0]["statename"] != "RUNNING":
         assert time.monotonic() < deadline, f"{name} does not start"
         time.sleep(0.05)

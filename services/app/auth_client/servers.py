@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 LEFT_OUT_SECONDS = 2.0  # as in the load balancer's server lists
 CONNECT_SECONDS = 1.0
-KEEPALIVE_SECONDS = 5.0  # as in the load balancer; below DRAIN_SECONDS, after which a stopping server closes them
+KEEPALIVE_SECONDS = 2.0  # as in the load balancer; below DRAIN_SECONDS, after which a stopping server closes them
 
 
 @dataclass(frozen=True)
