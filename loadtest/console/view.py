@@ -88,6 +88,7 @@ class View:
             "seat": self.stage.subject + 1,
             "life": round(life),
             "longest": round(life + LEEWAY_SECONDS),
+            "leeway": LEEWAY_SECONDS,
         }
 
     def report(self) -> LatestReport | None:

@@ -128,7 +128,8 @@ async def attack(context: Context, page: "Page", target: Target, port: int) -> N
     """Send requests from every origin, starting with the page's own; then see what a script can read."""
     for origin in (SAME, *HOSTS):
         other = URL.build(scheme="http", host=HOSTS.get(origin, VICTIM), port=port, path="/")
-        start = target.read if origin == SAME else other
+        start = str(target.read if origin == SAME else other)
+        await page.goto(start)
         for how, url, method in (
             ("fetch", target.read, "GET"),
             ("fetch", target.write, "POST"),
@@ -137,7 +138,8 @@ async def attack(context: Context, page: "Page", target: Target, port: int) -> N
         ):
             if url is None:
                 continue
-            await page.goto(str(start))
+            if page.url != start:  # a form has led away
+                await page.goto(start)
             status, readable = await _send(page, how, str(url), method, same=origin == SAME)
             row = {"strategy": target.name, "origin": origin, "how": how, "method": method}
             context.record(**row, status=status, readable=readable)

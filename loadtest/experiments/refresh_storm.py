@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import aiohttp
 import numpy as np
 
-from loadtest.cluster.faults import in_thread
+from loadtest.cluster.faults import in_thread, killed
 from loadtest.cluster.protocol import Cluster
 from loadtest.experiments.experiment import BasePlan, Context, Experiment
 from loadtest.experiments.people import log_all_in, open_accounts
@@ -34,7 +34,7 @@ SETTLE_SECONDS = 15.0
 class Plan(BasePlan):
     """The number of *devices*, and for how many *lives* of a token of *token_seconds* they refresh.
 
-    *away*: for how many lives of a token the auth service is stopped.
+    *away*: for how many lives of a token the auth service is dead.
     """
 
     devices: int = 24
@@ -89,7 +89,7 @@ class Storm:
 
 
 async def measure(context: Context, plan: Plan) -> None:
-    """Let tokens expire on a cluster where they live for a short time, and stop its auth service meanwhile."""
+    """Let tokens expire on a cluster where they live for a short time, and kill its auth service meanwhile."""
     token = next((one for one in context.strategies if one.kind == "token"), None)
     if token is None or context.spare_cluster is None:
         context.not_measured("everything", "it takes a token strategy and a cluster with short-lived tokens")
@@ -129,16 +129,16 @@ async def _storm(cluster: Cluster, storm: Storm, looker: Client, case: str, plan
     try:
         until = began + plan.lives * plan.token_seconds
         living = [asyncio.create_task(storm.live(one, plan.token_seconds, until)) for one in storm.devices]
-        stopped = None
+        gone = None
         if case == RETURN:
-            stopped = await _away(cluster, plan)
+            gone = await _away(cluster, plan)
         await asyncio.gather(*living)
     finally:
         over.set()
         await looking
     seconds = time.perf_counter() - began
     served = [one for one in storm.refreshes if one[2] == 200]
-    counted = [one for one in served if stopped is None or one[0] > stopped]
+    counted = [one for one in served if gone is None or one[0] > gone]
     back = min((start + took for start, took, _ in counted), default=0.0)
     return {
         "devices": len(storm.devices),
@@ -147,7 +147,7 @@ async def _storm(cluster: Cluster, storm: Storm, looker: Client, case: str, plan
         "failed": len(storm.refreshes) - len(served),
         "lost": storm.lost,
         "peak": _busiest([start for start, _, _ in counted]),
-        "until_all": max(start + took for start, took, _ in counted) - back if stopped and counted else None,
+        "until_all": max(start + took for start, took, _ in counted) - back if gone and counted else None,
         "refresh_p99": float(np.percentile([took for _, took, _ in counted] or [0.0], 99)),
         "page_p99": float(np.percentile([took for took, status in storm.pages if status == 200] or [0.0], 99)),
         "pages": len(storm.pages),
@@ -156,14 +156,11 @@ async def _storm(cluster: Cluster, storm: Storm, looker: Client, case: str, plan
 
 
 async def _away(cluster: Cluster, plan: Plan) -> float:
-    """Stop the auth service for a while, and return when it had stopped."""
-    await asyncio.to_thread(cluster.stop, "auth")
-    stopped = time.perf_counter()
-    try:
+    """Take the auth service away for a while, and return when it was gone."""
+    async with in_thread(killed(cluster, "auth")):
+        gone = time.perf_counter()
         await asyncio.sleep(plan.away * plan.token_seconds)
-    finally:
-        await asyncio.to_thread(cluster.start, "auth")
-    return stopped
+    return gone
 
 
 def _busiest(starts: Sequence[float]) -> int:
@@ -244,7 +241,7 @@ EXPERIMENT = Experiment(
     sentences=sentences,
     method=(
         "Refresh storm: devices get tokens at one moment on a cluster where tokens live for a second. Then they "
-        "refresh when a token is due; in the second case, the auth service is stopped meanwhile and started again. "
+        "refresh when a token is due; in the second case, the auth service is killed meanwhile and started again. "
         "Devices that get no answer try again after half a second. One run of each case: there are no intervals.",
     ),
 )

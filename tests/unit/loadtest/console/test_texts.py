@@ -36,6 +36,7 @@ def needed() -> set[str]:
     literal = {key for key in literal if not key.endswith(".")}
     states = {f"state.{state}" for state in ("alive", "draining", "paused", "dead")}
     steps = {f"tour.{step}.{what}" for step in range(1, len(STEPS) + 2) for what in ("title", "says")}
+    steps |= {f"tour.{step}.terms" for step in range(1, len(STEPS) + 1)}
     numbers = {f"{what}.{name}" for what in ("number", "short") for name in NUMBERS}
     hints = {f"hint.{name}" for name in EXPLAINED}
     actions = {f"{what}.{key}" for what in ("action", "did") for key in ACTIONS}
