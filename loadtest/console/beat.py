@@ -89,7 +89,8 @@ class Beat:
         thieves = [one for one in self._crowd.thieves[strategy.name] if not one.busy and not one.logged_out]
         meter = self.meters[strategy.name]
         before = await self._read() if self._still(ready) else None
-        looks = [self._start(self._look(visitor, meter)) for visitor in (*ready, *thieves)]
+        idle = [one for one in (*ready, *thieves) if not one.busy]  # somebody may have begun to log in meanwhile
+        looks = [self._start(self._look(visitor, meter)) for visitor in idle]
         pending = (await asyncio.wait(looks, timeout=slot))[1] if looks else set()
         if before and not pending and all(look.result().status == 200 for look in looks) and self._still(ready):
             await self._settle(meter, before, len(looks))

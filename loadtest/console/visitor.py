@@ -39,7 +39,10 @@ class Visitor:
     @property
     def login(self) -> str:
         """The name of the present login."""
-        return f"{self.strategy.name}/{self.seat}/{self._logins}"
+        return self._name(self._logins)
+
+    def _name(self, number: int) -> str:
+        return f"{self.strategy.name}/{self.seat}/{number}"
 
     @property
     def logged_out(self) -> bool:
@@ -57,11 +60,11 @@ class Visitor:
         """Log in, which begins a new login; the control has none. Return whether it succeeded."""
         if self.strategy.is_control:
             return True
-        self._logins += 1
-        answer = await self._ask(Act.LOGIN, self.client.login(self.account))
+        # What is sent before the answer is there, is sent with the credential of the login before.
+        answer = await self._ask(Act.LOGIN, self.client.login(self.account), self._name(self._logins + 1))
         if answer.status != 200:
-            self._logins -= 1
             return False
+        self._logins += 1
         self.present, self.keeps_fresh, self.left = True, True, False
         self._refreshable = self.strategy.kind == "token"
         self._refresh_due = time.monotonic() + refresh_after
@@ -110,8 +113,9 @@ class Visitor:
         self.left = True
         self._record(Act.END, self.login, time.monotonic(), Answer(0))
 
-    async def _ask(self, act: Act, call: Awaitable[Answer]) -> Answer:
-        began, login = time.monotonic(), self.login
+    async def _ask(self, act: Act, call: Awaitable[Answer], login: str = "") -> Answer:
+        """Await *call*, and record it as an act of *login*: by default, of the present one."""
+        began, login = time.monotonic(), login or self.login
         loop = asyncio.get_running_loop()
         late = [loop.call_later(seconds, self._still_waiting, act, login, began) for seconds in LATE_SECONDS]
         self.busy += 1
