@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import os
 import secrets
 import shlex
 import sys
@@ -30,6 +31,8 @@ from loadtest.verdicts.audit import audit
 
 INTERRUPTED = "interrupted at the keyboard"
 MACHINE = "machine"
+AT_ONCE = max(2, os.cpu_count() or 1)
+"""How many experiments run side by side: more of them would only wait for a core, and so would the cluster."""
 
 
 async def compare(
@@ -110,14 +113,17 @@ async def _measure(step: Sequence[Experiment], context: Context, results: Result
 
 
 async def _record_all(step: Sequence[Experiment], context: Context, results: Results, *, full: bool) -> None:
-    """Let all experiments of a *step* record at the same time."""
+    """Let the experiments of a *step* record, a few at the same time, the longest ones first."""
+    free = asyncio.Semaphore(AT_ONCE)
 
     async def one(experiment: Experiment, rng: Rng) -> None:
-        rows = results.rounds.setdefault(experiment.name, [])
-        await _record(experiment, replace(context, rows=rows, rng=rng, progress=Silent()), full=full)
-        context.progress.advance()
+        async with free:
+            rows = results.rounds.setdefault(experiment.name, [])
+            await _record(experiment, replace(context, rows=rows, rng=rng, progress=Silent()), full=full)
+            context.progress.advance()
 
-    await together(*map(one, step, context.rng.spawn(len(step))))
+    pairs = sorted(zip(step, context.rng.spawn(len(step)), strict=True), key=lambda pair: -pair[0].seconds[full])
+    await together(*(one(*pair) for pair in pairs))
 
 
 async def _record(experiment: Experiment, context: Context, *, full: bool) -> None:
@@ -169,7 +175,8 @@ def _plan(experiments: Sequence[Experiment], *, full: bool) -> dict[str, Any]:
 
 def _seconds(steps: Sequence[Sequence[Experiment]], *, full: bool) -> float:
     """Return about how long *steps* take."""
-    return sum(max(experiment.seconds[full] for experiment in step) for step in steps)
+    alone = ([experiment.seconds[full] for experiment in step] for step in steps)
+    return sum(max(max(seconds), sum(seconds) / AT_ONCE) for seconds in alone)
 
 
 def in_steps(experiments: Sequence[Experiment]) -> list[list[Experiment]]:

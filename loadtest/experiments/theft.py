@@ -31,8 +31,10 @@ SCENARIOS: tuple[Scenario, ...] = ("nobody notices", "the victim logs out")
 UNNOTICED, LOGOUT = SCENARIOS
 COOKIE, ACCESS_TOKEN, REFRESH_TOKEN = "session cookie", "access token", "refresh token"  # their names
 LOGINS_AT_ONCE = 2
-MOST_OF_LIFE = 0.8
-"""A credential that is good for so much of its life was not ended by a logout before."""
+TOO_LATE = 0.25
+"""A logout says nothing if less than this share of the credential's life was left when it was acknowledged."""
+STILL_GOOD = 0.5
+"""Who is accepted for this share of what was left, or longer, was not stopped by the logout."""
 
 Use = Callable[[], Awaitable[int]]
 """Uses a stolen credential once and returns the status."""
@@ -181,7 +183,8 @@ def analyse(rows_: Sequence[Row], config: Config) -> list[Figure]:
     for row in sorted(stolen, key=lambda row: (order.index(row["strategy"]), row["credential"], row["life"])):
         found.append(_figure(row, "stolen_good_for", 0.0))
         if row["scenario"] == LOGOUT:
-            found.append(_figure(row, "good_after_logout", row["logout"]))
+            after = _figure(row, "good_after_logout", row["logout"])
+            found += [after, Figure(NAME, after.strategy, "logged_out_after", "s", row["logout"], labels=after.labels)]
     return found
 
 
@@ -205,12 +208,18 @@ def _cases(view: View) -> dict[tuple[str, str], list[Figure]]:
     return found
 
 
-def _outlives(view: View, figure: Figure) -> bool:
-    """Return whether a credential was good after the logout, and for most of its life."""
-    whole = view.one("stolen_good_for", figure.strategy, **figure.labels)
-    if not whole or not figure.value:
-        return False
-    return whole.ci_high is None or whole.ci_high >= MOST_OF_LIFE * _life(figure)
+def _outlives(view: View, figure: Figure) -> bool | None:
+    """Return whether a credential was good in spite of the logout; None if the logout came too late to tell.
+
+    What was left of it is what the same credential was good for when nobody noticed, less the time until the logout.
+    """
+    labels = {**figure.labels, "scenario": UNNOTICED}
+    whole = view.one("stolen_good_for", figure.strategy, **labels)
+    logout = view.one("logged_out_after", figure.strategy, **figure.labels)
+    left = (whole.value if whole else _life(figure)) - (logout.value if logout else 0.0)
+    if left < TOO_LATE * _life(figure):
+        return None
+    return figure.value > 0 and (figure.ci_high is None or figure.ci_high >= STILL_GOOD * left)
 
 
 def sentences(view: View) -> Iterator[str]:
@@ -255,9 +264,16 @@ def until_it_expires(view: View) -> tuple[str, str] | None:
             for (strategy, credential), case in cases.items()
         ]
     )
-    works = [f"{name} ({what})" for (name, what), case in cases.items() if all(_outlives(view, f) for f in case)]
-    stopped = [one for one in (f"{name} ({what})" for name, what in cases) if one not in works]
-    parts = [f"holds for {listed(works)}" if works else "", f"a logout ends {listed(stopped)}" if stopped else ""]
+    told = {case: [one for f in found if (one := _outlives(view, f)) is not None] for case, found in cases.items()}
+    names = {case: f"{case[0]} ({case[1]})" for case in cases}
+    works = [names[case] for case, lives in told.items() if lives and all(lives)]
+    stopped = [names[case] for case, lives in told.items() if lives and not all(lives)]
+    unknown = [names[case] for case, lives in told.items() if not lives]
+    parts = [
+        f"holds for {listed(works)}" if works else "",
+        f"a logout ends {listed(stopped)}" if stopped else "",
+        f"cannot be told for {listed(unknown)}: the logout came too late" if unknown else "",
+    ]
     return figures, "; ".join(part for part in parts if part)
 
 
@@ -283,7 +299,8 @@ EXPERIMENT = Experiment(
     sentences=sentences,
     method=(
         "Theft: a copy of the credential is used every 0.25 s, under two lives of tokens and sessions that are short "
-        "enough to wait for. A copy that was not accepted at once was not stolen, and has no figure.",
+        "enough to wait for. A copy that was not accepted at once was not stolen, and has no figure. A logout did not "
+        "stop the thief if the copy was accepted for at least half of the time that it would have been good otherwise.",
     ),
     claims=(Claim("C11", until_it_expires),),
     side_by_side=True,

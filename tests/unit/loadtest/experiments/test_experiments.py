@@ -202,6 +202,33 @@ async def test_experiments_that_disturb_nobody_run_at_the_same_time(tmp_path: Pa
     assert drawn["one"][0] == drawn["one"][1] != drawn["another"][0] == drawn["another"][1]
 
 
+async def test_a_few_experiments_share_the_machine_and_the_longest_begin(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("loadtest.experiments.compare.AT_ONCE", 2)
+    seconds = {"short": (1, 1), "long": (9, 9), "middle": (5, 5)}
+    running: list[str] = []
+    seen: list[list[str]] = []
+
+    def work(name: str) -> Callable[[Context, BasePlan], Awaitable[None]]:
+        async def measure(context: Context, _: BasePlan) -> None:
+            running.append(name)
+            seen.append(list(running))
+            await asyncio.sleep(0.05)  # time enough for the others to begin, if they could
+            running.remove(name)
+            context.record(strategy="jwt")
+
+        return measure
+
+    three = [replace(_experiment(name, work(name)), side_by_side=True, seconds=seconds[name]) for name in seconds]
+    async with serve(FakeApp()) as cluster:
+        results = await compare(cluster, three, logs=tmp_path)
+    assert results.complete
+    assert seen[:2] == [["long"], ["long", "middle"]]
+    assert max(map(len, seen)) == 2
+    assert seen[2][-1] == "short"
+
+
 async def test_what_ends_one_of_several_experiments_ends_all_and_keeps_their_rows(tmp_path: Path) -> None:
     async def wait(context: Context, _: BasePlan) -> None:
         context.record(strategy="jwt")

@@ -94,14 +94,15 @@ def figures(*rows: Row) -> list[Figure]:
 
 
 def test_seconds_lie_between_the_last_use_accepted_and_the_first_refused() -> None:
-    whole, after = figures(row())
+    whole, after, logout = figures(row())
     assert (whole.metric, whole.value, whole.ci_low, whole.ci_high) == ("stolen_good_for", 3.9, 3.9, 4.1)
     assert after.metric == "good_after_logout"
     assert [after.value, after.ci_high] == pytest.approx([3.4, 3.6])
+    assert (logout.metric, logout.value) == ("logged_out_after", 0.5)
 
 
 def test_what_was_never_refused_has_no_upper_end() -> None:
-    assert [f.ci_high for f in figures(row(refused=None))] == [None, None]
+    assert [f.ci_high for f in figures(row(refused=None))[:2]] == [None, None]
 
 
 def test_what_was_not_accepted_at_once_was_not_stolen() -> None:
@@ -109,14 +110,32 @@ def test_what_was_not_accepted_at_once_was_not_stolen() -> None:
     assert theft.until_it_expires(View(results(jwt="token"))) is None
 
 
+HOLDS, ENDS = "holds for jwt (access token)", "a logout ends jwt (access token)"
+UNKNOWN = "cannot be told for jwt (access token): the logout came too late"
+
+
 @pytest.mark.parametrize(
     ("rows", "expected"),
     [
-        ([row(), row(life=2.0, accepted=1.9, refused=2.1)], "holds for jwt (access token)"),
-        ([row(), row(life=2.0, accepted=0.5, refused=0.6)], "a logout ends jwt (access token)"),
-        ([row(logout=3.9, accepted=3.9, refused=4.0)], "a logout ends jwt (access token)"),
+        ([row(), row(life=2.0, accepted=1.9, refused=2.1)], HOLDS),
+        ([row(), row(life=2.0, accepted=0.6, refused=0.7)], ENDS),
+        ([row(accepted=0.4, refused=2.6)], ENDS),
+        ([row(logout=3.9, accepted=3.9, refused=4.0)], UNKNOWN),
+        ([row(), row(life=2.0, logout=1.9, accepted=1.9, refused=2.1)], HOLDS),
+        ([row(), row(scenario=theft.UNNOTICED, logout=None, accepted=13.9, refused=14.1)], ENDS),
+        ([row(accepted=1.6, refused=2.0), row(scenario=theft.UNNOTICED, logout=None, accepted=2.1)], HOLDS),
+        ([row(refused=None)], HOLDS),
     ],
-    ids=["under both lives", "under one only", "the logout came when its life was over"],
+    ids=[
+        "under both lives",
+        "under one only",
+        "never accepted again, and not asked for long",
+        "the logout came when its life was over",
+        "under one life it came too late",
+        "it would have been good for much longer",
+        "a slow machine: half of its life was over before it was stolen",
+        "never refused",
+    ],
 )
 def test_a_credential_outlives_a_logout_or_not(rows: list[Row], expected: str) -> None:
     assert verdict(figures(*rows)) == expected
