@@ -21,6 +21,10 @@ class FaultError(ClusterError):
     """A fault that was asked for did not happen, so whatever was measured meanwhile says nothing about it."""
 
 
+class Unavailable(ClusterError):  # noqa: N818 - the name is what it is
+    """The cluster did not answer, or said 503, where nothing had been broken: it, or the machine, was overloaded."""
+
+
 @dataclass(frozen=True)
 class Process:
     """One supervised process. *pid* is None where there is no process, or none that can be seen from here."""

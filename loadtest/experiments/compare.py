@@ -18,7 +18,7 @@ import numpy as np
 
 from loadtest.cluster.faults import in_thread, restored
 from loadtest.cluster.machine import git_revision, host_facts, stolen_seconds
-from loadtest.cluster.protocol import Cluster, ClusterError
+from loadtest.cluster.protocol import Cluster, ClusterError, Unavailable
 from loadtest.cluster.topology import REPOSITORY
 from loadtest.experiments import CLAIMS, EXPERIMENTS
 from loadtest.experiments.experiment import Context, Experiment, Progress, Silent, SpareCluster, WrongAnswer, together
@@ -131,9 +131,15 @@ async def _record(experiment: Experiment, context: Context, *, full: bool) -> No
     if lacking := experiment.needs - context.cluster.capabilities():
         context.not_measured("everything", f"{context.cluster.engine} cannot {', '.join(sorted(lacking))}")
         return
-    async with in_thread(restored(context.cluster)) if experiment.disruptive else nullcontext():
-        with context.attempt("the rest"):
-            await experiment.measure(context, experiment.plan(full=full))
+    try:
+        async with in_thread(restored(context.cluster)) if experiment.disruptive else nullcontext():
+            with context.attempt("the rest"):
+                await experiment.measure(context, experiment.plan(full=full))
+    except Unavailable as error:
+        if experiment.name == EXPERIMENTS[0].name:  # which says whether answers are right at all
+            raise
+        context.not_measured("the rest", f"the cluster, or the machine, was overloaded: {error}")
+        await asyncio.to_thread(context.cluster.wait_ready)  # or the run ends here
 
 
 def _stolen(rows: Sequence[dict[str, Any]]) -> list[Figure]:

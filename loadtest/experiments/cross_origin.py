@@ -15,7 +15,7 @@ from yarl import URL
 
 from loadtest.attacks.browser import NoBrowserError, browser
 from loadtest.attacks.weak_site import weak_site
-from loadtest.experiments.experiment import BasePlan, Context, Experiment, WrongAnswer
+from loadtest.experiments.experiment import BasePlan, Context, Experiment, refusal
 from loadtest.load.client import Account, Strategy, register
 from loadtest.report.drawing import Axes, colour, dots
 from loadtest.report.plot import Plot
@@ -118,7 +118,7 @@ async def victim(running: "Browser", target: Target) -> AsyncIterator["Page"]:
         await page.goto(str(target.read))
         status = await page.evaluate(LOG_IN, [target.login, dict(target.account)])
         if status != 200:
-            raise WrongAnswer(f"{target.name}: login in a browser: status {status}, must be 200")
+            raise refusal(f"{target.name}: login in a browser: status {status}, must be 200", status)
         yield page
     finally:
         await profile.close()

@@ -10,8 +10,8 @@ from typing import Any, Protocol
 
 import aiohttp
 
-from loadtest.cluster.protocol import Capability, Cluster, FaultError
-from loadtest.load.client import Answer, Client, Strategy, control_of
+from loadtest.cluster.protocol import Capability, Cluster, FaultError, Unavailable
+from loadtest.load.client import UNAVAILABLE, Answer, Client, Strategy, control_of
 from loadtest.load.generator import Generator
 from loadtest.report.differences import Compared
 from loadtest.report.plot import Plot
@@ -27,12 +27,22 @@ class WrongAnswer(Exception):  # noqa: N818 - the name is what happened
     """The cluster gave a wrong answer, so it is not measured."""
 
 
+def refusal(message: str, *statuses: int) -> Exception:
+    """Return what to raise with *message* because of *statuses* (0: no answer) that must not be.
+
+    `Unavailable` if that may be overload, else `WrongAnswer`.
+    """
+    if UNAVAILABLE.intersection(statuses):
+        return Unavailable(message)
+    return WrongAnswer(message)
+
+
 def expect(strategy: Strategy, what: str, answer: Answer, *statuses: int) -> None:
-    """Raise `WrongAnswer` unless *answer* has one of these *statuses*: 200, if none is named."""
+    """Raise `WrongAnswer` (or `Unavailable`) unless *answer* has one of these *statuses*: 200, if none is named."""
     allowed = statuses or (200,)
     if answer.status not in allowed:
         must = " or ".join(map(str, allowed))
-        raise WrongAnswer(f"{strategy.name}: {what}: status {answer.status or 'none'}, must be {must}")
+        raise refusal(f"{strategy.name}: {what}: status {answer.status or 'none'}, must be {must}", answer.status)
 
 
 async def together(*work: Coroutine[Any, Any, None]) -> None:
@@ -159,10 +169,11 @@ class Experiment:
     """A question put to a cluster, and everything that belongs to its answer.
 
     *measure* records rows in the context, as long and as often as its plan says: *quick* or *full*, which take about
-    *seconds* on two cores. It may raise `WrongAnswer`, `GeneratorError` or `ClusterError`; what it has recorded is
-    kept. A *disruptive* experiment runs after all others, and the cluster is put right after it. Experiments that run
-    *side_by_side* share the machine: they leave the cluster as it is, and measure neither CPU nor short times. Without
-    the capabilities that it *needs* of the cluster an experiment is not measured, and the report says so.
+    *seconds* on two cores. It may raise `WrongAnswer`, `GeneratorError` or `ClusterError`, which end the run, or
+    `Unavailable`, which ends only the experiment; what it has recorded is kept. A *disruptive* experiment runs after
+    all others, and the cluster is put right after it. Experiments that run *side_by_side* share the machine: they leave
+    the cluster as it is, and measure neither CPU nor short times. Without the capabilities that it *needs* of the
+    cluster an experiment is not measured, and the report says so.
 
     *analyse* turns rows into figures. It is pure: the same rows always give the same figures, and the rows of an
     interrupted run are enough.

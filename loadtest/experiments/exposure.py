@@ -11,7 +11,7 @@ import aiohttp
 
 from loadtest.attacks.reading import common, facts, members
 from loadtest.attacks.thief import cookies
-from loadtest.experiments.experiment import BasePlan, Context, Experiment, WrongAnswer
+from loadtest.experiments.experiment import BasePlan, Context, Experiment, refusal
 from loadtest.load.client import Account, Client, Strategy, register
 from loadtest.report.drawing import Axes, colour, dots
 from loadtest.report.plot import Plot
@@ -94,7 +94,8 @@ async def _login(client: Client, account: Account) -> Login:
     answer = await client.login(account)
     page = await client.mypage()
     if (answer.status, page.status) != (200, 200):
-        raise WrongAnswer(f"{name}: login: status {answer.status}, then my page: {page.status}")
+        what = f"{name}: login: status {answer.status}, then my page: {page.status}"
+        raise refusal(what, answer.status, page.status)
     if client.strategy.kind == "token":
         found = {"access token": client.access_token, "refresh token": client.refresh_token}
     else:

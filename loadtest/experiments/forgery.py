@@ -14,7 +14,7 @@ import aiohttp
 from loadtest.attacks.forgeries import COOKIES, TOKENS, CookieForgery, Known, NotPossible, TokenForgery
 from loadtest.attacks.thief import Thief, cookie_header, cookies
 from loadtest.attacks.weak_server import COOKIE, WeakServer, weak_server
-from loadtest.experiments.experiment import BasePlan, Context, Experiment, WrongAnswer, expect
+from loadtest.experiments.experiment import BasePlan, Context, Experiment, expect, refusal
 from loadtest.experiments.rows import figure
 from loadtest.load.client import Client, Strategy, register
 from loadtest.report.drawing import RED, Axes, dots
@@ -104,7 +104,8 @@ async def _must_be_good(thief: Thief, path: str, genuine: Mapping[str, str], whe
     """Without this, refusals would say nothing: maybe everything is refused."""
     answer = await thief.send("GET", path, genuine)
     if answer.status != 200:
-        raise WrongAnswer(f"{path}: the genuine credential gets status {answer.status} {when} the forgeries")
+        what = f"{path}: the genuine credential gets status {answer.status} {when} the forgeries"
+        raise refusal(what, answer.status)
 
 
 async def _forgeries(
@@ -152,7 +153,7 @@ async def _bring_back(context: Context, connector: aiohttp.BaseConnector, own: C
     async with Thief(own.base, connector) as thief:
         answer = await thief.send("POST", f"/{strategy}/visits", old)
     if last.status != 200 or answer.status not in (200, 401):
-        raise WrongAnswer(f"{strategy}: visits: status {last.status}, then {answer.status}")
+        raise refusal(f"{strategy}: visits: status {last.status}, then {answer.status}", last.status, answer.status)
     back = answer.status == 200 and answer.body["visits"] <= last.body["visits"]
     context.record(round=number, strategy=strategy, attack="an older credential", back=back)
 

@@ -13,7 +13,7 @@ import aiohttp
 
 from loadtest.attacks.thief import Thief
 from loadtest.cluster.faults import in_thread
-from loadtest.experiments.experiment import BasePlan, Context, Experiment, WrongAnswer, expect
+from loadtest.experiments.experiment import BasePlan, Context, Experiment, expect, refusal
 from loadtest.experiments.rows import figure
 from loadtest.load.client import Client, Strategy, register
 from loadtest.report.drawing import BLUE, RED, Axes, dots
@@ -61,7 +61,8 @@ class Scene:
             return successor
         if answer.status == 400 and answer.body.get("error") == "invalid_grant":
             return None
-        raise WrongAnswer(f"refresh: status {answer.status or 'none'}, must be 200, or 400 with invalid_grant")
+        what = f"refresh: status {answer.status or 'none'}, must be 200, or 400 with invalid_grant"
+        raise refusal(what, answer.status)
 
     async def present_at_once(self, token: str, times: int) -> list[str | None]:
         """Present a refresh token several times at once."""

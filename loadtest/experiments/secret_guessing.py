@@ -22,7 +22,7 @@ from loadtest.attacks.guessing import SECRETS, Guessed, common_passwords, guess,
 from loadtest.attacks.thief import Thief, cookie_header, cookies
 from loadtest.cluster.faults import in_thread
 from loadtest.cluster.protocol import ClusterError
-from loadtest.experiments.experiment import BasePlan, Context, Experiment, WrongAnswer
+from loadtest.experiments.experiment import BasePlan, Context, Experiment, WrongAnswer, refusal
 from loadtest.load.client import register
 from loadtest.report.drawing import GREEN, RED, Axes, rows
 from loadtest.report.plot import Plot
@@ -117,7 +117,8 @@ async def _guess_cookies(context: Context, plan: Plan) -> None:
                 tried = {**own, name: secrets.token_urlsafe(len(own[name]))[: len(own[name])]}
                 status = (await thief.send("GET", path, cookie_header(tried))).status
                 if status != 401:
-                    raise WrongAnswer(f"{strategy.name}: a random cookie gets status {status or 'none'}, must be 401")
+                    what = f"{strategy.name}: a random cookie gets status {status or 'none'}, must be 401"
+                    raise refusal(what, status)
                 guesses += 1
 
         await asyncio.gather(*(keep_guessing() for _ in range(AT_ONCE)))

@@ -8,9 +8,11 @@ from typing import Any, Literal, Self
 import aiohttp
 from yarl import URL
 
-from loadtest.cluster.protocol import ClusterError
+from loadtest.cluster.protocol import ClusterError, Unavailable
 
 PATIENCE_SECONDS = 15.0
+UNAVAILABLE = frozenset({0, 503})
+"""Statuses of a request that was not served, 0 if no answer came."""
 TIMEOUT = aiohttp.ClientTimeout(total=PATIENCE_SECONDS)
 
 Form = Mapping[str, str]
@@ -162,11 +164,12 @@ def control_of(strategies: Iterable[Strategy]) -> Strategy | None:
 
 
 async def register(client: Client) -> Account:
-    """Open an account with a random name and password, and return it. Raises `ClusterError`."""
+    """Open an account with a random name and password, and return it. Raises `ClusterError`, also `Unavailable`."""
     account = Account(f"user-{secrets.token_hex(8)}", secrets.token_urlsafe(24))
     answer = await client.call("POST", "/auth/users", account.credentials())
     if answer.status != 201:
-        raise ClusterError(f"POST /auth/users: status {answer.status or 'none'}, must be 201")
+        error = Unavailable if answer.status in UNAVAILABLE else ClusterError
+        raise error(f"POST /auth/users: status {answer.status or 'none'}, must be 201")
     return replace(account, id=answer.body["user"]["id"])
 
 

@@ -5,6 +5,7 @@ no judge, are measured briefly.
 """
 
 import asyncio
+import itertools
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from loadtest.cluster.local import STATE, LocalCluster
 from loadtest.cluster.topology import Topology
 from loadtest.experiments import EXPERIMENTS
 from loadtest.experiments.compare import MACHINE, compare
+from loadtest.results.model import NOT_MEASURED as UNMEASURED
 from loadtest.session import spare_cluster
 from loadtest.verdicts.claims import NOT_MEASURED
 from tests.stress.conftest import Say
@@ -28,6 +30,9 @@ def test_every_experiment_has_figures_and_every_claim_a_verdict(tmp_path: Path, 
     assert results.complete, results.ended_by
     took = [f"{row['experiment']} {row['seconds']:.0f}" for row in results.rounds[MACHINE]]
     say(f"seconds: {'; '.join(took)}")
+    for row in itertools.chain(*results.rounds.values()):
+        if row.get("kind") == UNMEASURED:
+            say(f"not measured: {row['what']}: {row['reason']}")
     assert {figure.experiment for figure in results.figures} >= {experiment.name for experiment in EXPERIMENTS}
     claims = {verdict.claim: verdict.verdict for verdict in results.verdicts}
     for claim, verdict in claims.items():

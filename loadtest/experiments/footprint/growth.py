@@ -9,7 +9,7 @@ import aiohttp
 
 from loadtest.cluster.faults import in_thread
 from loadtest.cluster.protocol import Cluster
-from loadtest.experiments.experiment import Context, WrongAnswer, expect
+from loadtest.experiments.experiment import Context, expect, refusal
 from loadtest.experiments.footprint.plan import LOGINS_OF_A_USER, Plan
 from loadtest.load.client import TIMEOUT, Account, Client, Strategy, register
 from loadtest.load.own_auth import own_auth
@@ -56,7 +56,7 @@ async def _log_in(http: aiohttp.ClientSession, strategy: Strategy, name: str, nu
         account = Account(f"{name}-{strategy.name}-{place // LOGINS_OF_A_USER}", PASSWORD)
         async with http.post(strategy.login or "", json=account.credentials()) as answer:
             if answer.status != HTTPStatus.OK:
-                raise WrongAnswer(f"{strategy.name}: login: status {answer.status}, must be 200")
+                raise refusal(f"{strategy.name}: login: status {answer.status}, must be 200", answer.status)
 
     await asyncio.gather(*map(login, range(number)))
 

@@ -11,7 +11,7 @@ import aiohttp
 
 from loadtest.cluster.faults import in_thread
 from loadtest.cluster.protocol import Cluster
-from loadtest.experiments.experiment import BasePlan, Context, WrongAnswer, together
+from loadtest.experiments.experiment import BasePlan, Context, WrongAnswer, refusal, together
 from loadtest.experiments.people import AUTH, Administrator, log_in, open_accounts
 from loadtest.experiments.revocation.watch import Watch, asker
 from loadtest.load.client import Account, Answer, Client, Strategy
@@ -57,7 +57,8 @@ class Person:
         if statuses == {HTTPStatus.NOT_FOUND}:
             return False
         if not statuses <= {HTTPStatus.OK, HTTPStatus.NO_CONTENT}:
-            raise WrongAnswer(f"{self.strategy.name}: {means}: status {min(statuses) or 'none'}, must be 200 or 204")
+            what = f"{self.strategy.name}: {means}: status {min(statuses) or 'none'}, must be 200 or 204"
+            raise refusal(what, *statuses)
         return True
 
     async def _answers(self, client: Client, means: str) -> list[Answer]:

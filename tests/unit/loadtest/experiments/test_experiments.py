@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from loadtest.cluster.protocol import ClusterError
+from loadtest.cluster.protocol import ClusterError, Unavailable
 from loadtest.experiments import EXPERIMENTS
 from loadtest.experiments.compare import INTERRUPTED, analysed, compare, in_steps, measured_rows
-from loadtest.experiments.experiment import BasePlan, Context, Experiment, Silent, WrongAnswer
+from loadtest.experiments.experiment import BasePlan, Context, Experiment, Silent, WrongAnswer, expect
 from loadtest.experiments.rows import whole_rounds
 from loadtest.load.children import GeneratorError
-from loadtest.load.client import Account, Answer, Client, strategies_of
+from loadtest.load.client import Account, Answer, Client, Strategy, strategies_of
 from loadtest.results.model import Results, Row
 from tests.unit.loadtest.fakes import TINY, FakeApp, context, measured, serve, tiny
 
@@ -243,6 +243,55 @@ async def test_what_ends_one_of_several_experiments_ends_all_and_keeps_their_row
         results = await compare(cluster, both, logs=tmp_path)
     assert (results.complete, results.ended_by) == (False, "memory: status 500")
     assert (results.rounds["waits"], results.rounds["fails"]) == ([{"strategy": "jwt"}], [{"strategy": "memory"}])
+
+
+async def test_an_overload_ends_the_experiment_that_met_it_and_not_the_run(tmp_path: Path) -> None:
+    async def refused(context: Context, _: BasePlan) -> None:
+        context.record(strategy="jwt")
+        expect(context.logins()[0], "login", Answer(503))
+
+    async with serve(FakeApp()) as cluster:
+        results = await compare(cluster, [_experiment("met it", refused), *tiny("survival")], logs=tmp_path)
+    assert results.complete
+    measured, missing = results.rounds["met it"]
+    assert (measured, missing["kind"]) == ({"strategy": "jwt"}, "not measured")
+    assert missing["reason"] == "the cluster, or the machine, was overloaded: memory: login: status 503, must be 200"
+    assert results.rounds["survival"]
+
+
+async def test_an_overload_after_which_the_cluster_is_not_ready_ends_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refused(context: Context, _: BasePlan) -> None:
+        expect(context.logins()[0], "login", Answer(0))
+
+    def never(*_: object) -> None:
+        raise ClusterError("app-1 is not ready")
+
+    async with serve(FakeApp()) as cluster:
+        monkeypatch.setattr(type(cluster), "wait_ready", never)
+        results = await compare(cluster, [_experiment("met it", refused)], logs=tmp_path)
+    assert (results.complete, results.ended_by) == (False, "app-1 is not ready")
+
+
+async def test_answers_that_nobody_could_check_are_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def refused(context: Context, _: BasePlan) -> None:
+        expect(context.logins()[0], "login", Answer(503))
+
+    first, *others = EXPERIMENTS
+    monkeypatch.setattr("loadtest.experiments.compare.EXPERIMENTS", [replace(first, measure=refused), *others])
+    async with serve(FakeApp()) as cluster:
+        with pytest.raises(ClusterError, match="login: status 503"):
+            await compare(cluster, tiny("survival"), logs=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("status", "error"), [(500, WrongAnswer), (401, WrongAnswer), (503, Unavailable), (0, Unavailable)]
+)
+def test_overload_is_no_wrong_answer(status: int, error: type[Exception]) -> None:
+    strategy = Strategy("memory", "session", "/memory/login", frozenset())
+    with pytest.raises(error, match="memory: login: status"):
+        expect(strategy, "login", Answer(status))
 
 
 async def test_an_interruption_before_anything_was_measured_ends_the_run(tmp_path: Path) -> None:
