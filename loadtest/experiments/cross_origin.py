@@ -129,7 +129,6 @@ async def attack(context: Context, page: "Page", target: Target, port: int) -> N
     for origin in (SAME, *HOSTS):
         other = URL.build(scheme="http", host=HOSTS.get(origin, VICTIM), port=port, path="/")
         start = str(target.read if origin == SAME else other)
-        await page.goto(start)
         for how, url, method in (
             ("fetch", target.read, "GET"),
             ("fetch", target.write, "POST"),
@@ -138,7 +137,7 @@ async def attack(context: Context, page: "Page", target: Target, port: int) -> N
         ):
             if url is None:
                 continue
-            if page.url != start:  # a form has led away
+            if page.url != start:  # it is another origin's turn, or a form has led away
                 await page.goto(start)
             status, readable = await _send(page, how, str(url), method, same=origin == SAME)
             row = {"strategy": target.name, "origin": origin, "how": how, "method": method}

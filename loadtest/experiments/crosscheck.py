@@ -14,7 +14,8 @@ from loadtest.experiments.compare import conditions
 from loadtest.experiments.correctness import is_page
 from loadtest.experiments.cost.figures import analyse
 from loadtest.experiments.cost.turns import Plan, measure
-from loadtest.experiments.experiment import Context, Progress, expect
+from loadtest.experiments.experiment import Context, Progress
+from loadtest.experiments.people import log_in
 from loadtest.experiments.rows import figure
 from loadtest.load.bare_process import NAME, BareServer
 from loadtest.load.client import Client, Strategy, control_of, register, strategies_of
@@ -82,7 +83,7 @@ async def _strategy(
     async with Client(cluster.url, strategy, connector) as device:
         account = None if strategy.is_control else await register(device)
         if account:
-            expect(strategy, "login", await device.login(account))
+            await log_in(device, account)
         is_page(strategy, await device.mypage(), account)
         return await _cost(cluster, wrk, replica + path, device.credential(path))
 

@@ -11,7 +11,8 @@ import aiohttp
 
 from loadtest.attacks.reading import common, facts, members
 from loadtest.attacks.thief import cookies
-from loadtest.experiments.experiment import BasePlan, Context, Experiment, refusal
+from loadtest.experiments.experiment import BasePlan, Context, Experiment, expect
+from loadtest.experiments.people import log_in
 from loadtest.load.client import Account, Client, Strategy, register
 from loadtest.report.drawing import Axes, colour, dots
 from loadtest.report.plot import Plot
@@ -90,16 +91,14 @@ async def _three(context: Context, strategy: Strategy, connector: aiohttp.BaseCo
 
 
 async def _login(client: Client, account: Account) -> Login:
-    name, path = client.strategy.name, f"/{client.strategy.name}/mypage"
-    answer = await client.login(account)
+    await log_in(client, account)
     page = await client.mypage()
-    if (answer.status, page.status) != (200, 200):
-        what = f"{name}: login: status {answer.status}, then my page: {page.status}"
-        raise refusal(what, answer.status, page.status)
+    expect(client.strategy, "my page", page)
     if client.strategy.kind == "token":
         found = {"access token": client.access_token, "refresh token": client.refresh_token}
     else:
-        found = {"session cookie": max(cookies(client.credential(path)["Cookie"]).values(), key=len)}
+        sent = cookies(client.credential(f"/{client.strategy.name}/mypage")["Cookie"])
+        found = {"session cookie": max(sent.values(), key=len)}
     return Login(found, {"user id": page.body["user"]["id"], "user name": account.username}, time.time())
 
 

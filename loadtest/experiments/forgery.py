@@ -14,7 +14,8 @@ import aiohttp
 from loadtest.attacks.forgeries import COOKIES, TOKENS, CookieForgery, Known, NotPossible, TokenForgery
 from loadtest.attacks.thief import Thief, cookie_header, cookies
 from loadtest.attacks.weak_server import COOKIE, WeakServer, weak_server
-from loadtest.experiments.experiment import BasePlan, Context, Experiment, expect, refusal
+from loadtest.experiments.experiment import BasePlan, Context, Experiment, refusal
+from loadtest.experiments.people import log_in
 from loadtest.experiments.rows import figure
 from loadtest.load.client import Client, Strategy, register
 from loadtest.report.drawing import RED, Axes, dots
@@ -67,7 +68,7 @@ async def _two_logins(
     """Yield the attacker's login and the victim's."""
     async with context.client(strategy, connector) as own, context.client(strategy, connector) as other:
         for client in (own, other):
-            expect(strategy, "login", await client.login(await register(client)))
+            await log_in(client, await register(client))
         yield own, other
 
 

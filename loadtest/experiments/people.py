@@ -33,7 +33,7 @@ async def open_accounts(
 
 
 async def log_in(client: Client, account: Account) -> None:
-    """Log in, once more while the answer is 503, as on a busy machine. Raises `WrongAnswer`."""
+    """Log in, again while the answer is 503, as on a busy machine. Raises `WrongAnswer`, `Unavailable`."""
     for _ in range(ATTEMPTS):
         answer = await client.login(account)
         if answer.status != HTTPStatus.SERVICE_UNAVAILABLE:
@@ -42,7 +42,7 @@ async def log_in(client: Client, account: Account) -> None:
 
 
 async def log_all_in(logins: Iterable[tuple[Client, Account]]) -> None:
-    """Log in everybody, a few at once. Raises `WrongAnswer`."""
+    """Log in everybody, a few at once. Raises what `log_in` raises."""
     limit = asyncio.Semaphore(AT_ONCE)
 
     async def one(client: Client, account: Account) -> None:

@@ -13,7 +13,8 @@ import aiohttp
 
 from loadtest.attacks.thief import Thief
 from loadtest.cluster.faults import in_thread
-from loadtest.experiments.experiment import BasePlan, Context, Experiment, expect, refusal
+from loadtest.experiments.experiment import BasePlan, Context, Experiment, refusal
+from loadtest.experiments.people import log_in
 from loadtest.experiments.rows import figure
 from loadtest.load.client import Client, Strategy, register
 from loadtest.report.drawing import BLUE, RED, Axes, dots
@@ -172,8 +173,7 @@ async def _logins(url: str, strategy: Strategy, connector: aiohttp.BaseConnector
 
     async def login() -> str:
         async with limit, Client(url, strategy, connector) as device:
-            answer = await device.login(account)
-            expect(strategy, "login", answer)
+            await log_in(device, account)
             return device.refresh_token
 
     return login

@@ -22,7 +22,8 @@ from loadtest.attacks.guessing import SECRETS, Guessed, common_passwords, guess,
 from loadtest.attacks.thief import Thief, cookie_header, cookies
 from loadtest.cluster.faults import in_thread
 from loadtest.cluster.protocol import ClusterError
-from loadtest.experiments.experiment import BasePlan, Context, Experiment, WrongAnswer, refusal
+from loadtest.experiments.experiment import BasePlan, Context, Experiment, WrongAnswer, expect
+from loadtest.experiments.people import log_in
 from loadtest.load.client import register
 from loadtest.report.drawing import GREEN, RED, Axes, rows
 from loadtest.report.plot import Plot
@@ -106,7 +107,7 @@ async def _guess_cookies(context: Context, plan: Plan) -> None:
     path = f"/{strategy.name}/mypage"
     async with aiohttp.TCPConnector(limit=AT_ONCE) as connector, Thief(context.cluster.url, connector) as thief:
         async with context.client(strategy, connector) as client:
-            await client.login(await register(client))
+            await log_in(client, await register(client))
             own = cookies(client.credential(path).get("Cookie", ""))
         name = max(own, key=lambda cookie: len(own[cookie]))
         began, guesses = time.monotonic(), 0
@@ -115,10 +116,7 @@ async def _guess_cookies(context: Context, plan: Plan) -> None:
             nonlocal guesses
             while time.monotonic() - began < plan.seconds:
                 tried = {**own, name: secrets.token_urlsafe(len(own[name]))[: len(own[name])]}
-                status = (await thief.send("GET", path, cookie_header(tried))).status
-                if status != 401:
-                    what = f"{strategy.name}: a random cookie gets status {status or 'none'}, must be 401"
-                    raise refusal(what, status)
+                expect(strategy, "a random cookie", await thief.send("GET", path, cookie_header(tried)), 401)
                 guesses += 1
 
         await asyncio.gather(*(keep_guessing() for _ in range(AT_ONCE)))

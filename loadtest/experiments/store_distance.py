@@ -12,7 +12,8 @@ import aiohttp
 
 from loadtest.cluster.faults import in_thread
 from loadtest.cluster.protocol import ClusterError
-from loadtest.experiments.experiment import BasePlan, Context, Experiment, expect
+from loadtest.experiments.experiment import BasePlan, Context, Experiment
+from loadtest.experiments.people import log_in
 from loadtest.experiments.rows import figure
 from loadtest.load.client import Client, register
 from loadtest.report.drawing import Axes, colour, legend
@@ -49,7 +50,7 @@ async def measure(context: Context, plan: Plan) -> None:
         account = await register(clients[0])
         for client in clients:
             if not client.strategy.is_control:
-                expect(client.strategy, "login", await client.login(account))
+                await log_in(client, account)
         for milliseconds in plan.milliseconds:
             with context.attempt(f"{milliseconds:g} ms between the replicas and Redis"):
                 async with _further_away(context, milliseconds) as trip:

@@ -105,10 +105,7 @@ async def _refresh_until_hit(auth: Auth, token: str, base: str) -> str:
 
 async def _repeat(auth: Auth, token: str, seen: Counter[str]) -> str:
     """Present *token* again, like a client whose answer was lost, until somebody answers. Return the successor."""
-    while True:
-        answer = await auth.refresh(token)
-        if answer.status not in (NO_ANSWER, 503):
-            break
+    while (answer := await auth.refresh(token)).status in (NO_ANSWER, 503):  # noqa: ASYNC110  # there is no event
         await asyncio.sleep(RETRY_SECONDS)
     seen[answer.verdict] += 1
     return str(answer.body.get("refresh_token", token))

@@ -12,7 +12,8 @@ import aiohttp
 from loadtest.cluster.protocol import Cluster, CpuReading, CpuUse, Metered
 from loadtest.experiments.correctness import is_page
 from loadtest.experiments.cost.figures import NULL
-from loadtest.experiments.experiment import BasePlan, Context, expect
+from loadtest.experiments.experiment import BasePlan, Context
+from loadtest.experiments.people import log_in
 from loadtest.load.bare_process import NAME, BareServer
 from loadtest.load.client import Account, Client, Strategy, register
 from loadtest.load.turns import Page, Turns
@@ -166,7 +167,7 @@ async def pages(cluster: Cluster, place: Place, strategy: Strategy, accounts: Se
 
 async def _page(place: Place, device: Client, account: Account | None) -> Page:
     if account:
-        expect(device.strategy, "login", await device.login(account))
+        await log_in(device, account)
     answer = await device.mypage()
     is_page(device.strategy, answer, account)
     target = f"/{device.strategy.name}/mypage"

@@ -12,6 +12,7 @@ from loadtest.cluster.protocol import Cluster
 from loadtest.experiments.experiment import Context, expect, together
 from loadtest.experiments.footprint import growth
 from loadtest.experiments.footprint.plan import Plan
+from loadtest.experiments.people import log_in
 from loadtest.load.client import Strategy, register
 
 LONGEST = 1 << 17
@@ -59,7 +60,7 @@ def _operations(cluster: Cluster) -> int:
 async def _requests(context: Context, plan: Plan, strategy: Strategy, connector: aiohttp.BaseConnector) -> None:
     """Count the store's commands while one login asks for my page again and again."""
     async with context.client(strategy, connector) as client:
-        await client.login(await register(client))
+        await log_in(client, await register(client))
 
         async def ask() -> None:
             for _ in range(plan.requests):
@@ -85,7 +86,7 @@ async def _longest(context: Context, strategy: Strategy, connector: aiohttp.Base
     """Make the credential longer until it does not arrive: by halving, to the byte."""
     path = f"/{strategy.name}/mypage"
     async with context.client(strategy, connector) as client, Thief(context.cluster.url, connector) as thief:
-        await client.login(await register(client))
+        await log_in(client, await register(client))
         genuine = client.credential(path)
         header = "Authorization" if "Authorization" in genuine else "Cookie"
         filler = "" if header == "Authorization" else "; filler="
