@@ -103,12 +103,16 @@ class Survivors:
             await asyncio.gather(*looking)
 
     async def all_replicas_serve(self) -> None:
-        """Wait until the load balancer sends to every replica again.
+        """Return when the load balancer sends to every replica again, and has forgotten all failures.
 
         It avoids a replica for a while after a failure (nginx: `fail_timeout`), also when the replica is back. A user
-        who logs in meanwhile is moved once that time is up, and would be counted as a loss of the next fault.
+        who logs in meanwhile may be moved (docs/adr/0002-affinity.md), and would be counted as a loss of the next
+        fault.
         """
-        deadline, expected = time.monotonic() + BACK_SECONDS, set(self.context.cluster.replicas())
+        cluster = self.context.cluster
+        if "reload" in cluster.capabilities():
+            await asyncio.to_thread(cluster.reload_load_balancer)
+        deadline, expected = time.monotonic() + BACK_SECONDS, set(cluster.replicas())
         while missing := await self._unseen(expected):
             if time.monotonic() > deadline:
                 raise ClusterError(f"no request reaches {', '.join(sorted(missing))} after {BACK_SECONDS:g} s")

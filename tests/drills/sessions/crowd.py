@@ -94,7 +94,12 @@ class Crowd:
         self.since = 0.0
 
     async def log_in(self, people: int) -> None:
-        """Let *people* persons log in under each strategy, and wait until Redis has persisted it."""
+        """Let *people* persons log in under each strategy, and wait until Redis has persisted it.
+
+        First, the load balancer forgets what failed before: who logs in while it avoids all replicas may be moved
+        (docs/adr/0002-affinity.md).
+        """
+        await asyncio.to_thread(self.cluster.reload_load_balancer)
         accounts = [await self.groups[0].site.register() for _ in range(people + LEAVERS)]
         await asyncio.gather(*(group.log_in(accounts[:people], accounts[people:]) for group in self.groups))
         async with redis_of(self.cluster) as store:

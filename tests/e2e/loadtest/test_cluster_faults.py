@@ -136,6 +136,18 @@ def test_a_reload_renews_the_workers(cluster: LocalCluster) -> None:
     assert pid(cluster, "loadbalancer") == nginx
 
 
+def test_a_reload_lets_the_load_balancer_forget_failures(cluster: LocalCluster) -> None:
+    def attempts() -> int:
+        return (cluster.directory / "logs/loadbalancer.log").read_text().count("connect() failed")
+
+    with killed(cluster, "app-3"):
+        assert serving(cluster) == {"app-1", "app-2"}
+        before = attempts()
+        cluster.reload_load_balancer()
+        assert serving(cluster) == {"app-1", "app-2"}
+        assert attempts() > before, "app-3 was tried again"
+
+
 def redis_seconds(cluster: LocalCluster) -> float:
     with cluster._redis.pinging() as ping:
         began = time.perf_counter()
