@@ -11,7 +11,7 @@ LOAD = {"users": 4, "warmup": 0.05, "rounds": 2, "seconds": 0.2}
 TIMED: Mapping[str, Mapping[str, Any]] = {
     "cost": TURNS | {"cycles": 1, "rounds_direct": 1, "rounds_nginx": 1},
     "algorithms": TURNS | {"rounds": 2, "refresh_rounds": 2, "devices": 4},
-    "scaling": TURNS | {"rounds": 2},
+    "scaling": TURNS | {"rounds": 4},  # of two, the interval says nothing
     "throughput": LOAD,
     "traffic": LOAD | {"high": 0.3, "capacity_seconds": 0.2, "idle_seconds": 0.2},
     "login": {"rounds": 2, "logins": 2},

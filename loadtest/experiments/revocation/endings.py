@@ -11,7 +11,7 @@ import aiohttp
 
 from loadtest.cluster.faults import in_thread
 from loadtest.cluster.protocol import Cluster
-from loadtest.experiments.experiment import BasePlan, Context, WrongAnswer, refusal, together
+from loadtest.experiments.experiment import BasePlan, Context, refusal, together
 from loadtest.experiments.people import AUTH, Administrator, log_in, open_accounts
 from loadtest.experiments.revocation.watch import Watch, asker
 from loadtest.load.client import Account, Answer, Client, Strategy
@@ -51,7 +51,7 @@ class Person:
     async def end(self, client: Client, means: str) -> bool:
         """End the login of *client* by *means*, and return whether that is offered, when the answer is there.
 
-        Raises `WrongAnswer`.
+        Raises `WrongAnswer`, `Unavailable`.
         """
         statuses = {answer.status for answer in await self._answers(client, means)}
         if statuses == {HTTPStatus.NOT_FOUND}:
@@ -127,7 +127,8 @@ async def _ended(
             watched = time.perf_counter() - acknowledged
     known = watch.accepted_before(began)
     if not known:
-        raise WrongAnswer(f"{person.strategy.name}: no replica accepted a login that had just been made")
+        what = f"{person.strategy.name}: no replica accepted a login that had just been made"
+        raise refusal(what, *watch.statuses_before(began))
     labels = {"strategy": person.strategy.name, "means": means, "offered": offered, "watched_seconds": watched}
     return [labels | dict(watch.row(replica, acknowledged)) for replica in known]
 

@@ -90,6 +90,10 @@ class Watch:
             if any(one.status == HTTPStatus.OK for one in answers if one.sent < moment)
         ]
 
+    def statuses_before(self, moment: float) -> set[int]:
+        """Return the statuses of the answers to what was sent before *moment* (0: no answer)."""
+        return {one.status for answers in self.answers.values() for one in answers if one.sent < moment} or {0}
+
     def row(self, replica: str, since: float) -> Row:
         """Return what *replica* answered to what was sent after *since*: `last_seconds` is when it last accepted."""
         late = self._late(replica, since)

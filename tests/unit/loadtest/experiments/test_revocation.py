@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 
-from loadtest.cluster.protocol import ClusterError
+from loadtest.cluster.protocol import ClusterError, Unavailable
+from loadtest.experiments.experiment import WrongAnswer
 from loadtest.experiments.revocation import EXPERIMENT
 from loadtest.experiments.revocation.endings import MEANS, Plan
 from loadtest.experiments.revocation.report import knows_who_is_logged_in, sentences
@@ -49,6 +51,19 @@ async def test_sabotage_an_end_that_does_not_last_changes_verdict_and_first_scre
     assert "memory still accepted after" in figures
     cells = {row.name: row.logout for row in overview(view, ())}
     assert (cells["memory"].text, cells["memory"].note) == ("does not hold", "in 100 % of 1 logouts")
+
+
+@pytest.mark.parametrize(("status", "error"), [(401, WrongAnswer), (503, Unavailable)])
+async def test_a_login_that_is_never_accepted_is_wrong_unless_it_may_be_overload(
+    tmp_path: Path, status: int, error: type[Exception]
+) -> None:
+    async def mypage(request: web.Request) -> web.Response:
+        return web.Response(status=status)
+
+    fake = FakeApp()
+    fake.mypage = mypage  # type: ignore[method-assign]
+    with pytest.raises(error, match="no replica accepted a login that had just been made"):
+        await measured(fake, tmp_path)
 
 
 def ending(
