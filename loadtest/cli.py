@@ -181,13 +181,30 @@ def compare(*, full: bool, seed: int | None) -> int:
 @cli.command()
 @click.argument("names", nargs=-1, required=True, metavar="EXPERIMENT...")
 @click.option("--standing", is_flag=True, help="Use the cluster that `up` started instead of a new one.")
+@click.option(
+    "--plan",
+    "changes",
+    multiple=True,
+    metavar="EXPERIMENT.NAME=VALUE",
+    help="Measure as long or as often as you say, such as footprint.sessions=100000. "
+    "The names and their usual values are in results.json. May be repeated.",
+)
 @full_option
 @seed_option
-def run(names: tuple[str, ...], *, standing: bool, full: bool, seed: int | None) -> int:
+def run(names: tuple[str, ...], *, standing: bool, changes: tuple[str, ...], full: bool, seed: int | None) -> int:
     """Run only the named experiments and write a report. `list` shows the names."""
     known = {experiment.name: experiment for experiment in EXPERIMENTS}
     if unknown := [name for name in names if name not in known]:
         raise click.UsageError(f"There is no experiment {', '.join(unknown)}. Choose from: {', '.join(known)}.")
+    for change in changes:
+        place, equals, value = change.partition("=")
+        experiment, dot, name = place.partition(".")
+        if not (equals and dot and experiment in names):
+            raise click.UsageError(f"--plan {change}: say EXPERIMENT.NAME=VALUE, of an experiment that you run.")
+        try:
+            known[experiment] = known[experiment].with_plan(name, value)
+        except ValueError as error:
+            raise click.UsageError(f"--plan {change}: {error}") from None
     chosen = [known[name] for name in names]
     return exit_code(measured(console, chosen, full=full, seed=seed, standing=standing), console)
 

@@ -4,11 +4,12 @@ import asyncio
 import itertools
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, AsyncExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, get_type_hints
 
 import aiohttp
+import msgspec
 
 from loadtest.cluster.protocol import Capability, Cluster, FaultError, Unavailable
 from loadtest.load.client import UNAVAILABLE, Answer, Client, Strategy, control_of
@@ -203,3 +204,20 @@ class Experiment:
     def plan(self, *, full: bool) -> BasePlan:
         """Return the full or the quick plan."""
         return self.full if full else self.quick
+
+    def with_plan(self, name: str, value: str) -> "Experiment":
+        """Return this experiment with *name* set to *value* (JSON) in both plans.
+
+        Raises `ValueError` if the plans have no such name, or if the value is of another type or negative.
+        """
+        known = get_type_hints(type(self.quick))
+        if name not in known:
+            raise ValueError(f"{self.name} has no {name}. Choose from: {', '.join(known) or 'nothing'}.")
+        try:
+            wanted = msgspec.json.decode(value, type=known[name])
+        except msgspec.MsgspecError as error:
+            raise ValueError(f"{self.name}.{name}={value}: {error}") from None
+        if isinstance(wanted, int | float) and wanted < 0:
+            raise ValueError(f"{self.name}.{name}={value}: must not be negative")
+        change = {name: wanted}
+        return replace(self, quick=replace(self.quick, **change), full=replace(self.full, **change))

@@ -9,7 +9,7 @@ import aiohttp
 
 from loadtest.cluster.faults import in_thread
 from loadtest.cluster.protocol import Cluster
-from loadtest.experiments.experiment import Context, expect, refusal
+from loadtest.experiments.experiment import Context, expect, refusal, together
 from loadtest.experiments.footprint.plan import LOGINS_OF_A_USER, Plan
 from loadtest.load.client import TIMEOUT, Account, Client, Strategy, register
 from loadtest.load.own_auth import own_auth
@@ -58,7 +58,13 @@ async def _log_in(http: aiohttp.ClientSession, strategy: Strategy, name: str, nu
             if answer.status != HTTPStatus.OK:
                 raise refusal(f"{strategy.name}: login: status {answer.status}, must be 200", answer.status)
 
-    await asyncio.gather(*map(login, range(number)))
+    places = iter(range(number))
+
+    async def one_after_the_other() -> None:
+        for place in places:
+            await login(place)
+
+    await together(*(one_after_the_other() for _ in range(AT_ONCE)))
 
 
 async def tokens(context: Context, plan: Plan, strategy: Strategy, connector: aiohttp.BaseConnector) -> None:

@@ -7,7 +7,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +21,9 @@ from loadtest.cluster.protocol import ClusterError
 from loadtest.cluster.topology import REPOSITORY
 from loadtest.experiments import EXPERIMENTS
 from loadtest.experiments.compare import INTERRUPTED
+from loadtest.experiments.experiment import Experiment
+from loadtest.experiments.footprint.plan import Plan as FootprintPlan
+from loadtest.experiments.revocation.endings import Plan as RevocationPlan
 from loadtest.load.children import GeneratorError
 from loadtest.progress import left
 from loadtest.results.model import Figure, Results, ResultsError, Verdict
@@ -78,6 +81,39 @@ def test_an_unknown_experiment_is_refused_with_a_list_of_the_known_ones() -> Non
     done = invoke("run", "nonsense")
     assert done.exit_code == 2
     assert "There is no experiment nonsense. Choose from: correctness" in done.output
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("sessions=5", "say EXPERIMENT.NAME=VALUE"),
+        ("cost.rounds_direct=5", "of an experiment that you run"),
+        ("footprint.sessions", "say EXPERIMENT.NAME=VALUE"),
+        ("footprint.session=5", "footprint has no session. Choose from: steps, warm_up, sessions"),
+        ("footprint.sessions=many", "malformed"),
+        ("footprint.sessions=1.5", "Expected `int`, got `float`"),
+        ("footprint.sessions=-1", "must not be negative"),
+    ],
+)
+def test_a_plan_that_cannot_be_changed_like_that_is_refused(change: str, said: str) -> None:
+    done = invoke("run", "footprint", "--plan", change)
+    assert done.exit_code == 2
+    assert said in done.output.replace("\n", " ")
+
+
+def test_a_run_measures_by_the_plan_that_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Experiment] = []
+
+    def measured(_: object, experiments: Sequence[Experiment], **options: object) -> Results:
+        asked.extend(experiments)
+        return results()
+
+    monkeypatch.setattr("loadtest.cli.measured", measured)
+    more = ("--plan", "footprint.sessions=100000", "--plan", "revocation.lives=[1,2]")
+    assert invoke("run", "footprint", "revocation", *more).exit_code == 0
+    first, second = (experiment.plan(full=False) for experiment in asked)
+    assert (first, second) == (FootprintPlan(sessions=100_000), RevocationPlan(lives=(1, 2)))
+    assert "sessions=100000" in repr(asked[0].plan(full=True))
 
 
 def written(directory: Path, run: Results) -> str:
