@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeVar
 
@@ -27,12 +27,20 @@ T = TypeVar("T")
 class _PooledConnection(Connection):
     """A connection that the pool replaces before use if the other side has reset it.
 
-    redis-py 8.1 only notices an orderly close. After a reset, the next command would fail.
+    redis-py 8.1 only notices an orderly close. After a reset, the next command would fail. And it lets a RuntimeError
+    pass, which is what uvloop raises if the connection is lost just before something is written to it.
     """
 
     async def can_read(self) -> bool:
         """Return whether the connection cannot be used as it is (called by the pool)."""
         return self._writer is None or self._writer.is_closing() or await super().can_read()
+
+    async def send_packed_command(self, command: bytes | str | Iterable[bytes], check_health: bool = True) -> None:
+        """Send *command*. Raises `redis.exceptions.ConnectionError` if the connection is lost."""
+        try:
+            await super().send_packed_command(command, check_health)
+        except RuntimeError as error:
+            raise LostConnectionError(str(error)) from error
 
 
 def connect(url: str, password: str, **options: Any) -> Redis:

@@ -119,7 +119,7 @@ class RedisConnection(asyncio.Protocol):
             pending.future.set_result(answer)
 
     def _send(self) -> None:
-        if self._transport and not self.lost.done():
+        if self._transport and not self._transport.is_closing() and not self.lost.done():
             self._transport.write(b"".join(self._unsent))
         self._unsent.clear()
 

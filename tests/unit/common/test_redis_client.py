@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 import uvloop
+from redis.asyncio import Connection
+from redis.exceptions import ConnectionError as LostConnectionError
 
 from services.common.redis_client import open_redis
 
@@ -60,3 +62,15 @@ async def ping_after_a_close(*, reset: bool) -> None:
 def test_a_connection_closed_while_idle_does_not_fail_the_next_command(loop: object, reset: bool) -> None:
     with asyncio.Runner(loop_factory=loop) as runner:  # type: ignore[arg-type]
         runner.run(ping_after_a_close(reset=reset))
+
+
+async def test_a_connection_that_is_lost_just_before_a_command_is_a_lost_connection(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def closed(*_: object) -> None:
+        raise RuntimeError("unable to perform operation on <TCPTransport closed=True>; the handler is closed")
+
+    monkeypatch.setattr(Connection, "_send_packed_command", closed)
+    async with serving() as server, open_redis(server.url, "secret") as redis:
+        with pytest.raises(LostConnectionError, match="the handler is closed"):
+            await redis.ping()
