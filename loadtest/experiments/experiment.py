@@ -216,8 +216,8 @@ class Experiment:
         try:
             wanted = msgspec.json.decode(value, type=known[name])
         except msgspec.MsgspecError as error:
-            raise ValueError(f"{self.name}.{name}={value}: {error}") from None
+            raise ValueError(str(error)) from None
         if isinstance(wanted, int | float) and wanted < 0:
-            raise ValueError(f"{self.name}.{name}={value}: must not be negative")
+            raise ValueError("must not be negative")
         change = {name: wanted}
         return replace(self, quick=replace(self.quick, **change), full=replace(self.full, **change))

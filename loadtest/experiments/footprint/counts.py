@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 
 import aiohttp
 
@@ -74,11 +75,8 @@ async def _logins(context: Context, plan: Plan, strategy: Strategy, connector: a
     """Count the store's commands while devices log in."""
     async with AsyncExitStack() as stack:
         devices = [await stack.enter_async_context(context.client(strategy, connector)) for _ in range(plan.logins)]
-
-        async def log_in() -> None:
-            await growth.log_in_devices(strategy, devices)
-
-        operations = await _counted(context.cluster, plan, log_in)
+        log_in_all = partial(growth.log_in_devices, strategy, devices)
+        operations = await _counted(context.cluster, plan, log_in_all)
     context.record(strategy=strategy.name, what="logins", operations=operations / plan.logins)
 
 
